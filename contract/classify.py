@@ -1,0 +1,124 @@
+"""Classification: what is asked of one picture and what comes back."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.errors import Problem
+
+TOP_K_MAX = 100
+
+
+class DecodeMode(StrEnum):
+    """How a JPEG is decoded."""
+
+    FAST = "fast"
+    """The decoder may skip detail down to twice the model's input size."""
+    EXACT = "exact"
+    """Every pixel is decoded before the picture is resized."""
+
+
+class QuantMode(StrEnum):
+    """How real input values become the integers of a quantised model."""
+
+    CORRECT = "correct"
+    """round(real / scale + zero_point)."""
+    LEGACY_SAMPLE = "legacy_sample"
+    """The CHI@Edge teaching notebook's mapping, which ignores the zero point. For comparison only."""
+
+
+class ClassifyOptions(BaseModel):
+    """The query parameters of a classify request; `None` leaves the choice to the agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    top_k: int = Field(default=5, ge=1, le=TOP_K_MAX)
+    runtime: str | None = None
+    decode: DecodeMode = DecodeMode.FAST
+    quant: QuantMode = QuantMode.CORRECT
+
+
+class Prediction(BaseModel):
+    """One class of the answer, best first."""
+
+    index: int
+    label: str | None
+    score: float
+    """Probability, 0 to 1."""
+
+
+class StageTimes(BaseModel):
+    """Milliseconds a request spent in each stage on the agent.
+
+    `total` runs from the last byte of the picture's arrival until the answer is back from the worker, so it
+    also holds the hand-over between processes; the time on the network is never part of it.
+    """
+
+    queue: float
+    load: float | None = None
+    """Only when this request was the first to need the model in its worker."""
+    decode: float
+    preprocess: float
+    inference: float
+    postprocess: float
+    total: float
+
+
+class ModelRef(BaseModel):
+    """Which model answered."""
+
+    name: str
+    digest: str
+
+
+class RuntimeUsed(BaseModel):
+    """What ran the model."""
+
+    name: str
+    version: str
+    device: str
+    delegate: str | None
+    """`XNNPACK`, or `None` where the runtime's built-in kernels ran."""
+    threads: int
+
+
+class PictureInfo(BaseModel):
+    """The picture as sent and as decoded."""
+
+    format: str
+    width: int
+    height: int
+    decoded_width: int
+    decoded_height: int
+    decode: Literal["full", "reduced"]
+    """`reduced`: a JPEG was decoded at a fraction of its size, which `decode=exact` switches off."""
+    exif_orientation: int
+    """EXIF orientation that was applied, 1 for none."""
+
+
+class ClassifyReply(BaseModel):
+    """The answer to one picture."""
+
+    request_id: str
+    model: ModelRef
+    runtime: RuntimeUsed
+    predictions: list[Prediction]
+    scores: Literal["softmax", "model"]
+    """`softmax`: computed by the agent from logits; `model`: the model ends in probabilities itself."""
+    picture: PictureInfo
+    timing_ms: StageTimes
+
+
+class PictureReply(BaseModel):
+    """One part of a multipart request: either its result or its problem."""
+
+    name: str
+    result: ClassifyReply | None = None
+    problem: Problem | None = None
+
+
+class BatchReply(BaseModel):
+    """The answer to a multipart request, one entry a picture in the order sent."""
+
+    results: list[PictureReply]

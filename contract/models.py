@@ -1,0 +1,135 @@
+"""Models on the agent: what an upload declares and what the agent found out about it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MODEL_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+
+ModelName = Annotated[str, Field(pattern=MODEL_NAME_PATTERN)]
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
+"""`sha256:` and 64 lower-case hexadecimal digits."""
+
+Range = tuple[float, float]
+
+
+class Fit(StrEnum):
+    """How a picture of another shape is brought to the model's input shape."""
+
+    STRETCH = "stretch"
+    """Both sides are scaled on their own, as the CHI@Edge teaching notebook does."""
+    CROP = "crop"
+    """The largest centred part of the right shape is scaled."""
+
+
+class Outputs(StrEnum):
+    """What the model's last tensor holds."""
+
+    AUTO = "auto"
+    """The agent decides from one run when the model is uploaded."""
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+
+
+class Preprocessing(BaseModel):
+    """How pixels become the real numbers that the model was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_range: Range | list[Range]
+    """Real values for a black (0) and a white (255) pixel; one pair, or one pair a channel."""
+    fit: Fit = Fit.STRETCH
+
+
+class ModelManifest(BaseModel):
+    """What `PUT /v1/models/{name}` sends after the files themselves were uploaded as blobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["tflite"] = "tflite"
+    model: Digest
+    labels: Digest | None = None
+    preprocessing: Preprocessing | None = None
+    """`None`: derived from the input tensor and marked as assumed in the description."""
+    outputs: Outputs = Outputs.AUTO
+    source: str | None = None
+    licence: str | None = None
+
+
+class TensorInfo(BaseModel):
+    """One input or output tensor as the runtime reports it."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    scale: float | None = None
+    """Quantisation: real = scale x (stored - zero_point). `None` for float tensors."""
+    zero_point: int | None = None
+
+
+class RuntimeCheck(BaseModel):
+    """Whether one installed runtime could load and run the model in a throw-away process."""
+
+    ok: bool
+    detail: str | None = None
+    """What the runtime said when it could not."""
+    load_ms: float | None = None
+    first_inference_ms: float | None = None
+
+
+class ModelDescription(BaseModel):
+    """A model that the agent holds."""
+
+    name: str
+    digest: Digest
+    format: Literal["tflite"]
+    size_bytes: int
+    embedded: bool
+    """True for the model that ships with the agent and cannot be removed."""
+    inputs: list[TensorInfo]
+    outputs: list[TensorInfo]
+    classifier: bool
+    """Whether the tensors fit picture classification: one picture in, one score a class out."""
+    not_a_classifier_because: str | None = None
+    class_count: int | None = None
+    label_count: int | None = None
+    """`None` when no labels were uploaded: predictions then carry the index alone."""
+    preprocessing: Preprocessing | None = None
+    preprocessing_assumed: bool = False
+    output_kind: Literal["logits", "probabilities"] | None = None
+    runtimes: dict[str, RuntimeCheck]
+    uploaded_at: datetime | None = None
+    source: str | None = None
+    licence: str | None = None
+
+
+class ModelList(BaseModel):
+    """Every model on the agent, and which one answers when a request names none."""
+
+    models: list[ModelDescription]
+    default: str
+    default_chosen: bool
+    """True when somebody chose it; false when it follows from the rule in `DefaultModel`."""
+
+
+class DefaultModel(BaseModel):
+    """The model that answers when a request names none.
+
+    Unless chosen: `mobilenet_v2_1.0_224_quant` once the agent holds it, else `digits`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ModelName
+
+
+class BlobReceipt(BaseModel):
+    """An uploaded file, stored under its own digest."""
+
+    digest: Digest
+    size_bytes: int
+    created: bool
+    """False when the agent held the same bytes already."""

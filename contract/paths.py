@@ -1,0 +1,22 @@
+"""Where things are on the agent, and the few header and parameter names both ends must agree on."""
+
+HEALTH_LIVE = "/health/live"
+HEALTH_READY = "/health/ready"
+INFO = "/v1/info"
+CLASSIFY = "/v1/classify"
+CLASSIFY_WITH = "/v1/models/{name}/classify"
+MODELS = "/v1/models"
+MODEL = "/v1/models/{name}"
+BLOB = "/v1/blobs/{digest}"
+DEFAULT_MODEL = "/v1/default-model"
+OPENAPI = "/openapi.json"
+
+REQUEST_ID_HEADER = "X-Request-ID"
+SERVER_TIMING_HEADER = "Server-Timing"
+
+TLS_SERVER_NAME = "agent.edgerun.internal"
+"""The name in every agent's own certificate.
+
+The address of a leased device is unknown when the certificate is made, so both ends use this fixed name and
+the client trusts one pinned certificate only.
+"""

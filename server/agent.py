@@ -1,0 +1,134 @@
+"""Everything one agent consists of, put together from its settings."""
+
+import os
+import platform
+import socket
+import time
+from datetime import UTC, datetime
+
+from contract.info import (
+    API_VERSION,
+    AgentBuild,
+    AgentInfo,
+    AllowedResources,
+    DeviceInfo,
+    Limits,
+    RuntimeInfo,
+    SecurityInfo,
+)
+from server import __version__
+from server.classification import Classification
+from server.intake import Intake
+from server.model_registry import ModelRegistry
+from server.model_store import ModelStore
+from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
+from server.runtimes import PACKAGES
+from server.settings import Settings
+from server.tls import Certificate
+from server.workers.pools import Pools
+
+FEATURES = ["classify", "multipart", "models", "default-model", "server-timing"]
+
+
+class Agent:
+    """The parts behind the routes. `start` and `stop` belong to the app's lifespan."""
+
+    def __init__(self, settings: Settings, pools: Pools, certificate: Certificate | None) -> None:
+        self.settings = settings
+        self.pools = pools
+        self.certificate = certificate
+        self.store = ModelStore(settings.data)
+        self.registry = ModelRegistry(self.store, pools, settings.runtime, settings.worker_memory_limit_bytes)
+        self.classification = Classification(self.registry, pools, settings.max_image_pixels)
+        self.intake = Intake(settings.max_image_bytes, settings.max_pictures, settings.max_held_bytes)
+        self.draining = False
+        self._started_at = datetime.now(UTC)
+        self._started = time.monotonic()
+
+    async def start(self) -> None:
+        """Start supervision; workers become ready in the background."""
+        await self.pools.default.start()
+        self.registry.warm_up()
+
+    async def stop(self) -> None:
+        """End the workers."""
+        await self.pools.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request sent now would be answered at once."""
+        return not self.draining and self.pools.default.ready
+
+    def info(self) -> AgentInfo:
+        """What the agent says about itself."""
+        settings = self.settings
+        return AgentInfo(
+            agent=AgentBuild(
+                version=__version__,
+                python=platform.python_version(),
+                api_versions=[API_VERSION],
+                features=FEATURES,
+                started_at=self._started_at,
+                uptime_s=round(time.monotonic() - self._started, 1),
+            ),
+            device=_device(settings),
+            allowed=_allowed(),
+            runtimes=[self._runtime(name) for name in PACKAGES],
+            workers=settings.worker_count,
+            threads=settings.threads,
+            default_model=self.store.default.description.name,
+            limits=self._limits(),
+            security=SecurityInfo(
+                token_required=settings.token_sha256 is not None,
+                tls=settings.serves_tls,
+                certificate_sha256=self.certificate.sha256 if self.certificate else None,
+            ),
+        )
+
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            image_bytes=settings.max_image_bytes,
+            image_pixels=settings.max_image_pixels,
+            model_bytes=settings.max_model_bytes,
+            pictures_per_request=settings.max_pictures,
+            queue_length=settings.queue,
+            request_timeout_s=settings.request_timeout_s,
+            worker_memory_bytes=settings.worker_memory_limit_bytes,
+            connections=settings.connections,
+        )
+
+    def _runtime(self, name: str) -> RuntimeInfo:
+        pool = self.pools.running().get(name)
+        delegates = [pool.hello.delegate] if pool and pool.hello and pool.hello.delegate else []
+        note = None if self.pools.uses_delegates(name) else "its delegate crashed here: built-in kernels only"
+        return RuntimeInfo(
+            name=name,
+            installed=name in self.pools.installed,
+            version=self.pools.installed.get(name),
+            default=name == self.settings.runtime,
+            delegates=delegates,
+            workers=sum(worker.ready for worker in pool.workers) if pool else 0,
+            note=note,
+        )
+
+
+def _device(settings: Settings) -> DeviceInfo:
+    return DeviceInfo(
+        name=settings.device_name or socket.gethostname(),
+        type=settings.device_type,
+        machine=machine(),
+        cpu_model=cpu_model(),
+        cpu_count=os.cpu_count() or 1,
+        memory_bytes=physical_memory_bytes(),
+    )
+
+
+def _allowed() -> AllowedResources:
+    allowed = allowed_resources()
+    return AllowedResources(
+        cpus=allowed.cpus,
+        cpus_source=allowed.cpus_source,
+        memory_bytes=allowed.memory_bytes,
+        memory_source=allowed.memory_source,
+    )

@@ -1,0 +1,40 @@
+"""The FastAPI application of an agent."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from contract.paths import OPENAPI
+from server import __version__
+from server.agent import Agent
+from server.auth import Authentication
+from server.requests import RequestIds, install_error_handlers
+from server.routes import blobs, classify, health, info, models
+
+
+def create_app(agent: Agent) -> FastAPI:
+    """Routes, error handling and authentication around an agent, which starts and stops with the app."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await agent.start()
+        yield
+        await agent.stop()
+
+    app = FastAPI(
+        title="edgerun agent",
+        version=__version__,
+        summary="Classify pictures on this device, every stage timed.",
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from a content network: blank offline, and a leak
+        redoc_url=None,
+        openapi_url=OPENAPI,
+    )
+    app.state.agent = agent
+    for module in (health, info, classify, models, blobs):
+        app.include_router(module.router)
+    install_error_handlers(app)
+    app.add_middleware(Authentication, token_sha256=agent.settings.token_sha256)
+    app.add_middleware(RequestIds)
+    return app

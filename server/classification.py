@@ -1,0 +1,118 @@
+"""From a picture in memory to the reply: which model and runtime, how long each stage took."""
+
+import time
+from collections.abc import Mapping
+
+from contract.classify import (
+    ClassifyOptions,
+    ClassifyReply,
+    DecodeMode,
+    ModelRef,
+    PictureInfo,
+    Prediction,
+    QuantMode,
+    RuntimeUsed,
+    StageTimes,
+)
+from contract.codes import ErrorCode
+from server.errors import AgentError
+from server.intake import Picture
+from server.model_registry import ModelRegistry
+from server.model_store import StoredModel
+from server.workers.messages import Classified, Classify, Hello
+from server.workers.pool import Pool
+from server.workers.pools import Pools
+
+
+class Classification:
+    """Answers one picture at a time by way of the worker pools."""
+
+    def __init__(self, registry: ModelRegistry, pools: Pools, max_pixels: int) -> None:
+        self._registry = registry
+        self._pools = pools
+        self._max_pixels = max_pixels
+
+    async def admit(self, model_name: str | None, options: ClassifyOptions) -> "Admitted":
+        """Find model and pool and see that there is room, before a body is read; raises AgentError."""
+        model = self._registry.find(model_name)
+        pool = await self._pools.pool(options.runtime)
+        check = model.description.runtimes.get(options.runtime or "")
+        if check is not None and not check.ok:
+            detail = f"{model.description.name} does not run on {options.runtime}: {check.detail}"
+            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail)
+        pool.check_room()
+        return Admitted(model, pool, options, self._max_pixels)
+
+
+class Admitted:
+    """A model, a pool and the options of a request that may go ahead."""
+
+    def __init__(self, model: StoredModel, pool: Pool, options: ClassifyOptions, max_pixels: int) -> None:
+        self._model = model
+        self._pool = pool
+        self._order = Classify(
+            id=0,
+            model=model.spec,
+            threads=0,
+            offset=0,
+            size=0,
+            top_k=options.top_k,
+            exact=options.decode is DecodeMode.EXACT,
+            legacy=options.quant is QuantMode.LEGACY_SAMPLE,
+            max_pixels=max_pixels,
+        )
+
+    async def classify(self, picture: Picture, request_id: str) -> ClassifyReply:
+        """Have a worker classify a picture; raises AgentError."""
+        if not picture.chunks:
+            raise AgentError(ErrorCode.EMPTY_BODY, f"{picture.name} holds no bytes")
+        arrived_ns = time.perf_counter_ns()
+        answer = await self._pool.classify(self._order, picture.chunks)
+        assert self._pool.hello is not None
+        return _reply(answer, self._model, self._pool.hello, arrived_ns, request_id)
+
+
+def _reply(answer: Classified, model: StoredModel, hello: Hello, arrived_ns: int, request_id: str) -> ClassifyReply:
+    return ClassifyReply(
+        request_id=request_id,
+        model=ModelRef(name=model.description.name, digest=model.description.digest),
+        runtime=RuntimeUsed(
+            name=hello.runtime,
+            version=hello.version,
+            device=hello.device,
+            delegate=answer.delegate,
+            threads=answer.threads,
+        ),
+        predictions=_predictions(answer, model.labels),
+        scores="softmax" if answer.logits else "model",
+        picture=PictureInfo.model_validate(answer.picture),
+        timing_ms=_times(answer, arrived_ns),
+    )
+
+
+def _predictions(answer: Classified, labels: Mapping[int, str]) -> list[Prediction]:
+    return [
+        Prediction(index=index, label=labels.get(index), score=score)
+        for index, score in zip(answer.indices, answer.scores, strict=True)
+    ]
+
+
+def _times(answer: Classified, arrived_ns: int) -> StageTimes:
+    def ms(start_ns: int, end_ns: int) -> float:
+        return round((end_ns - start_ns) / 1e6, 3)
+
+    return StageTimes(
+        queue=ms(arrived_ns, answer.started_ns),
+        load=ms(answer.started_ns, answer.loaded_ns) if answer.loaded_ns != answer.started_ns else None,
+        decode=ms(answer.loaded_ns, answer.decoded_ns),
+        preprocess=ms(answer.decoded_ns, answer.preprocessed_ns),
+        inference=ms(answer.preprocessed_ns, answer.inferred_ns),
+        postprocess=ms(answer.inferred_ns, answer.done_ns),
+        total=ms(arrived_ns, time.perf_counter_ns()),
+    )
+
+
+def server_timing(times: StageTimes) -> str:
+    """The stages as a `Server-Timing` header (W3C), milliseconds, in the order in which they ran."""
+    stages = times.model_dump(exclude_none=True)
+    return ", ".join(f"{stage};dur={duration:g}" for stage, duration in stages.items())

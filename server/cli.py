@@ -1,0 +1,180 @@
+"""The `server` command: run one agent until it is told to stop."""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server import __version__
+from server.logs import set_up_logging
+from server.settings import Settings, SettingsError
+from server.workers.confinement import forbid_new_privileges, keep_freed_memory
+
+if TYPE_CHECKING:
+    from server.agent import Agent
+
+log = logging.getLogger(__name__)
+
+EXIT_USAGE = 2
+EXIT_CANNOT_START = 3
+GRACEFUL_STOP_S = 30
+KEEP_ALIVE_S = 65
+"""Longer than the pause between two calls of a polling client, which would else meet a closing connection."""
+
+AGENT_FILE = "agent.json"
+
+EXAMPLES = """examples:
+  server                                   an agent for this machine's own programs on http://127.0.0.1:8080
+  server --port 0 --workers 1 --threads 2  any free port, one worker, two threads an inference
+  EDGERUN_TOKEN_SHA256=... server          on all interfaces, with TLS, for who knows the token
+
+Every option has an environment variable: --max-image-bytes is EDGERUN_MAX_IMAGE_BYTES.
+`provision up --on local --name edge1` starts an agent in the background and does all this for you."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the agent; returns the exit code: 0 stopped as asked, 2 wrong settings, 3 could not start."""
+    try:
+        settings = _parse(argv)
+    except SettingsError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    set_up_logging(settings.log_level, settings.log_format, access_log=settings.access_log)
+    try:
+        with _only_agent_of(settings.data), _listen(settings) as listener:
+            return _run(settings, listener)
+    except OSError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
+
+
+def _parse(argv: Sequence[str] | None) -> Settings:
+    parser = argparse.ArgumentParser(
+        prog="server",
+        description="Run the edgerun agent on this device.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edgerun {__version__}")
+    for spec in fields(Settings):
+        if spec.name != "token_sha256":  # a secret's hash belongs into the environment, not into process lists
+            parser.add_argument("--" + spec.name.replace("_", "-"), metavar="VALUE", help=spec.metadata["help"])
+    return Settings.from_env(os.environ, **vars(parser.parse_args(argv)))
+
+
+@contextlib.contextmanager
+def _only_agent_of(data: Path) -> Iterator[None]:
+    """Hold the data folder's lock: two agents on one folder would undo each other's work."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"another agent runs on {data}: stop it, or choose another folder with --data") from None
+        yield
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            detail = f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
+            raise OSError(f"{detail}; --port 0 takes any free port") from error
+        yield listener
+
+
+def _run(settings: Settings, listener: socket.socket) -> int:
+    from server.workers.pools import Pools
+
+    forbid_new_privileges()
+    keep_freed_memory()
+    pools = Pools(settings)
+    if settings.runtime not in pools.installed:
+        raise OSError(f"the runtime {settings.runtime} is not installed; installed: {', '.join(pools.installed)}")
+    pools.default.spawn_first()  # it imports its runtime while this process imports the web framework
+    if os.geteuid() == 0 and settings.token_sha256:
+        log.warning("running as root: prefer a user of its own where you can choose (the image has one)")
+
+    from server.agent import Agent
+    from server.tls import ensure_certificate
+
+    certificate = ensure_certificate(settings.data / "tls") if settings.serves_tls else None
+    _serve(Agent(settings, pools, certificate), listener)
+    return 0
+
+
+def _serve(agent: "Agent", listener: socket.socket) -> None:
+    import uvicorn
+
+    from server.app import create_app
+    from server.connections import guarded_protocol
+
+    settings, certificate = agent.settings, agent.certificate
+
+    class AgentServer(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _announce(agent, listener)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            log.info("stopping: what runs is finished, what is new is refused")
+            agent.draining = True
+            (settings.data / AGENT_FILE).unlink(missing_ok=True)
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(
+        create_app(agent),
+        loop="uvloop",
+        http=guarded_protocol(settings.connections),
+        ws="none",
+        log_config=None,
+        access_log=settings.access_log,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        ssl_certfile=str(certificate.certificate_path) if certificate else None,
+        ssl_keyfile=str(certificate.key_path) if certificate else None,
+    )
+    # uvicorn raises the signal that stopped it once more when it is done; then there is nothing left to do.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with contextlib.suppress(KeyboardInterrupt):
+        AgentServer(config).run(sockets=[listener])
+
+
+def _announce(agent: "Agent", listener: socket.socket) -> None:
+    """Say where the agent listens: in the log, and in a file for whoever started it."""
+    settings = agent.settings
+    host, port = listener.getsockname()[:2]
+    scheme = "https" if settings.serves_tls else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    protection = "token required" if settings.token_sha256 else "no token: this machine only"
+    log.info("edgerun %s listens on %s (%s)", __version__, url, protection)
+    document = {
+        "pid": os.getpid(),
+        "url": url,
+        "port": port,
+        "version": __version__,
+        "certificate_sha256": agent.certificate.sha256 if agent.certificate else None,
+    }
+    part = settings.data / f".{AGENT_FILE}.part"
+    part.write_text(json.dumps(document))
+    part.replace(settings.data / AGENT_FILE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""The models an agent holds: files under their digests, one description a name, and which one is the default.
+
+Layout under the data folder: `blobs/<sha256>`, `models/<name>.json`, `default-model`. Every file appears whole
+or not at all. A blob that no model names is removed an hour after it was last touched.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from contract.codes import ErrorCode
+from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
+from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL, load_catalog
+from image_model.labels import parse_labels
+from server.errors import AgentError
+from server.workers.messages import ModelSpec
+
+log = logging.getLogger(__name__)
+
+ORPHAN_AGE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model the agent can run: what is known about it and where its files are."""
+
+    description: ModelDescription
+    model_path: Path
+    labels_path: Path | None
+
+    @cached_property
+    def labels(self) -> Mapping[int, str]:
+        """Names by class index; empty when the model came without labels."""
+        return parse_labels(self.labels_path.read_bytes()) if self.labels_path else {}
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """What a worker needs; raises AgentError when the model does not classify pictures."""
+        described = self.description
+        if not described.classifier or described.preprocessing is None:
+            detail = f"{described.name}: {described.not_a_classifier_because}"
+            raise AgentError(ErrorCode.NOT_A_CLASSIFIER, detail)
+        return ModelSpec(
+            path=str(self.model_path),
+            digest=described.digest,
+            input_range=described.preprocessing.input_range,
+            fit=described.preprocessing.fit,
+            logits=described.output_kind == "logits",
+        )
+
+
+class ModelStore:
+    """Keeps models under one folder and remembers them in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._blobs, self._models = folder / "blobs", folder / "models"
+        self._default_file = folder / "default-model"
+        for path in (self._blobs, self._models):
+            path.mkdir(parents=True, exist_ok=True)
+        self._stored = {EMBEDDED_MODEL: embedded_model()}
+        for path in sorted(self._models.glob("*.json")):
+            self._recall(path)
+        self._chosen_default = self._default_file.read_text().strip() if self._default_file.exists() else None
+        self.remove_orphans()
+
+    def __iter__(self) -> Iterator[StoredModel]:
+        return iter(sorted(self._stored.values(), key=lambda model: model.description.name))
+
+    def get(self, name: str) -> StoredModel:
+        """The model of that name; raises AgentError."""
+        try:
+            return self._stored[name]
+        except KeyError:
+            held = ", ".join(sorted(self._stored))
+            raise AgentError(ErrorCode.UNKNOWN_MODEL, f"no model {name!r}; this agent holds {held}") from None
+
+    @property
+    def chosen_default(self) -> str | None:
+        """The default somebody chose, as long as it is there."""
+        return self._chosen_default if self._chosen_default in self._stored else None
+
+    @property
+    def default(self) -> StoredModel:
+        """The model that answers requests which name none."""
+        preferred = PREFERRED_MODEL if PREFERRED_MODEL in self._stored else EMBEDDED_MODEL
+        return self._stored[self.chosen_default or preferred]
+
+    def choose_default(self, name: str) -> None:
+        """Remember a default; raises AgentError for a model that is not there or cannot classify."""
+        _ = self.get(name).spec
+        _write_atomically(self._default_file, name.encode())
+        self._chosen_default = name
+
+    def blob(self, digest: str) -> Path | None:
+        """Where the bytes with this digest are, None when they are not here."""
+        path = self._blobs / digest.removeprefix("sha256:")
+        return path if path.is_file() else None
+
+    def receive(self) -> "Receiver":
+        """A file to write incoming bytes into; it becomes a blob when it is complete."""
+        return Receiver(self._blobs)
+
+    def manifest(self, name: str) -> ModelManifest | None:
+        """What was declared when the model was put, None for the embedded one and unknown names."""
+        path = self._models / f"{name}.json"
+        return ModelManifest.model_validate(json.loads(path.read_bytes())["manifest"]) if path.is_file() else None
+
+    def put(self, manifest: ModelManifest, description: ModelDescription) -> StoredModel:
+        """Add a model or replace the one of its name."""
+        document = {"manifest": manifest.model_dump(mode="json"), "description": description.model_dump(mode="json")}
+        path = self._models / f"{description.name}.json"
+        _write_atomically(path, json.dumps(document, indent=2).encode())
+        self._recall(path)
+        self.remove_orphans()
+        return self._stored[description.name]
+
+    def remove(self, name: str) -> None:
+        """Forget a model. Its files stay an hour for requests that are under way."""
+        model = self.get(name)
+        if model.description.embedded:
+            detail = f"{name} is part of the agent and cannot be removed"
+            raise AgentError(ErrorCode.MODEL_PROTECTED, detail)
+        for path in filter(None, (model.model_path, model.labels_path)):
+            path.touch()
+        (self._models / f"{name}.json").unlink()
+        del self._stored[name]
+
+    def remove_orphans(self) -> None:
+        """Delete files that no model names and that nobody touched for an hour."""
+        named = {path for model in self._stored.values() for path in (model.model_path, model.labels_path)}
+        for path in self._blobs.iterdir():
+            with contextlib.suppress(OSError):
+                if path not in named and time.time() - path.stat().st_mtime > ORPHAN_AGE_S:
+                    path.unlink()
+
+    def _recall(self, path: Path) -> None:
+        """Read what `put` wrote; a model whose files are gone is left out, so that it can be uploaded again."""
+        try:
+            document = json.loads(path.read_bytes())
+            manifest = ModelManifest.model_validate(document["manifest"])
+            description = ModelDescription.model_validate(document["description"])
+        except (ValueError, KeyError):
+            log.warning("%s cannot be read and is ignored", path)
+            return
+        model = self.blob(manifest.model)
+        labels = self.blob(manifest.labels) if manifest.labels else None
+        if model is None or (manifest.labels and labels is None):
+            log.warning("the files of model %s are gone", description.name)
+            return
+        self._stored[description.name] = StoredModel(description, model, labels)
+
+
+class Receiver:
+    """Takes the bytes of one upload, hashing as they come. Use as a context manager: what is not kept is removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._part = folder / f".{secrets.token_hex(8)}.part"
+        self._hash = hashlib.sha256()
+        self._file = self._part.open("xb")
+        self.size_bytes = 0
+
+    def __enter__(self) -> "Receiver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes; raises AgentError when the disk is full."""
+        with storage_faults():
+            self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size_bytes += len(chunk)
+
+    def keep(self, digest: str) -> bool:
+        """Store the bytes under their digest, which must be the one given; False when they were there already."""
+        found = f"sha256:{self._hash.hexdigest()}"
+        if found != digest:
+            raise AgentError(ErrorCode.WRONG_DIGEST, f"sent as {digest}, but the {self.size_bytes} bytes have {found}")
+        with storage_faults():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            path = self._folder / digest.removeprefix("sha256:")
+            known = path.is_file()
+            self._part.replace(path)
+        return not known
+
+
+@contextlib.contextmanager
+def storage_faults() -> Iterator[None]:
+    """Turn a full disk into an AgentError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AgentError(ErrorCode.STORAGE_FULL, "the bytes could not be stored: no space left") from error
+        raise
+
+
+def embedded_model() -> StoredModel:
+    """The model that ships with the agent."""
+    entry = load_catalog()[EMBEDDED_MODEL]
+    card = json.loads((EMBEDDED_FOLDER / f"{EMBEDDED_MODEL}.json").read_bytes())
+    description = ModelDescription(
+        name=entry.name,
+        digest=entry.model.digest,
+        format="tflite",
+        size_bytes=entry.model.size_bytes,
+        embedded=True,
+        inputs=[TensorInfo(**fields) for fields in card["inputs"]],
+        outputs=[TensorInfo(**fields) for fields in card["outputs"]],
+        classifier=True,
+        class_count=card["outputs"][0]["shape"][-1],
+        label_count=card["outputs"][0]["shape"][-1],
+        preprocessing=Preprocessing(input_range=entry.input_range, fit=Fit(entry.fit)),
+        output_kind="probabilities",
+        runtimes={},
+        source=entry.source,
+        licence=entry.licence,
+    )
+    return StoredModel(description, EMBEDDED_FOLDER / entry.model.name, EMBEDDED_FOLDER / entry.labels.name)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with storage_faults(), part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""What every request gets: an id, and problem+json instead of a framework's error pages."""
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contract.codes import ErrorCode
+from contract.paths import REQUEST_ID_HEADER
+from server.errors import AgentError, as_http
+
+log = logging.getLogger(__name__)
+
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_HEADER = REQUEST_ID_HEADER.lower().encode()
+
+_HARDENING = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class RequestIds:
+    """ASGI middleware: takes a well-formed `X-Request-ID` or makes one, and sends it back."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        request_id = given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8).encode()
+        scope["request_id"] = request_id.decode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_HEADER, request_id), *_HARDENING]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def request_id(scope: Scope) -> str:
+    """The id of a request."""
+    return cast(str, scope["request_id"])
+
+
+async def send_error(error: AgentError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request with an error."""
+    await error_response(error, scope)(scope, receive, send)
+
+
+def error_response(error: AgentError, scope: Scope) -> Response:
+    """An error as problem+json."""
+    status, headers, body = as_http(error, instance=scope["path"], request_id=request_id(scope))
+    return Response(body, status, headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Turn whatever a route raises into problem+json."""
+    handler = cast(Callable[[Request, Exception], Awaitable[Response]], _answer)
+    for kind in (AgentError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handler)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return error_response(_as_agent_error(request, error), request.scope)
+
+
+def _as_agent_error(request: Request, error: Exception) -> AgentError:
+    if isinstance(error, AgentError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return AgentError(ErrorCode.NOT_FOUND, f"no resource {request.url.path}", hint="GET /openapi.json lists all")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        headers = {"allow": (error.headers or {}).get("Allow", "")}
+        detail = f"{request.url.path} does not take {request.method}"
+        return AgentError(ErrorCode.METHOD_NOT_ALLOWED, detail, headers=headers)
+    if isinstance(error, HTTPException):
+        return AgentError(ErrorCode.INVALID_REQUEST, str(error.detail))
+    if isinstance(error, ClientDisconnect):
+        return AgentError(ErrorCode.INVALID_REQUEST, "the sender hung up before the body was complete")
+    log.error("request %s failed", request_id(request.scope), exc_info=error)
+    return AgentError(ErrorCode.INTERNAL_ERROR, "something went wrong inside the agent")
+
+
+def _invalid(error: RequestValidationError) -> AgentError:
+    """Name the first wrong field in the detail and list all, without echoing what was sent."""
+    faults = [{"where": list(map(str, fault["loc"])), "problem": fault["msg"]} for fault in error.errors()]
+    first = faults[0]
+    detail = f"{'.'.join(first['where'])}: {first['problem']}"
+    return AgentError(ErrorCode.INVALID_REQUEST, detail, errors=[dict(fault) for fault in faults])

@@ -1,0 +1,28 @@
+"""Liveness for whoever keeps the process running, readiness for whoever sends it work."""
+
+from fastapi import APIRouter
+
+from contract.codes import ErrorCode
+from contract.info import Health
+from contract.paths import HEALTH_LIVE, HEALTH_READY
+from server.errors import AgentError
+from server.routes import AgentDependency, problems
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(HEALTH_LIVE, operation_id="live")
+async def live() -> Health:
+    """The agent's process answers. The only path that is open without a token."""
+    return Health(status="live")
+
+
+@router.get(HEALTH_READY, operation_id="ready", responses=problems(503))
+async def ready(agent: AgentDependency) -> Health:
+    """A worker is up, so a picture sent now is answered at once."""
+    if agent.draining:
+        raise AgentError(ErrorCode.SHUTTING_DOWN, "the agent finishes what runs and then stops")
+    if not agent.ready:
+        agent.pools.default.check_room()
+        raise AgentError(ErrorCode.NOT_READY, "no worker is up yet")
+    return Health(status="ready")

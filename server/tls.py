@@ -1,0 +1,95 @@
+"""The agent's own certificate: made once, kept in the data folder, pinned by clients."""
+
+import hashlib
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from contract.paths import TLS_SERVER_NAME
+
+VALID_FROM = datetime(2024, 1, 1, tzinfo=UTC)
+"""Fixed, so that a board without a clock does not make a certificate of 1970 that clients refuse."""
+LIFETIME = timedelta(days=3650)
+RENEW_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a certificate and its key."""
+
+    certificate_path: Path
+    key_path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint: SHA-256 of the certificate in DER form, in hexadecimal."""
+        pem = self.certificate_path.read_text()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def ensure_certificate(folder: Path) -> Certificate:
+    """The certificate of this agent, made anew when there is none or its end is near.
+
+    A P-256 key and a self-signed leaf (RFC 5280: not a CA, server authentication only) for the fixed name that
+    clients ask for. Key and certificate stay over restarts, so that pins stay valid.
+    """
+    certificate = Certificate(folder / "cert.pem", folder / "key.pem")
+    if not _usable(certificate):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(certificate)
+    return certificate
+
+
+def _usable(certificate: Certificate) -> bool:
+    from cryptography import x509
+
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.certificate_path.read_bytes())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate.certificate_path, certificate.key_path)
+    except (OSError, ValueError, ssl.SSLError):
+        return False
+    return loaded.not_valid_after_utc > datetime.now(UTC) + RENEW_BEFORE
+
+
+def _make(certificate: Certificate) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TLS_SERVER_NAME)])
+    key_usage = {field: False for field in (
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
+        "crl_sign", "encipher_only", "decipher_only",
+    )}  # fmt: skip
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(VALID_FROM)
+        .not_valid_after(max(datetime.now(UTC), VALID_FROM) + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(TLS_SERVER_NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, **key_usage), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(certificate.key_path, key_pem, 0o600)
+    _write(certificate.certificate_path, leaf.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    part.replace(path)

@@ -1,0 +1,106 @@
+"""Try an uploaded model in throw-away processes, one for each installed runtime."""
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.models import RuntimeCheck, TensorInfo
+from server.workers.process import exit_text, worker_command, worker_environment
+
+CHECK_TIMEOUT_S = 30.0
+MAX_REPORT_BYTES = 1 << 20
+MAX_DETAIL_CHARS = 600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of loading a model and running it once on one runtime."""
+
+    check: RuntimeCheck
+    crashed: bool = False
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    not_a_classifier_because: str | None = None
+    looks_like_probabilities: bool = False
+
+
+async def try_model(path: Path, runtime: str, *, delegates: bool, memory_bytes: int) -> Finding:
+    """Load and run a model in a child process with limits on time and memory.
+
+    Whatever the model does to that process becomes a Finding; nothing is raised for it.
+    """
+    read_fd, write_fd = os.pipe()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *worker_command("server.workers.check"),
+            *(str(write_fd), str(os.getpid()), runtime, "delegates" if delegates else "builtin"),
+            *(str(memory_bytes), str(path)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=(write_fd,),
+            env=worker_environment(),
+            start_new_session=True,
+        )
+    finally:
+        os.close(write_fd)
+    report = asyncio.create_task(_read_all(read_fd))
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            code = await child.wait()
+            return _finding(code, await report)
+    except TimeoutError:
+        return Finding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
+    finally:
+        report.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()
+
+
+async def _read_all(fd: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
+    try:
+        report = b""
+        while (chunk := await reader.read(MAX_REPORT_BYTES)) and len(report) < MAX_REPORT_BYTES:
+            report += chunk
+        return report
+    finally:
+        transport.close()
+
+
+def _refused(detail: str) -> RuntimeCheck:
+    return RuntimeCheck(ok=False, detail=detail[:MAX_DETAIL_CHARS])
+
+
+def _finding(code: int, report: bytes) -> Finding:
+    if code < 0:
+        return Finding(_refused(f"the process that tried it {exit_text(code)}"), crashed=True)
+    try:
+        found = json.loads(report)
+        if "refused" in found:
+            return Finding(_refused(found["refused"]))
+        return Finding(
+            RuntimeCheck(ok=True, load_ms=found["load_ms"], first_inference_ms=found["first_inference_ms"]),
+            inputs=tuple(_tensor(fields) for fields in found["inputs"]),
+            outputs=tuple(_tensor(fields) for fields in found["outputs"]),
+            not_a_classifier_because=found["not_a_classifier_because"],
+            looks_like_probabilities=found["looks_like_probabilities"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return Finding(_refused(f"the process that tried it {exit_text(code)} and gave no report"), crashed=True)
+
+
+def _tensor(fields: dict[str, Any]) -> TensorInfo:
+    """A tensor as reported; a scale that is no number is left out, since JSON could not carry it on."""
+    scale = fields["scale"]
+    usable = scale is not None and math.isfinite(scale)
+    return TensorInfo(**{**fields, "scale": scale if usable else None})

@@ -1,0 +1,91 @@
+"""A worker process: take an order, carry it out, answer; end when the agent hangs up.
+
+Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES`.
+"""
+
+import mmap
+import os
+import socket
+import sys
+import time
+import traceback
+
+import numpy as np
+from PIL import Image
+
+from contract.codes import ErrorCode
+from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
+from server.runtimes import open_runtime
+from server.runtimes.base import Runtime
+from server.workers.classifier import Classifier, OrderFailed
+from server.workers.confinement import confine, keep_freed_memory
+from server.workers.messages import (
+    MAX_DETAIL_CHARS,
+    MAX_MESSAGE_BYTES,
+    Answer,
+    Failed,
+    Hello,
+    Order,
+    Prepare,
+    Prepared,
+    decode_order,
+    encode,
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run one worker until its socket closes."""
+    socket_fd, memory_fd, agent_pid, runtime_name, delegates, memory_bytes = argv
+    confine(int(agent_pid), int(memory_bytes))
+    keep_freed_memory()
+    Image.MAX_IMAGE_PIXELS = None  # the limit that counts is checked in decode, with the true size in its message
+    memory = memoryview(mmap.mmap(int(memory_fd), os.fstat(int(memory_fd)).st_size, prot=mmap.PROT_READ))
+    with socket.socket(fileno=int(socket_fd)) as agent:
+        runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
+        agent.send(encode(try_out(runtime)))
+        classifier = Classifier(runtime)
+        while datagram := agent.recv(MAX_MESSAGE_BYTES):
+            agent.send(encode(answer(classifier, decode_order(datagram), memory)))
+    return 0
+
+
+def try_out(runtime: Runtime) -> Hello:
+    """Load and run the embedded model once: on some machines a delegate crashes, and better now than later."""
+    content = (EMBEDDED_FOLDER / load_catalog()[EMBEDDED_MODEL].model.name).read_bytes()
+    started = time.perf_counter_ns()
+    model = runtime.load(content, threads=1)
+    loaded = time.perf_counter_ns()
+    model.invoke(*(np.zeros(tensor.shape, tensor.dtype) for tensor in model.inputs))
+    ran = time.perf_counter_ns()
+    hello = Hello(
+        runtime=runtime.name,
+        version=runtime.version,
+        device=runtime.device,
+        delegate=model.delegate,
+        load_ms=(loaded - started) / 1e6,
+        first_inference_ms=(ran - loaded) / 1e6,
+    )
+    model.close()
+    return hello
+
+
+def answer(classifier: Classifier, order: Order, memory: memoryview) -> Answer:
+    """Carry out one order; whatever goes wrong with it becomes its answer."""
+    try:
+        if isinstance(order, Prepare):
+            classifier.prepare(order.model, order.threads)
+            return Prepared(order.id)
+        return classifier.classify(order, memory[order.offset : order.offset + order.size])
+    except OrderFailed as failure:
+        return Failed(order.id, failure.code, str(failure)[:MAX_DETAIL_CHARS])
+    except MemoryError:
+        return Failed(
+            order.id, ErrorCode.WORKER_OUT_OF_MEMORY, "the picture or the model needs more memory than a worker has"
+        )
+    except Exception as error:
+        traceback.print_exc()
+        return Failed(order.id, ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:MAX_DETAIL_CHARS])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""All worker pools of the agent: one a runtime, the default one from the start, others when first asked for."""
+
+import asyncio
+import mmap
+from collections.abc import Mapping
+
+from contract.codes import ErrorCode
+from server.errors import AgentError
+from server.resources import allowed_resources
+from server.runtimes import PACKAGES, installed_runtimes
+from server.settings import Settings
+from server.workers.messages import ModelSpec
+from server.workers.pool import Pool, PoolOptions
+from server.workers.process import WorkerOptions
+
+
+class Pools:
+    """Finds the pool of a runtime, starting it when needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._default_model: ModelSpec | None = None
+        self.installed: Mapping[str, str] = installed_runtimes()
+        self._pools = {settings.runtime: Pool(_options(settings, settings.runtime), self.in_flight)}
+
+    @property
+    def default(self) -> Pool:
+        """The pool that answers requests which name no runtime."""
+        return self._pools[self._settings.runtime]
+
+    def in_flight(self) -> int:
+        """Pictures in work or waiting on the whole agent."""
+        return sum(pool.in_flight for pool in self._pools.values())
+
+    def running(self) -> Mapping[str, Pool]:
+        """The pools that were started, by runtime."""
+        return self._pools
+
+    async def pool(self, runtime: str | None) -> Pool:
+        """The pool of a runtime, the default one for None; raises AgentError for one that is not installed."""
+        name = runtime or self._settings.runtime
+        if name not in self.installed:
+            here = ", ".join(self.installed) or "none"
+            known = "is not installed on this agent" if name in PACKAGES else "is not a runtime edgerun knows"
+            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{name!r} {known}", hint=f"installed here: {here}")
+        if name not in self._pools:
+            pool = self._pools[name] = Pool(_options(self._settings, name), self.in_flight)
+            await pool.start()
+            if self._default_model is not None:
+                pool.prepare(self._default_model)
+        return self._pools[name]
+
+    def uses_delegates(self, runtime: str) -> bool:
+        """False once a delegate of the runtime crashed a worker here."""
+        return runtime not in self._pools or self._pools[runtime].uses_delegates
+
+    def prepare(self, model: ModelSpec) -> None:
+        """Have all workers load the model that most requests will ask for."""
+        self._default_model = model
+        for pool in self._pools.values():
+            pool.prepare(model)
+
+    def forgive(self, digest: str) -> None:
+        """Give a model that was uploaded anew another chance."""
+        for pool in self._pools.values():
+            pool.forgive(digest)
+
+    async def stop(self) -> None:
+        """End all workers."""
+        await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
+
+
+def _options(settings: Settings, runtime: str) -> PoolOptions:
+    pages = -(-settings.max_image_bytes // mmap.PAGESIZE)
+    return PoolOptions(
+        size=settings.worker_count,
+        queue_length=settings.queue,
+        request_timeout_s=settings.request_timeout_s,
+        busy_threads=settings.threads or 1,
+        lone_threads=settings.threads or allowed_resources().whole_cpus,
+        worker=WorkerOptions(runtime, True, pages * mmap.PAGESIZE, settings.worker_memory_limit_bytes),
+    )

@@ -1,0 +1,267 @@
+"""One worker process as the agent sees it: started, spoken to, watched, ended."""
+
+import asyncio
+import logging
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from contract.codes import ErrorCode
+from server.resources import resident_bytes
+from server.workers.messages import MAX_MESSAGE_BYTES, Answer, Classify, Hello, Order, decode_answer, encode
+
+log = logging.getLogger(__name__)
+
+DEPTH = 2
+"""Orders a worker holds: one it works on and one that waits in its hands, so it never idles between two."""
+
+KEEP_BYTES = 1 << 20
+"""Shared memory a slot keeps after a larger picture was answered."""
+
+STDERR_LINES_KEPT = 20
+REAP_INTERVAL_S = 0.005
+GOODBYE_S = 2.0
+READ_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What every worker of a runtime is started with."""
+
+    runtime: str
+    delegates: bool
+    slot_bytes: int
+    """Room for one picture; a multiple of the page size."""
+    memory_bytes: int
+
+
+@dataclass
+class Job:
+    """An order, the picture it is about, and whoever waits for its answer."""
+
+    order: Order
+    future: asyncio.Future[Answer]
+    picture: Sequence[bytes] = ()
+    """Kept until the answer is there: the job may have to go to another worker."""
+    slot: int | None = None
+    head_since: float = 0.0
+    """When the worker could begin with it, on the monotonic clock."""
+
+
+class Keeper(Protocol):
+    """Who is told what becomes of a worker."""
+
+    def greeted(self, worker: "WorkerProcess", hello: Hello) -> None:
+        """It is up."""
+
+    def answered(self) -> None:
+        """It has room for another picture."""
+
+    def ended(self, worker: "WorkerProcess") -> None:
+        """It is gone; `held` is what it leaves undone."""
+
+
+class WorkerProcess:
+    """A child process with a datagram socket for orders and answers and shared memory for pictures.
+
+    The worker answers in the order it was asked, so the first held order is the one it is working on.
+    """
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self.options = options
+        self.held: deque[Job] = deque()
+        self.hello: Hello | None = None
+        self.started_at = time.monotonic()
+        self.killed: tuple[ErrorCode, str] | None = None
+        """Why it was killed; None while it lives or when it ended by itself."""
+        self._free_slots = list(range(DEPTH))
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
+        memory_fd = os.memfd_create("edgerun-pictures")
+        self._stderr_fd, stderr = os.pipe()
+        os.set_blocking(self._stderr_fd, False)
+        try:
+            os.ftruncate(memory_fd, DEPTH * options.slot_bytes)
+            self._memory = mmap.mmap(memory_fd, DEPTH * options.slot_bytes)
+            self._process = _spawn(options, theirs.fileno(), memory_fd, stderr)
+        finally:
+            theirs.close()
+            os.close(memory_fd)
+            os.close(stderr)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has said hello and can be given orders."""
+        return self.hello is not None and self.killed is None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another picture can be put into its hands."""
+        return self.ready and bool(self._free_slots)
+
+    def attach(self, keeper: Keeper) -> None:
+        """Begin to listen, within the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._keeper = keeper
+        self._loop.add_reader(self._socket, self._read)
+        self._loop.add_reader(self._stderr_fd, self._read_stderr)
+
+    def give(self, job: Job) -> None:
+        """Put a job into the worker's hands, its picture into shared memory; a picture needs `has_room`."""
+        if isinstance(job.order, Classify):
+            job.slot = self._free_slots.pop()
+            start = end = job.slot * self.options.slot_bytes
+            for chunk in job.picture:
+                self._memory[end : end + len(chunk)] = chunk
+                end += len(chunk)
+            job.order = replace(job.order, offset=start, size=end - start)
+        job.head_since = time.monotonic()
+        self.held.append(job)
+        try:
+            self._socket.send(encode(job.order))
+        except OSError:  # it just died: the reader notices, and `held` tells what was lost
+            log.debug("worker %d is gone", self.pid)
+
+    def busy_s(self) -> float:
+        """Seconds the order at the head has been worked on; 0 when there is none."""
+        return time.monotonic() - self.held[0].head_since if self.held else 0.0
+
+    def age_s(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.started_at
+
+    def resident_bytes(self) -> int | None:
+        """Resident memory, None when the process is gone."""
+        return resident_bytes(self.pid)
+
+    def kill(self, code: ErrorCode, because: str) -> None:
+        """End the process at once; its end is noticed like any other."""
+        if self.killed is None:
+            self.killed = code, because
+            self._process.kill()
+
+    def dismiss(self) -> None:
+        """Hang up, so that an idle worker ends by itself."""
+        self.killed = self.killed or (ErrorCode.SHUTTING_DOWN, "dismissed")
+        self._socket.shutdown(socket.SHUT_RDWR)
+
+    def epitaph(self) -> tuple[ErrorCode, str]:
+        """How it ended: as a code for the request it was working on, and in words."""
+        code, how = self.killed or (ErrorCode.WORKER_LOST, exit_text(self._process.returncode))
+        return code, f"{how}; its last words: {self._stderr[-1]}" if self._stderr and not self.killed else how
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended by a fault of its own code, not by anybody's will."""
+        faults = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
+        return self._process.returncode in [-fault for fault in faults]
+
+    def _read(self) -> None:
+        try:
+            datagram = self._socket.recv(MAX_MESSAGE_BYTES)
+        except (BlockingIOError, ConnectionResetError):  # a reset is told once, before answers that still wait
+            return
+        if not datagram:
+            self._loop.remove_reader(self._socket)
+            self._reap(time.monotonic() + GOODBYE_S)
+            return
+        try:
+            self._take(decode_answer(datagram))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            self.kill(ErrorCode.WORKER_LOST, f"it sent an answer nobody can read ({error})")
+
+    def _take(self, answer: Answer) -> None:
+        if isinstance(answer, Hello):
+            self.hello = answer
+            self._keeper.greeted(self, answer)
+        else:
+            if answer.id != self.held[0].order.id:
+                raise ValueError(f"answer {answer.id} out of turn")
+            job = self.held.popleft()
+            self._release(job)
+            if self.held:
+                self.held[0].head_since = time.monotonic()
+            if not job.future.done():
+                job.future.set_result(answer)
+            self._keeper.answered()
+
+    def _release(self, job: Job) -> None:
+        if job.slot is None or not isinstance(job.order, Classify):
+            return
+        self._free_slots.append(job.slot)
+        beyond = self.options.slot_bytes - KEEP_BYTES
+        if job.order.size > KEEP_BYTES and beyond > 0:
+            self._memory.madvise(mmap.MADV_REMOVE, job.slot * self.options.slot_bytes + KEEP_BYTES, beyond)
+
+    def _read_stderr(self) -> None:
+        try:
+            text = os.read(self._stderr_fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        for line in text.decode(errors="replace").splitlines():
+            self._stderr.append(line)
+            log.debug("worker %d: %s", self.pid, line)
+        if not text:
+            self._loop.remove_reader(self._stderr_fd)
+
+    def _reap(self, deadline: float) -> None:
+        """The socket closed: wait for the process to be gone, then report and release what is left."""
+        if self._process.poll() is None:
+            if time.monotonic() > deadline:
+                self.kill(ErrorCode.WORKER_LOST, "it hung up but did not end")
+            self._loop.call_later(REAP_INTERVAL_S, self._reap, deadline)
+            return
+        self._read_stderr()
+        self._loop.remove_reader(self._stderr_fd)
+        os.close(self._stderr_fd)
+        self._socket.close()
+        self._memory.close()
+        self._keeper.ended(self)
+
+
+def exit_text(code: int | None) -> str:
+    """How a process ended, from its return code."""
+    if code is None or code >= 0:
+        return f"ended with status {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended by signal {-code}"
+
+
+def _spawn(options: WorkerOptions, socket_fd: int, memory_fd: int, stderr: int) -> subprocess.Popen[bytes]:
+    arguments = [socket_fd, memory_fd, os.getpid(), options.runtime]
+    delegates = "delegates" if options.delegates else "builtin"
+    return subprocess.Popen(
+        [*worker_command("server.workers.main"), *map(str, arguments), delegates, str(options.memory_bytes)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        pass_fds=(socket_fd, memory_fd),
+        env=worker_environment(),
+        start_new_session=True,
+    )
+
+
+def worker_command(module: str) -> list[str]:
+    """How a module is run in a child. `-P` keeps a `server` folder in the working directory from shadowing ours."""
+    return [sys.executable, "-P", "-m", module]
+
+
+def worker_environment() -> dict[str, str]:
+    """The agent's environment without its settings: a worker needs none, and a token's hash least of all."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
