@@ -21,6 +21,7 @@ from PIL import (
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 _SIGNATURES = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit would warn first and fail late; `decode` checks its caller's
 _DECODER_FAULTS = (OSError, SyntaxError, EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 """What Pillow's decoders raise on damaged data; its own error types derive from these."""
 
@@ -105,8 +106,6 @@ def _open(file: BinaryIO) -> Image.Image:
     file.seek(0)
     try:
         return Image.open(file, formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(str(error)) from error
     except _DECODER_FAULTS as error:
         raise TruncatedImage("the picture is cut off or damaged within its header") from error
 

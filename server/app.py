@@ -4,17 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from contract.paths import OPENAPI
 from server import __version__
 from server.agent import Agent
 from server.auth import Authentication
+from server.express import Express
 from server.requests import RequestIds, install_error_handlers
 from server.routes import blobs, classify, health, info, models
 
 
-def create_app(agent: Agent) -> FastAPI:
+def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
+    app = _api(agent)
+    return RequestIds(Authentication(Express(app), agent.settings.token_sha256))
+
+
+def _api(agent: Agent) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -35,6 +42,4 @@ def create_app(agent: Agent) -> FastAPI:
     for module in (health, info, classify, models, blobs):
         app.include_router(module.router)
     install_error_handlers(app)
-    app.add_middleware(Authentication, token_sha256=agent.settings.token_sha256)
-    app.add_middleware(RequestIds)
     return app

@@ -73,8 +73,8 @@ class ModelRegistry:
         if name == EMBEDDED_MODEL:
             raise AgentError(ErrorCode.MODEL_PROTECTED, f"{name} is part of the agent and cannot be replaced")
         async with self._one_at_a_time:  # each check may need as much memory as a worker
-            if self.store.manifest(name) == manifest and name in {m.description.name for m in self.store}:
-                return self.store.get(name).description, False
+            if (known := self.store.find(name)) is not None and known.manifest == manifest:
+                return known.description, False
             description = await self._examine(name, manifest)
             self.store.put(manifest, description)
         log.info("model %s is there: %s", name, description.digest)

@@ -36,6 +36,8 @@ class StoredModel:
     description: ModelDescription
     model_path: Path
     labels_path: Path | None
+    manifest: ModelManifest | None
+    """What was declared when it was put; None for the embedded model."""
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
@@ -75,6 +77,10 @@ class ModelStore:
     def __iter__(self) -> Iterator[StoredModel]:
         return iter(sorted(self._stored.values(), key=lambda model: model.description.name))
 
+    def find(self, name: str) -> StoredModel | None:
+        """The model of that name, None when there is none."""
+        return self._stored.get(name)
+
     def get(self, name: str) -> StoredModel:
         """The model of that name; raises AgentError."""
         try:
@@ -108,11 +114,6 @@ class ModelStore:
     def receive(self) -> "Receiver":
         """A file to write incoming bytes into; it becomes a blob when it is complete."""
         return Receiver(self._blobs)
-
-    def manifest(self, name: str) -> ModelManifest | None:
-        """What was declared when the model was put, None for the embedded one and unknown names."""
-        path = self._models / f"{name}.json"
-        return ModelManifest.model_validate(json.loads(path.read_bytes())["manifest"]) if path.is_file() else None
 
     def put(self, manifest: ModelManifest, description: ModelDescription) -> StoredModel:
         """Add a model or replace the one of its name."""
@@ -156,7 +157,7 @@ class ModelStore:
         if model is None or (manifest.labels and labels is None):
             log.warning("the files of model %s are gone", description.name)
             return
-        self._stored[description.name] = StoredModel(description, model, labels)
+        self._stored[description.name] = StoredModel(description, model, labels, manifest)
 
 
 class Receiver:
@@ -229,7 +230,8 @@ def embedded_model() -> StoredModel:
         source=entry.source,
         licence=entry.licence,
     )
-    return StoredModel(description, EMBEDDED_FOLDER / entry.model.name, EMBEDDED_FOLDER / entry.labels.name)
+    folder = EMBEDDED_FOLDER
+    return StoredModel(description, folder / entry.model.name, folder / entry.labels.name, manifest=None)
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -70,10 +70,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return error_response(_as_agent_error(request, error), request.scope)
+    return error_response(to_agent_error(request, error), request.scope)
 
 
-def _as_agent_error(request: Request, error: Exception) -> AgentError:
+def to_agent_error(request: Request, error: Exception) -> AgentError:
+    """Whatever a route raised, as the error that is sent; what nobody expected is logged and not shown."""
     if isinstance(error, AgentError):
         return error
     if isinstance(error, RequestValidationError):

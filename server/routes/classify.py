@@ -49,13 +49,13 @@ _DOCUMENTATION: dict[str, Any] = {
 @router.post(CLASSIFY, operation_id="classify", **_DOCUMENTATION)
 async def classify(request: Request) -> Response:
     """Classify with the agent's default model."""
-    return await _answer(request, None)
+    return await answer(request, None)
 
 
 @router.post(CLASSIFY_WITH, operation_id="classify_with", **_DOCUMENTATION)
 async def classify_with(name: str, request: Request) -> Response:
     """Classify with a named model."""
-    return await _answer(request, name)
+    return await answer(request, name)
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +69,8 @@ def _options(query: str) -> ClassifyOptions:
         raise RequestValidationError(faults) from error
 
 
-async def _answer(request: Request, model: str | None) -> Response:
+async def answer(request: Request, model: str | None) -> Response:
+    """Classify what the request brings with a model, the default one for None; raises AgentError."""
     agent, options = agent_of(request), _options(request.url.query)
     admitted = await agent.classification.admit(model, options)
     with agent.intake.open(request) as body:

@@ -2,8 +2,10 @@
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from server.runtimes.base import Runtime
+if TYPE_CHECKING:
+    from server.runtimes.base import Runtime  # which imports numpy
 
 PACKAGES = {"litert": "ai-edge-litert", "tflite": "tflite-runtime"}
 """Every runtime edgerun knows, default first, and the distribution that brings it."""
@@ -20,7 +22,7 @@ def installed_runtimes() -> dict[str, str]:
     return found
 
 
-def open_runtime(name: str, *, delegates: bool) -> Runtime:
+def open_runtime(name: str, *, delegates: bool) -> "Runtime":
     """Import a runtime and return it.
 
     `delegates=False` is the safe mode: built-in kernels only, for machines where a delegate crashes.

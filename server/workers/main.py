@@ -11,7 +11,6 @@ import time
 import traceback
 
 import numpy as np
-from PIL import Image
 
 from contract.codes import ErrorCode
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
@@ -38,7 +37,6 @@ def main(argv: list[str]) -> int:
     socket_fd, memory_fd, agent_pid, runtime_name, delegates, memory_bytes = argv
     confine(int(agent_pid), int(memory_bytes))
     keep_freed_memory()
-    Image.MAX_IMAGE_PIXELS = None  # the limit that counts is checked in decode, with the true size in its message
     memory = memoryview(mmap.mmap(int(memory_fd), os.fstat(int(memory_fd)).st_size, prot=mmap.PROT_READ))
     with socket.socket(fileno=int(socket_fd)) as agent:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")

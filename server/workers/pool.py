@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SUPERVISION_INTERVAL_S = 0.5
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+STOP_POLL_S = 0.01
 RESTART_DELAYS_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Wait before the next start, by how many workers in a row died before saying hello."""
 STARTS_BEFORE_GIVING_UP = 3
@@ -83,8 +85,10 @@ class Pool:
                 await self._supervisor
         for worker in self._workers:
             worker.dismiss()
-        while self._workers:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                while self._workers:
+                    await asyncio.sleep(STOP_POLL_S)
 
     @property
     def ready(self) -> bool:

@@ -82,6 +82,7 @@ class WorkerProcess:
         self.started_at = time.monotonic()
         self.killed: tuple[ErrorCode, str] | None = None
         """Why it was killed; None while it lives or when it ended by itself."""
+        self._reaping = False
         self._free_slots = list(range(DEPTH))
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -173,12 +174,22 @@ class WorkerProcess:
     def _read(self) -> None:
         try:
             datagram = self._socket.recv(MAX_MESSAGE_BYTES)
-        except (BlockingIOError, ConnectionResetError):  # a reset is told once, before answers that still wait
+        except BlockingIOError:
             return
-        if not datagram:
+        except ConnectionResetError:
+            # It died with orders unread. That is told once, before the answers it had sent; and the event loop
+            # tells nothing more of a socket in error, so all that is left must be read now.
+            while not self._reaping:
+                self._read()
+            return
+        if datagram:
+            self._decode(datagram)
+        else:
             self._loop.remove_reader(self._socket)
+            self._reaping = True
             self._reap(time.monotonic() + GOODBYE_S)
-            return
+
+    def _decode(self, datagram: bytes) -> None:
         try:
             self._take(decode_answer(datagram))
         except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -221,8 +232,8 @@ class WorkerProcess:
     def _reap(self, deadline: float) -> None:
         """The socket closed: wait for the process to be gone, then report and release what is left."""
         if self._process.poll() is None:
-            if time.monotonic() > deadline:
-                self.kill(ErrorCode.WORKER_LOST, "it hung up but did not end")
+            if time.monotonic() > deadline:  # it hung up but did not end
+                self._process.kill()
             self._loop.call_later(REAP_INTERVAL_S, self._reap, deadline)
             return
         self._read_stderr()

@@ -1,0 +1,30 @@
+"""The client of edgerun: `EdgeClient("edge1").classify("parrot.jpg")`. Loads nothing of the agent's."""
+
+from client.edge_client import AsyncEdgeClient, Classification, EdgeClient
+from client.errors import (
+    AgentFault,
+    Answered,
+    EdgeError,
+    HostError,
+    NotAuthorized,
+    NotTrusted,
+    Refused,
+    Unreachable,
+)
+from client.hosts import Host, HostsFile
+
+__all__ = [
+    "AgentFault",
+    "Answered",
+    "AsyncEdgeClient",
+    "Classification",
+    "EdgeClient",
+    "EdgeError",
+    "Host",
+    "HostError",
+    "HostsFile",
+    "NotAuthorized",
+    "NotTrusted",
+    "Refused",
+    "Unreachable",
+]

@@ -1,0 +1,45 @@
+"""The command tree."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from client.cli import classify, doctor, hosts, models
+
+EPILOG = (
+    "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
+    "client hosts ls. Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 not authorized or not trusted, "
+    "5 refused, 6 fault of the agent, 9 some hosts failed, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="client",
+    help="Classify pictures on edge devices and look after the agents there.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgerun {version('edgerun')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+app.command("classify")(classify.classify)
+app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
+app.add_typer(hosts.app, name="hosts")

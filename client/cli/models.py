@@ -1,0 +1,283 @@
+"""`client models`: what an agent holds, and how models get there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from client.calls import file_digest
+from client.cli.options import Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
+from client.console import Output, emit, note, plain_table, transferring
+from client.edge_client import EdgeClient
+from client.hosts import Host, HostsFile
+from client.library import Library, LibraryError, manifest_of
+from contract.models import Fit, ModelDescription, ModelList, ModelManifest, Outputs, Preprocessing
+from image_model.catalog import load_catalog
+
+app = typer.Typer(
+    help="List, fetch, push and remove models.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+PUSH_TIMEOUT_S = 300.0
+
+
+@app.command("ls")
+def list_models(
+    host: Hosts = [],  # noqa: B006
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """List the models that agents hold; * marks the default.
+
+    Example: client models ls --host edge1
+    """
+    lists: dict[str, ModelList] = {}
+
+    def fetch(each: Host) -> None:
+        with EdgeClient(each) as client:
+            lists[each.name] = client.models()
+
+    try:
+        on_each(chosen(host), fetch)
+    finally:
+        emit(
+            output,
+            document=lambda: {"hosts": {name: models.model_dump(mode="json") for name, models in lists.items()}},
+            rows=lambda: [_row(name, models, model) for name, models in lists.items() for model in models.models],
+            view=lambda: _list_view(lists),
+        )
+
+
+@app.command("known")
+def known_models(output: OutputForm = Output.TABLE) -> None:
+    """List the models that `pull` knows by name, and which of them are on this machine."""
+    library = Library()
+    rows = []
+    for entry in load_catalog().values():
+        state = "embedded" if entry.embedded else "fetched" if library.find(entry.name) else "not fetched"
+        size = sum(file.size_bytes for file in entry.files)
+        rows.append(
+            {"name": entry.name, "state": state, "size_bytes": size, "licence": entry.licence, "title": entry.title}
+        )
+    emit(output, document=lambda: {"models": rows}, rows=lambda: rows, view=lambda: _rows_view(rows))
+
+
+@app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    host: Hosts = [],  # noqa: B006
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Show one model: tensors, preprocessing, and which runtimes can run it."""
+    with EdgeClient(chosen_one(host)) as client:
+        model = client.model(name)
+    document = model.model_dump(mode="json")
+    emit(output, document=lambda: document, rows=lambda: [document], view=lambda: _model_view(model))
+
+
+@app.command("pull")
+def pull_model(
+    name: Annotated[str, typer.Argument(help="A name of `client models known`.")],
+    host: Hosts = [],  # noqa: B006
+    local: Annotated[bool, typer.Option("--local", help="Fetch to this machine only.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a known model to this machine, checked, and push it to the agent.
+
+    EDGERUN_MODEL_MIRROR names a folder or URL to fetch from instead of the model's own source.
+
+    Example: client models pull mobilenet_v2_1.0_224_quant --host edge1
+    """
+    with transferring(quiet=quiet) as progress:
+        pulled = Library().pull(name, progress)
+    if not quiet:
+        note(f"{name} is in {pulled.folder}")
+    if local or not (host or HostsFile().hosts()):
+        return
+    manifest, files = manifest_of(pulled)
+    _push(name, manifest, files, host, quiet=quiet)
+
+
+@app.command("path")
+def model_path(
+    name: Annotated[str, typer.Argument(help="A name of `client models known`.")],
+    file: Annotated[str | None, typer.Argument(help="One of its files; default: the folder.")] = None,
+) -> None:
+    """Print where a fetched model, or one of its files, is on this machine.
+
+    Example: client classify "$(client models path mobilenet_v2_1.0_224_quant parrot.jpg)"
+    """
+    pulled = Library().find(name)
+    if pulled is None:
+        raise LibraryError(f"{name} is not on this machine", hint=f"`client models pull {name}` fetches it")
+    files = {each.name: pulled.path(each) for each in pulled.entry.files}
+    if file is not None and file not in files:
+        raise typer.BadParameter(f"{name} has no file {file!r}; it has {', '.join(files)}")
+    print(files[file] if file is not None else pulled.folder)
+
+
+@app.command("push")
+def push_model(
+    file: Annotated[Path, typer.Argument(help="A .tflite file.", exists=True, dir_okay=False)],
+    name: Annotated[str | None, typer.Option(help="Its name on the agent; default: the file's, in lower case.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label file, a class a line.", exists=True, dir_okay=False)
+    ] = None,
+    input_range: Annotated[
+        str | None, typer.Option(help="Real values of black and white, such as -1,1 or 0,1.", metavar="LOW,HIGH")
+    ] = None,
+    fit: Annotated[Fit, typer.Option(help="How a picture of another shape is brought to the model's.")] = Fit.STRETCH,
+    outputs: Annotated[Outputs, typer.Option(help="What the last tensor holds.")] = Outputs.AUTO,
+    host: Hosts = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Push a model of your own; the agent tries it in a throw-away process before it takes it in.
+
+    Example: client models push mine.tflite --labels labels.txt --input-range -1,1
+    """
+    preprocessing = None
+    if input_range is not None:
+        preprocessing = Preprocessing(input_range=_range(input_range), fit=fit)
+    elif fit is not Fit.STRETCH:
+        raise typer.BadParameter("--fit needs --input-range too: preprocessing is declared as a whole")
+    files = {file_digest(path): path for path in (file, labels) if path is not None}
+    digests = list(files)
+    manifest = ModelManifest(
+        model=digests[0], labels=digests[-1] if labels else None, preprocessing=preprocessing, outputs=outputs
+    )
+    _push(name or file.stem.lower().replace(" ", "-"), manifest, files, host, quiet=quiet)
+
+
+@app.command("rm")
+def remove_model(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    host: Hosts = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Remove a model from the agent."""
+
+    def remove(each: Host) -> None:
+        with EdgeClient(each) as client:
+            client.delete_model(name)
+        if not quiet:
+            note(f"{each.name}: {name} is removed")
+
+    on_each(chosen(host), remove)
+
+
+@app.command("default")
+def default_model(
+    name: Annotated[str | None, typer.Argument(help="The model that shall answer when a request names none.")] = None,
+    host: Hosts = [],  # noqa: B006
+) -> None:
+    """Show or choose the model that answers when a request names none.
+
+    Example: client models default digits --host edge1
+    """
+
+    def choose(each: Host) -> None:
+        with EdgeClient(each) as client:
+            if name is not None:
+                client.choose_default_model(name)
+            print(client.models().default)
+
+    on_each(chosen(host), choose)
+
+
+def _push(name: str, manifest: ModelManifest, files: Mapping[str, Path], host: list[str], *, quiet: bool) -> None:
+    def push(each: Host) -> None:
+        with EdgeClient(each, timeout_s=PUSH_TIMEOUT_S) as client, transferring(quiet=quiet) as progress:
+            model = client.push_model(name, manifest, files, progress)
+        if not quiet:
+            note(f"{each.name}: {_summary(model)}")
+
+    on_each(chosen(host), push)
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--input-range takes two numbers such as -1,1, not {text!r}") from None
+    return low, high
+
+
+def _summary(model: ModelDescription) -> str:
+    runs = ", ".join(name for name, check in model.runtimes.items() if check.ok)
+    fails = "".join(f"; not on {name}: {check.detail}" for name, check in model.runtimes.items() if not check.ok)
+    kind = "" if model.classifier else f"; it does not classify pictures: {model.not_a_classifier_because}"
+    assumed = "; preprocessing is assumed, see `client models show`" if model.preprocessing_assumed else ""
+    return f"{model.name} is there, runs on {runs}{fails}{kind}{assumed}"
+
+
+def _row(host: str, models: ModelList, model: ModelDescription) -> dict[str, object]:
+    return {
+        "host": host,
+        "name": model.name,
+        "default": model.name == models.default,
+        "size_bytes": model.size_bytes,
+        "input": "x".join(map(str, model.inputs[0].shape)) if model.inputs else None,
+        "dtype": model.inputs[0].dtype if model.inputs else None,
+        "classes": model.class_count,
+        "runtimes": " ".join(name for name, check in model.runtimes.items() if check.ok),
+        "digest": model.digest,
+    }
+
+
+def _list_view(lists: dict[str, ModelList]) -> RenderableType:
+    table = plain_table("host", "", "name", "input", "type", "classes", "size", "runs on", right=("classes", "size"))
+    for host, models in lists.items():
+        for model in models.models:
+            row = _row(host, models, model)
+            values = [row[key] or "" for key in ("input", "dtype", "classes")]
+            size = f"{model.size_bytes / 1e6:.2f} MB"
+            mark = "*" if row["default"] else ""
+            table.add_row(host, mark, model.name, *map(str, values), size, str(row["runtimes"]))
+    return table
+
+
+def _rows_view(rows: Sequence[dict[str, object]]) -> RenderableType:
+    table = plain_table(*rows[0], right=("size_bytes",))
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    return table
+
+
+def _model_view(model: ModelDescription) -> RenderableType:
+    table = plain_table("", "")
+    table.show_header = False
+    facts: dict[str, object] = {
+        "name": model.name,
+        "digest": model.digest,
+        "size": f"{model.size_bytes / 1e6:.2f} MB",
+        "classes": model.class_count,
+        "labels": model.label_count,
+        "outputs": model.output_kind,
+        "source": model.source,
+        "licence": model.licence,
+    }
+    if model.preprocessing is not None:
+        how = f"pixels to {model.preprocessing.input_range}, {model.preprocessing.fit}"
+        facts["preprocessing"] = f"{how} (assumed)" if model.preprocessing_assumed else how
+    if not model.classifier:
+        facts["not a classifier"] = model.not_a_classifier_because
+    for name, tensors in (("input", model.inputs), ("output", model.outputs)):
+        for tensor in tensors:
+            scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
+            table.add_row(name, f"{tensor.name}: {tensor.dtype} {tensor.shape}{scale}")
+    for name, check in model.runtimes.items():
+        took = (
+            f"runs: load {check.load_ms:.1f} ms, first inference {check.first_inference_ms:.1f} ms" if check.ok else ""
+        )
+        table.add_row(name, took or f"does not run: {check.detail}")
+    head = plain_table("", "")
+    head.show_header = False
+    for fact, value in facts.items():
+        if value is not None:
+            head.add_row(fact, Text(str(value)))
+    return Group(head, table)

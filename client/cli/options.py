@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from client.console import EXIT_FAILED, EXIT_SOME_HOSTS_FAILED, Output, complain
+from client.errors import EdgeError
+from client.hosts import Host, HostsFile
+
+Hosts = Annotated[
+    list[str],
+    typer.Option("--host", "-H", help="A host's name, @group, or URL; may be given several times.", show_default=False),
+]
+AllHosts = Annotated[bool, typer.Option("--all", help="Every host in the hosts file.")]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.")]
+
+
+def chosen(hosts: list[str], every: bool = False) -> list[Host]:
+    """The hosts that the options mean; raises HostError."""
+    return HostsFile().choose(hosts, every=every)
+
+
+def on_each(hosts: Sequence[Host], action: Callable[[Host], None]) -> None:
+    """Carry out an action host by host; one that fails does not keep the others from theirs.
+
+    Raises the failure of a lone host; ends with 9 when some of several failed, and 1 when all did.
+    """
+    if len(hosts) == 1:
+        action(hosts[0])
+        return
+    failed = 0
+    for host in hosts:
+        try:
+            action(host)
+        except EdgeError as error:
+            complain(error, "client")
+            failed += 1
+    if failed:
+        raise typer.Exit(EXIT_SOME_HOSTS_FAILED if failed < len(hosts) else EXIT_FAILED)
+
+
+def chosen_one(hosts: list[str]) -> Host:
+    """The one host that a command can talk to; raises BadParameter for several."""
+    found = chosen(hosts)
+    if len(found) > 1:
+        raise typer.BadParameter(f"this command talks to one host, not to {', '.join(host.name for host in found)}")
+    return found[0]

@@ -1,0 +1,154 @@
+"""How the commands talk: data on standard output, everything else on standard error, one line for an error."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from client.errors import Answered, EdgeError
+
+SCHEMA_VERSION = 1
+"""Of every JSON document that the commands print."""
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_SOME_HOSTS_FAILED = 9
+EXIT_INTERRUPTED = 130
+
+
+class Output(StrEnum):
+    """What standard output carries."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def data_console() -> Console:
+    """For results. Names from outside are text, never markup; wide enough to cut nothing when piped."""
+    piped = None if sys.stdout.isatty() else 4096
+    return Console(markup=False, highlight=False, emoji=False, width=piped)
+
+
+def note_console() -> Console:
+    """For progress, notes and warnings."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def note(text: str) -> None:
+    """Tell the user something that is not the result."""
+    note_console().print(Text(text), soft_wrap=True)
+
+
+def complain(error: EdgeError, program: str) -> None:
+    """Say in a line what went wrong, and in another what to do next."""
+    console = note_console()
+    console.print(Text.assemble((f"{program}: ", "bold red"), str(error)), soft_wrap=True)
+    if error.hint:
+        console.print(Text(f"  {error.hint}", "dim"), soft_wrap=True)
+
+
+def error_document(error: EdgeError) -> dict[str, Any]:
+    """An error within a JSON document."""
+    document: dict[str, Any] = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+    if isinstance(error, Answered):
+        document["problem"] = error.problem.model_dump(mode="json", exclude_none=True)
+    return document
+
+
+def emit(
+    output: Output,
+    *,
+    document: Callable[[], Mapping[str, Any]],
+    rows: Callable[[], Sequence[Mapping[str, Any]]],
+    view: Callable[[], RenderableType],
+) -> None:
+    """Print a result in the chosen form; the others are not even computed."""
+    if output is Output.JSON:
+        print(json.dumps({"schema_version": SCHEMA_VERSION, **document()}, indent=2, ensure_ascii=False))
+    elif output is Output.CSV:
+        print(_csv(rows()), end="")
+    else:
+        data_console().print(view(), soft_wrap=True)
+
+
+def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table without ornament, which is readable on a terminal and splits well in a pipe."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True, overflow="ignore")
+    return table
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+@contextmanager
+def counting(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar that counts finished pieces on a terminal; silence elsewhere."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=note_console(), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def transferring(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each file on a terminal, a line for each finished file elsewhere."""
+    if quiet:
+        yield lambda *_: None
+        return
+    if not sys.stderr.isatty():
+        yield _announce_finished
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=note_console()) as progress:
+        tasks: dict[str, Any] = {}
+
+        def update(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total)
+            progress.update(tasks[name], completed=done)
+
+        yield update
+
+
+def _announce_finished(name: str, done: int, total: int) -> None:
+    if done == total:
+        note(f"{name}: {total} bytes")
+
+
+def run(app: Callable[[], Any], program: str) -> int:
+    """Run a Typer app as a program: expected failures become a line and an exit code, never a traceback."""
+    try:
+        app()
+    except EdgeError as error:
+        complain(error, program)
+        return error.exit_code
+    except KeyboardInterrupt:
+        note_console().print("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away: `client ... | head`
+        sys.stderr.close()
+        return EXIT_OK
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else EXIT_OK
+    return EXIT_OK

@@ -1,0 +1,66 @@
+"""What can go wrong for a user of the client, each kind with its exit code.
+
+EdgeError
++- HostError          no such host, or none chosen (2)
++- Unreachable        no connection, or no answer in time (3)
++- NotTrusted         the certificate is not the pinned one, or none is pinned (4)
++- Refused            the agent refused the request: a 4xx answer (5)
+|  +- NotAuthorized   the token is wrong or missing (4)
++- AgentFault         the agent failed: a 5xx answer, or one that is not edgerun's (6)
+"""
+
+from contract.errors import Problem
+
+
+class EdgeError(Exception):
+    """Base of everything the client raises on purpose; the text says what happened, `hint` what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class HostError(EdgeError):
+    """The host is not known, not chosen, or its entry cannot be used."""
+
+    exit_code = 2
+
+
+class Unreachable(EdgeError):
+    """Nothing answered at the address in time."""
+
+    exit_code = 3
+
+
+class NotTrusted(EdgeError):
+    """What answered is not the agent whose certificate was pinned; nothing secret was sent."""
+
+    exit_code = 4
+
+
+class Answered(EdgeError):
+    """The agent answered with an error; `problem` is what it said."""
+
+    def __init__(self, host: str, problem: Problem) -> None:
+        super().__init__(f"{host}: {problem.title}: {problem.detail}", hint=problem.hint)
+        self.problem = problem
+
+
+class Refused(Answered):
+    """The agent refused the request."""
+
+    exit_code = 5
+
+
+class NotAuthorized(Refused):
+    """The token is wrong or missing."""
+
+    exit_code = 4
+
+
+class AgentFault(Answered):
+    """The agent could not carry out the request."""
+
+    exit_code = 6

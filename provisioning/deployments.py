@@ -1,0 +1,97 @@
+"""The state of each deployment on this side: one private file a name, written whole before and after every step."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from platformdirs import user_state_path
+
+from client.hosts import require_private, write_private
+from provisioning.errors import DeploymentBusy, ProvisioningError
+
+LOCK_TIMEOUT_S = 1.0
+NAME_HINT = "a name is lower-case letters, digits, dots and hyphens, such as edge1"
+
+
+class Phase(StrEnum):
+    """How far a deployment got; an interrupted one is found in the phase it died in."""
+
+    CREATING = "creating"
+    UP = "up"
+    REMOVING = "removing"
+
+
+@dataclass
+class Deployment:
+    """One agent that `provision` made: what was asked for and what exists because of it."""
+
+    name: str
+    provider: str
+    options: dict[str, Any]
+    """What `up` was asked for; a second `up` with the same options changes nothing."""
+    token: str
+    phase: Phase = Phase.CREATING
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What the provider made and must remove, in its own words."""
+    url: str | None = None
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def __repr__(self) -> str:
+        return f"Deployment({self.name!r}, {self.provider!r}, {self.phase!s})"
+
+
+class Deployments:
+    """The deployments of this user."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or user_state_path("edgerun") / "deployments"
+
+    def __iter__(self) -> Iterator[Deployment]:
+        for path in sorted(self._folder.glob("*.json")):
+            yield _read(path)
+
+    def find(self, name: str) -> Deployment | None:
+        """The deployment of that name, None when there is none."""
+        path = self._path(name)
+        return _read(path) if path.exists() else None
+
+    def save(self, deployment: Deployment) -> None:
+        """Write a deployment's state."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self._path(deployment.name), json.dumps(dataclasses.asdict(deployment), indent=2))
+
+    def forget(self, name: str) -> None:
+        """Delete a deployment's state, once nothing of it exists any more."""
+        self._path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Keep other `provision` processes from the same deployment; raises DeploymentBusy."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FileLock(self._path(name).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            hint = "wait until it is done; if it was killed, just try again"
+            raise DeploymentBusy(f"another provision works on {name} right now", hint=hint) from None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def _read(path: Path) -> Deployment:
+    require_private(path)
+    try:
+        document = json.loads(path.read_text())
+        return Deployment(**{**document, "phase": Phase(document["phase"])})
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "repair the file, or delete it once nothing of the deployment exists any more"
+        raise ProvisioningError(f"{path} is not a deployment's state: {error}", hint=hint) from error

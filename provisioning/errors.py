@@ -1,0 +1,15 @@
+"""What can go wrong while provisioning; printed as a line, never as a traceback."""
+
+from client.errors import EdgeError
+
+
+class ProvisioningError(EdgeError):
+    """A deployment could not be made, found or removed; the hint says what to do."""
+
+
+class DeploymentBusy(ProvisioningError):
+    """Another `provision` works on the same deployment."""
+
+
+class LeftBehind(ProvisioningError):
+    """Something could not be removed; the deployment's state is kept, so that `down` can be tried again."""

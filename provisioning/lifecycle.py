@@ -1,0 +1,214 @@
+"""Up and down: the steps that are the same for every provider."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from client.edge_client import EdgeClient
+from client.errors import EdgeError
+from client.hosts import Host, HostsFile
+from client.library import Library, LibraryError, manifest_of
+from provisioning.deployments import Deployment, Deployments, Phase
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.provider import Provider, Report, State, Status
+from provisioning.providers import provider_of
+
+READY_TIMEOUT_S = 60.0
+POLL_INTERVAL_S = 0.05
+TOKEN_BYTES = 32
+LOG_LINES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `up` was asked for."""
+
+    name: str
+    kind: str
+    options: dict[str, Any]
+    model: str | None
+    """Catalog model to have on the agent, None for none."""
+    keep: bool = False
+    """Leave what was made when something fails, to look at it."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A deployment as a user sees it."""
+
+    deployment: Deployment
+    status: Status
+    health: str
+    default_model: str | None = None
+
+
+class Lifecycle:
+    """Makes, shows and removes deployments."""
+
+    def __init__(self, deployments: Deployments, hosts: HostsFile, report: Report) -> None:
+        self._deployments = deployments
+        self._hosts = hosts
+        self._report = report
+
+    def up(self, request: Request) -> Host:
+        """Bring up an agent and enter it into the hosts file; changes nothing when it is up already.
+
+        What was made is undone when a step fails or the user interrupts, unless `keep`. Raises ProvisioningError.
+        """
+        with self._deployments.alone(request.name):
+            deployment = self._deployments.find(request.name) or self._new(request)
+            self._require_same(deployment, request)
+            provider = provider_of(deployment.provider)
+            if host := self._already_up(deployment, provider):
+                self._report(f"{request.name} is up already at {host.url}")
+                return host
+            try:
+                host = self._bring_up(deployment, provider)
+            except BaseException as error:
+                self._undo(deployment, provider, error, keep=request.keep)
+                raise
+        if request.model is not None:
+            self._push_model(host, request.model)
+        return host
+
+    def down(self, name: str) -> None:
+        """Remove a deployment and its host entry; fine when nothing is there. Raises LeftBehind."""
+        with self._deployments.alone(name):
+            deployment = self._deployments.find(name)
+            if deployment is None:
+                self._report(f"{name}: nothing is there")
+                return
+            self._remove(deployment, provider_of(deployment.provider))
+            self._report(f"{name} is gone")
+
+    def overview(self, name: str) -> Overview:
+        """A deployment, what its provider sees, and what its agent says; raises ProvisioningError."""
+        return self._look_at(self._require(name))
+
+    def overviews(self) -> Iterator[Overview]:
+        """All deployments."""
+        return map(self._look_at, self._deployments)
+
+    def logs(self, name: str, tail: int) -> Iterator[str]:
+        """The last lines of an agent's log."""
+        deployment = self._require(name)
+        return provider_of(deployment.provider).logs(deployment, tail)
+
+    def _new(self, request: Request) -> Deployment:
+        known = self._hosts.hosts().get(request.name)
+        if known is not None:
+            hint = f"choose another --name, or `client hosts rm {request.name}` first"
+            raise ProvisioningError(f"the hosts file has a {request.name} already, at {known.url}", hint=hint)
+        provider_of(request.kind)  # an unknown kind is refused before anything is written
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        deployment = Deployment(request.name, request.kind, request.options, token)
+        self._deployments.save(deployment)
+        return deployment
+
+    def _require_same(self, deployment: Deployment, request: Request) -> None:
+        if (deployment.provider, deployment.options) != (request.kind, request.options):
+            made = f"on {deployment.provider} with {deployment.options or 'no options'}"
+            hint = f"`provision down {deployment.name}` first, or choose another --name"
+            raise ProvisioningError(f"{deployment.name} exists already, made {made}", hint=hint)
+
+    def _already_up(self, deployment: Deployment, provider: Provider) -> Host | None:
+        if deployment.phase is not Phase.UP or provider.status(deployment).state is not State.RUNNING:
+            return None
+        host = self._host(deployment, provider)
+        try:
+            with EdgeClient(host, retries=0) as client:
+                client.ready()
+        except EdgeError:
+            return None
+        if self._hosts.hosts().get(host.name) is None:
+            self._hosts.put(host)
+        return host
+
+    def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
+        deployment.phase = Phase.CREATING
+        started = time.monotonic()
+        self._report(f"starting an agent on {deployment.provider}")
+        provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
+        host = self._host(deployment, provider)
+        _wait_until_ready(host)
+        self._hosts.put(host)
+        deployment.phase = Phase.UP
+        self._deployments.save(deployment)
+        self._report(f"{host.name} is ready at {host.url} after {time.monotonic() - started:.1f} s")
+        return host
+
+    def _host(self, deployment: Deployment, provider: Provider) -> Host:
+        assert deployment.url is not None
+        certificate = provider.certificate(deployment)
+        return Host(deployment.name, deployment.url, certificate, token=deployment.token, provider=deployment.provider)
+
+    def _undo(self, deployment: Deployment, provider: Provider, error: BaseException, *, keep: bool) -> None:
+        if isinstance(error, EdgeError):
+            for line in provider.logs(deployment, LOG_LINES_SHOWN):
+                self._report(f"  log: {line}")
+        if keep:
+            self._report(f"kept as it is: `provision down {deployment.name}` removes it")
+            return
+        self._report("undoing what was done")
+        try:
+            self._remove(deployment, provider)
+        except LeftBehind as left:
+            self._report(f"could not be undone: {left}; `provision down {deployment.name}` tries again")
+
+    def _remove(self, deployment: Deployment, provider: Provider) -> None:
+        deployment.phase = Phase.REMOVING
+        self._deployments.save(deployment)
+        provider.destroy(deployment, lambda: self._deployments.save(deployment), self._report)
+        host = self._hosts.hosts().get(deployment.name)
+        if host is not None and host.provider == deployment.provider:
+            self._hosts.remove(deployment.name)
+        self._deployments.forget(deployment.name)
+
+    def _require(self, name: str) -> Deployment:
+        deployment = self._deployments.find(name)
+        if deployment is None:
+            known = ", ".join(each.name for each in self._deployments) or "none"
+            raise ProvisioningError(f"no deployment {name!r}; there are: {known}", hint="`provision up` makes one")
+        return deployment
+
+    def _look_at(self, deployment: Deployment) -> Overview:
+        provider = provider_of(deployment.provider)
+        status = provider.status(deployment)
+        if status.state is not State.RUNNING or deployment.url is None:
+            return Overview(deployment, status, "unreachable")
+        try:
+            with EdgeClient(self._host(deployment, provider), timeout_s=5.0, retries=0) as client:
+                health = client.ready().status
+                return Overview(deployment, status, health, client.info().default_model)
+        except EdgeError as error:
+            return Overview(deployment, status, str(error))
+
+    def _push_model(self, host: Host, name: str) -> None:
+        """Best effort: an agent without the model still serves the embedded one."""
+        try:
+            with EdgeClient(host) as client:
+                if any(model.name == name for model in client.models().models):
+                    return
+                model = Library().pull(name)
+                manifest, files = manifest_of(model)
+                client.push_model(name, manifest, files)
+            self._report(f"{name} is on {host.name} and is its default model")
+        except LibraryError as error:
+            self._report(f"{name} could not be had, so {host.name} answers with the embedded digits model: {error}")
+            self._report(f"  later: client models pull {name} --host {host.name}")
+
+
+def _wait_until_ready(host: Host) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    with EdgeClient(host, timeout_s=5.0, retries=0) as client:
+        while True:
+            try:
+                client.ready()
+            except EdgeError as error:
+                if time.monotonic() > deadline:
+                    raise ProvisioningError(f"{host.name} was not ready in time: {error}") from error
+                time.sleep(POLL_INTERVAL_S)
+            else:
+                return

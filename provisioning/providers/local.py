@@ -1,0 +1,153 @@
+"""An agent on this machine: a detached child process with a data folder of its own."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from platformdirs import user_data_path
+
+from provisioning.deployments import Deployment
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.provider import Report, Save, State, Status
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 40.0
+"""Longer than the agent takes at most to finish what runs."""
+POLL_INTERVAL_S = 0.02
+LOG_NAME = "agent.log"
+AGENT_FILE = "agent.json"
+
+
+class LocalProvider:
+    """Runs the `server` command that is installed beside this one."""
+
+    kind = "local"
+
+    def create(self, deployment: Deployment, save: Save, report: Report) -> None:
+        """Start the agent, or keep the one that runs."""
+        resources = deployment.resources
+        folder = Path(resources.setdefault("folder", str(user_data_path("edgerun") / "agents" / deployment.name)))
+        save()
+        process = _running(resources)
+        if process is None:
+            if "pid" in resources:
+                report(f"process {resources['pid']} is gone: starting the agent again")
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / AGENT_FILE).unlink(missing_ok=True)
+            process = _start(deployment, folder)
+            resources.update(pid=process.pid, started=process.create_time())
+            save()
+        deployment.url = _wait_until_it_listens(process, folder)
+
+    def certificate(self, deployment: Deployment) -> str | None:
+        """From the agent's data folder, which only its owner can read."""
+        return (Path(deployment.resources["folder"]) / "tls" / "cert.pem").read_text()
+
+    def status(self, deployment: Deployment) -> Status:
+        """Whether the process that was started is still the one under that id."""
+        resources = deployment.resources
+        if _running(resources):
+            return Status(State.RUNNING, f"process {resources['pid']}")
+        if "pid" in resources:
+            return Status(State.STOPPED, f"process {resources['pid']} is gone")
+        exists = "folder" in resources and Path(resources["folder"]).exists()
+        return Status(State.STOPPED, "never started") if exists else Status(State.ABSENT, "nothing is there")
+
+    def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
+        """The last lines of the log file."""
+        path = Path(deployment.resources.get("folder", "")) / LOG_NAME
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                yield from (line.rstrip("\n") for line in deque(file, maxlen=tail))
+
+    def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
+        """Stop the process, let it finish what runs, and delete its folder."""
+        resources = deployment.resources
+        if process := _running(resources):
+            report(f"stopping process {process.pid}")
+            _stop(process)
+        if folder := resources.get("folder"):
+            try:
+                shutil.rmtree(folder, ignore_errors=False)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise LeftBehind(f"{folder} could not be removed: {error.strerror}") from error
+        resources.clear()
+        save()
+
+
+def _start(deployment: Deployment, folder: Path) -> psutil.Process:
+    command = Path(sys.executable).with_name("server")
+    if not command.exists():
+        hint = "install edgerun with its server extra into the same environment: pip install 'edgerun[server]'"
+        raise ProvisioningError(f"there is no agent to start at {command}", hint=hint)
+    options = [word for name, value in deployment.options.items() for word in (f"--{name}", str(value))]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+    environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(deployment.token.encode()).hexdigest()
+    with (folder / LOG_NAME).open("ab") as log:
+        child = subprocess.Popen(
+            [str(command), "--data", str(folder), "--host", "127.0.0.1", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    return psutil.Process(child.pid)
+
+
+def _running(resources: dict[str, Any]) -> psutil.Process | None:
+    """The process that was started, None when it ended, even if another one has its id by now."""
+    try:
+        process = psutil.Process(resources["pid"])
+        same = process.create_time() == resources["started"]
+        return process if same and _alive(process) else None
+    except (KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def _wait_until_it_listens(process: psutil.Process, folder: Path) -> str:
+    """The agent's address, once it says that it listens; raises ProvisioningError with its last words."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            return str(json.loads((folder / AGENT_FILE).read_text())["url"])
+        except (OSError, ValueError, KeyError):
+            if not _alive(process):
+                break
+            time.sleep(POLL_INTERVAL_S)
+    log = folder / LOG_NAME
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    raise ProvisioningError(f"the agent did not start: {last[0] if last else 'it said nothing'}")
+
+
+def _stop(process: psutil.Process) -> None:
+    for end in (process.terminate, process.kill):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            end()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while _alive(process) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_S)
+        if not _alive(process):
+            return
+    raise LeftBehind(f"process {process.pid} could not be ended")
+
+
+def _alive(process: psutil.Process) -> bool:
+    """A process that ended but that nobody has collected yet is not alive."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

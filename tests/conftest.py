@@ -1,0 +1,48 @@
+"""Fixtures that more than one folder of tests uses."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from image_model.catalog import PREFERRED_MODEL, CatalogEntry, load_catalog
+from image_model.download import pull
+from tests.agents import TOKEN, RunningAgent, running_agent
+
+MIRROR_VARIABLE = "EDGERUN_MODEL_MIRROR"
+
+
+@pytest.fixture(scope="session")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
+    """An agent without a token, shared by tests that leave it as they found it."""
+    with running_agent(tmp_path_factory.mktemp("agent")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secured_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
+    """An agent with token and TLS, shared like `agent`."""
+    with running_agent(tmp_path_factory.mktemp("secured"), "--workers", "1", token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mobilenet(tmp_path_factory: pytest.TempPathFactory) -> "SuppliedModel":
+    """The supplied MobileNetV2 with labels and parrot; skips where EDGERUN_MODEL_MIRROR does not have it."""
+    entry = load_catalog()[PREFERRED_MODEL]
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if not mirror or not (Path(mirror) / entry.model.name).is_file():
+        pytest.skip(f"set {MIRROR_VARIABLE} to a folder with {entry.model.name} to run this test")
+    return SuppliedModel(entry, pull(entry, tmp_path_factory.mktemp("library"), mirror=mirror).folder, mirror)
+
+
+class SuppliedModel:
+    """The model of the CHI@Edge teaching notebook on this machine."""
+
+    def __init__(self, entry: CatalogEntry, folder: Path, mirror: str) -> None:
+        self.entry = entry
+        self.mirror = mirror
+        self.model_path = folder / entry.model.name
+        self.labels_path = folder / entry.labels.name
+        self.parrot = (folder / entry.samples[0].name).read_bytes()

@@ -1,0 +1,212 @@
+"""Nobody without the token gets in, and slow or greedy senders are cut off."""
+
+import hashlib
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from contract.codes import ErrorCode
+from contract.paths import TLS_SERVER_NAME
+from server import connections
+from server.tls import ensure_certificate
+from tests.agents import TOKEN, RunningAgent, running_agent
+from tests.pictures import digit
+from tests.server.test_classify import problem
+
+SNI = {"sni_hostname": TLS_SERVER_NAME}
+PATHS = ["/health/ready", "/v1/info", "/v1/models", "/v1/classify", "/openapi.json", "/", "/nothing", "/metrics"]
+
+
+def address(agent: RunningAgent) -> tuple[str, int]:
+    parts = urlsplit(agent.url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic dXNlcjpwYXNz", f"Token {TOKEN}", "Bearer"])
+def test_nothing_but_liveness_answers_without_the_token(
+    secured_agent: RunningAgent, path: str, authorization: str | None
+) -> None:
+    """Every path, known or not, wants the token first."""
+    headers = {"Authorization": authorization} if authorization else {"Authorization": ""}
+    with secured_agent.http() as http:
+        response = http.post(path, content=digit(1), headers=headers, extensions=SNI)
+    assert response.status_code in (401, 429)
+    assert problem(response).code in (ErrorCode.UNAUTHORIZED, ErrorCode.TOO_MANY_ATTEMPTS)
+
+
+def test_liveness_is_open_and_says_nothing_else(secured_agent: RunningAgent) -> None:
+    """A probe needs no secret, and learns no version."""
+    with secured_agent.http() as http:
+        response = http.get("/health/live", headers={"Authorization": ""}, extensions=SNI)
+    assert response.json() == {"status": "live"}
+    assert "server" not in response.headers
+
+
+def test_the_token_opens_and_the_challenge_names_the_scheme(secured_agent: RunningAgent) -> None:
+    """With the token there is an answer; without it the response says how to authenticate."""
+    with secured_agent.http() as http:
+        assert http.post("/v1/classify", content=digit(3), extensions=SNI).status_code == 200
+        response = http.get("/v1/info", headers={"Authorization": ""}, extensions=SNI)
+    assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_many_wrong_tokens_are_slowed_but_the_right_one_is_not(tmp_path: Path) -> None:
+    """The eleventh wrong token in a minute gets 429; the owner behind the same address still gets in."""
+    with running_agent(tmp_path / "data", "--workers", "1", token=TOKEN) as agent, agent.http() as http:
+        wrong = [
+            http.get("/v1/info", headers={"Authorization": f"Bearer {n}"}, extensions=SNI).status_code
+            for n in range(12)
+        ]
+        assert wrong == [401] * 10 + [429] * 2
+        assert http.get("/v1/info", extensions=SNI).status_code == 200
+
+
+def test_only_the_hash_of_the_token_is_in_the_agents_process(secured_agent: RunningAgent) -> None:
+    """Environment and command line of the agent and its workers never hold the token."""
+    for pid in (secured_agent.process.pid, *secured_agent.workers()):
+        for file in ("environ", "cmdline"):
+            assert TOKEN.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
+    for worker in secured_agent.workers():
+        assert b"EDGERUN_" not in Path(f"/proc/{worker}/environ").read_bytes()
+    assert TOKEN not in secured_agent.log()
+
+
+def test_the_certificate_is_the_agents_own_and_stays(tmp_path: Path) -> None:
+    """The same key and certificate serve after a restart; the key is readable by its owner alone."""
+    first = ensure_certificate(tmp_path / "tls").sha256
+    assert ensure_certificate(tmp_path / "tls").sha256 == first
+    assert (tmp_path / "tls" / "key.pem").stat().st_mode & 0o077 == 0
+    (tmp_path / "tls" / "cert.pem").write_text("damaged")
+    assert ensure_certificate(tmp_path / "tls").sha256 != first
+
+
+def test_the_certificate_passes_the_strict_checks_of_new_pythons(secured_agent: RunningAgent) -> None:
+    """A pinned connection succeeds with X.509 strict mode, and fails for another name."""
+    pem = (secured_agent.data / "tls" / "cert.pem").read_text()
+    context = ssl.create_default_context(cadata=pem)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    raw = socket.create_connection(address(secured_agent))
+    with context.wrap_socket(raw, server_hostname=TLS_SERVER_NAME) as secured:
+        assert secured.version() in ("TLSv1.2", "TLSv1.3")
+    with socket.create_connection(address(secured_agent)) as raw, pytest.raises(ssl.SSLCertVerificationError):
+        context.wrap_socket(raw, server_hostname="other.example")
+
+
+def test_plain_http_to_a_tls_port_gets_nothing(secured_agent: RunningAgent) -> None:
+    """Speaking without TLS ends the connection."""
+    with httpx.Client(trust_env=False) as http, pytest.raises(httpx.TransportError):
+        http.get(secured_agent.url.replace("https", "http") + "/health/live")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": ""}]
+)
+def test_a_web_page_cannot_use_an_agent_without_token(agent: RunningAgent, headers: dict[str, str]) -> None:
+    """Foreign origins and rebound host names are refused on loopback too."""
+    with agent.http() as http:
+        assert problem(http.get("/v1/info", headers=headers)).code == ErrorCode.FORBIDDEN_ORIGIN
+        assert http.get("/v1/info", headers={"Origin": "http://localhost:3000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "complaint"),
+    [
+        ({"EDGERUN_HOST": "0.0.0.0"}, 2, "without a token"),
+        ({"EDGERUN_TOKEN_SHA256": "secret"}, 2, "EDGERUN_TOKEN_SHA256"),
+        ({"EDGERUN_HOST": "198.51.100.1", "EDGERUN_TOKEN_SHA256": "ab" * 32}, 3, "cannot listen"),
+    ],
+)
+def test_the_server_refuses_to_start_unprotected(
+    tmp_path: Path, variables: dict[str, str], code: int, complaint: str
+) -> None:
+    """Misuse ends with a line that says what to change, not with a traceback."""
+    environment = {**os.environ, "EDGERUN_DATA": str(tmp_path), "EDGERUN_PORT": "0", **variables}
+    command = [Path(sys.executable).with_name("server")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def received(connection: socket.socket, timeout_s: float) -> bytes:
+    """All bytes until the other side closes."""
+    connection.settimeout(timeout_s)
+    data = b""
+    try:
+        while chunk := connection.recv(65536):
+            data += chunk
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def test_an_endless_header_is_cut_off(agent: RunningAgent) -> None:
+    """A request whose header never ends is answered with 431 and closed."""
+    with socket.create_connection(address(agent)) as connection:
+        lines = b"".join(b"x-%d: %s\r\n" % (n, b"a" * 1000) for n in range(40))
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n" + lines)
+        assert received(connection, 5).startswith(b"HTTP/1.1 431")
+    assert agent.get("/health/live").status_code == 200
+
+
+def test_a_slow_header_is_cut_off(agent: RunningAgent) -> None:
+    """A connection that never completes its header is closed after the header timeout."""
+    started = time.monotonic()
+    with socket.create_connection(address(agent)) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+        received(connection, connections.HEADER_TIMEOUT_S + 10)
+    assert time.monotonic() - started < connections.HEADER_TIMEOUT_S + 5
+
+
+def test_connections_are_limited_and_the_limit_heals(tmp_path: Path) -> None:
+    """Beyond the limit a connection gets 503 and is closed; when others close, new ones are served."""
+    with running_agent(tmp_path / "data", "--workers", "1", "--connections", "5") as agent:
+        idle = [socket.create_connection(address(agent)) for _ in range(5)]
+        time.sleep(0.3)
+        with socket.create_connection(address(agent)) as beyond:
+            assert received(beyond, 5).startswith(b"HTTP/1.1 503")
+        for connection in idle:
+            connection.close()
+        time.sleep(0.3)
+        assert agent.get("/health/live").status_code == 200
+
+
+def test_a_refused_upload_is_told_why_before_it_is_cut_off(secured_agent: RunningAgent) -> None:
+    """A large picture with a wrong token gets its 401, not a broken connection."""
+    with secured_agent.http() as http:
+        headers = {"Authorization": "Bearer wrong"}
+        response = http.post("/v1/classify", content=bytes(9 << 20), headers=headers, extensions=SNI)
+    assert response.status_code in (401, 429)
+
+
+def test_the_server_does_not_run_a_foreign_package_of_its_name(tmp_path: Path) -> None:
+    """A folder `server` in the working directory is not what the workers run."""
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "__init__.py").write_text("raise SystemExit('foreign code ran')")
+    previous = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        with running_agent(tmp_path / "data", "--workers", "1") as agent:
+            assert agent.post("/v1/classify", digit(1)).status_code == 200
+    finally:
+        os.chdir(previous)
+
+
+def test_a_hash_is_not_a_token(tmp_path: Path) -> None:
+    """Knowing what is in the agent's environment does not let anybody in."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    with running_agent(tmp_path / "data", "--workers", "1", token=TOKEN) as agent, agent.http() as http:
+        headers = {"Authorization": f"Bearer {digest}"}
+        assert http.get("/v1/info", headers=headers, extensions=SNI).status_code == 401

@@ -1,0 +1,125 @@
+"""The arrows between packages, read from the imports."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
+
+ALLOWED = {
+    "contract": {"contract"},
+    "image_model": {"image_model"},
+    "server": {"server", "contract", "image_model"},
+    "client": {"client", "contract", "image_model.catalog", "image_model.download"},
+    "provisioning": {"provisioning", "contract", "client", "image_model.catalog"},
+}
+"""What a package may import of edgerun's own."""
+
+LIBRARIES = {
+    "contract": {"pydantic"},
+    "image_model": {"numpy", "PIL", "httpx"},
+    "server": {
+        *("fastapi", "starlette", "uvicorn", "pydantic", "platformdirs", "cryptography", "numpy"),
+        *("ai_edge_litert", "tflite_runtime"),
+    },
+    "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
+    "provisioning": {"psutil", "typer", "rich", "platformdirs", "filelock"},
+}
+
+ONLY_IMPORTER = {
+    "ai_edge_litert": "server/runtimes/litert.py",
+    "tflite_runtime": "server/runtimes/tflite.py",
+    "httpx": "image_model/download.py",  # within image_model
+    "psutil": "provisioning/providers/local.py",
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        yield from ((package, path) for path in sorted((ROOT / package).rglob("*.py")))
+
+
+def within(module: str, allowed: set[str]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in allowed)
+
+
+def test_packages_import_along_the_arrows_only() -> None:
+    """contract <- image_model, server, client <- provisioning, and nothing the other way."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for package, path in files()
+        for module in imports(path)
+        if module.split(".")[0] in PACKAGES and not within(module, ALLOWED[package])
+    ]
+    assert wrong == []
+
+
+def test_provisioning_uses_the_clients_sdk_not_its_commands() -> None:
+    """Commands may change without breaking provisioning."""
+    modules = [module for package, path in files() if package == "provisioning" for module in imports(path)]
+    assert not [module for module in modules if module.startswith("client.cli")]
+
+
+def test_third_party_libraries_stay_where_they_belong() -> None:
+    """A package uses the libraries its extra brings."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for package, path in files()
+        for module in imports(path)
+        if (top := module.split(".")[0]) not in sys.stdlib_module_names
+        and top not in PACKAGES
+        and top not in LIBRARIES[package]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("library", "importer"), ONLY_IMPORTER.items())
+def test_awkward_libraries_have_one_importer(library: str, importer: str) -> None:
+    """Each awkward dependency is imported by exactly one module of its package."""
+    package = importer.split("/")[0]
+    importers = {
+        str(path.relative_to(ROOT))
+        for owner, path in files()
+        for module in imports(path)
+        if owner == package and module.split(".")[0] == library
+    }
+    assert importers == {importer}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import client, client.cli.app", {"fastapi", "numpy", "PIL", "server", "ai_edge_litert"}),
+        ("import provisioning.cli, provisioning.providers.local", {"fastapi", "numpy", "PIL", "server", "chi"}),
+        ("import server.app, server.agent", {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "httpx", "chi"}),
+        ("import server.workers.messages, server.workers.confinement", {"pydantic", "fastapi", "numpy"}),
+        ("import image_model.catalog, image_model.labels", {"numpy", "PIL", "httpx"}),
+    ],
+)
+def test_importing_loads_nothing_foreign(statement: str, absent: set[str]) -> None:
+    """What is imported in a fresh interpreter does not drag in what belongs elsewhere."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert absent.isdisjoint(loaded)
+
+
+def test_public_names_are_sorted_and_real() -> None:
+    """`client.__all__` lists its public names, in order."""
+    import client
+
+    assert client.__all__ == sorted(client.__all__)
+    assert all(hasattr(client, name) for name in client.__all__)
