@@ -49,25 +49,24 @@ class Admitted:
 
     def __init__(self, model: StoredModel, pool: Pool, options: ClassifyOptions, max_pixels: int) -> None:
         self._model = model
+        self._spec = model.spec
         self._pool = pool
-        self._order = Classify(
-            id=0,
-            model=model.spec,
-            threads=0,
-            offset=0,
-            size=0,
-            top_k=options.top_k,
-            exact=options.decode is DecodeMode.EXACT,
-            legacy=options.quant is QuantMode.LEGACY_SAMPLE,
-            max_pixels=max_pixels,
-        )
+        self._options = options
+        self._max_pixels = max_pixels
 
     async def classify(self, picture: Picture, request_id: str) -> ClassifyReply:
         """Have a worker classify a picture; raises AgentError."""
         if not picture.chunks:
             raise AgentError(ErrorCode.EMPTY_BODY, f"{picture.name} holds no bytes")
         arrived_ns = time.perf_counter_ns()
-        answer = await self._pool.classify(self._order, picture.chunks)
+        order = Classify(
+            model=self._spec,
+            top_k=self._options.top_k,
+            exact=self._options.decode is DecodeMode.EXACT,
+            legacy=self._options.quant is QuantMode.LEGACY_SAMPLE,
+            max_pixels=self._max_pixels,
+        )
+        answer = await self._pool.classify(order, picture.chunks)
         assert self._pool.hello is not None
         return _reply(answer, self._model, self._pool.hello, arrived_ns, request_id)
 

@@ -1,6 +1,7 @@
 """The `server` command: run one agent until it is told to stop."""
 
 import argparse
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from server import __version__
 from server.logs import set_up_logging
 from server.settings import Settings, SettingsError
-from server.workers.confinement import forbid_new_privileges, keep_freed_memory
+from server.workers.confinement import forbid_new_privileges, keep_freed_memory, yield_to_workers
 
 if TYPE_CHECKING:
     from server.agent import Agent
@@ -120,7 +121,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
     import uvicorn
 
     from server.app import create_app
-    from server.connections import guarded_protocol
+    from server.connections import guarded_protocol, watch_connections
 
     settings, certificate = agent.settings, agent.certificate
 
@@ -128,6 +129,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
+                self._watch = asyncio.create_task(watch_connections(self.server_state.connections))
                 _announce(agent, listener)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -135,6 +137,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
             agent.draining = True
             (settings.data / AGENT_FILE).unlink(missing_ok=True)
             await super().shutdown(sockets)
+            self._watch.cancel()
 
     config = uvicorn.Config(
         create_app(agent),
@@ -150,6 +153,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
         ssl_certfile=str(certificate.certificate_path) if certificate else None,
         ssl_keyfile=str(certificate.key_path) if certificate else None,
     )
+    yield_to_workers()
     # uvicorn raises the signal that stopped it once more when it is done; then there is nothing left to do.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """Limits on connections that uvicorn leaves open: how many, how long a header, how slow a sender."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,6 +12,7 @@ HEADER_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 30.0
 """Longest pause within a body."""
 UNREAD_TIMEOUT_S = 10.0
+WATCH_INTERVAL_S = 1.0
 UNREAD_MAX_BYTES = 32 << 20
 """Of a body nobody wants any more (a refused upload), so much is still taken, and for so long: its sender reads why."""
 
@@ -25,16 +27,23 @@ _HEADER_TOO_LARGE = (
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with a limit on connections, header size, header time and stalls."""
+    """uvicorn's HTTP protocol with a limit on connections, header size, header time and stalls.
+
+    Deadlines are plain attributes that `watch_connections` looks at once a second: a timer for each request would
+    cost more than the request's own bookkeeping.
+    """
 
     max_connections = 64
     """Set by a subclass; see `guarded_protocol`."""
 
-    _timer: asyncio.TimerHandle | None = None
+    _deadline: float | None = None
+    """When the connection is closed, on the event loop's clock; None while nothing is expected of the sender."""
     _received_bytes = 0
+    _received_when_watched = 0
     _header_bytes = 0
     _unread_bytes = 0
     _in_header = True
+    _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -42,20 +51,14 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.write(_BUSY)
             transport.close()
             return
-        self._close_in(HEADER_TIMEOUT_S)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._keep_open()
-        super().connection_lost(exc)
+        self._deadline = self.loop.time() + HEADER_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._received_bytes += len(data)
-        if self.transport.is_closing():
-            return
         if self._in_header:
             self._header_bytes += len(data)
-            if self._header_bytes > HEADER_MAX_BYTES:
+            if self._header_bytes > HEADER_MAX_BYTES and not self.transport.is_closing():
                 self.transport.write(_HEADER_TOO_LARGE)
                 self.transport.close()
         elif self._unwanted:
@@ -66,24 +69,24 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_header, self._header_bytes, self._unread_bytes = True, 0, 0
-        self._close_in(HEADER_TIMEOUT_S)
+        self._deadline = self.loop.time() + HEADER_TIMEOUT_S
 
     def on_headers_complete(self) -> None:
-        self._in_header = False
-        self._watch_for_stalls()
+        self._in_header, self._in_body = False, True
+        self._deadline = self.loop.time() + STALL_TIMEOUT_S
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.body or self.cycle.response_complete:
             super().on_body(body)
             return
-        # uvicorn copies each piece into a bytearray and out of it again; the first piece can be handed on as it is.
+        # uvicorn copies each piece into a bytearray and out of it again, and stops reading meanwhile. A piece that
+        # finds nothing waiting can be handed on as it is; reading stops only when a second one comes too soon.
         self.cycle.body = body  # type: ignore[assignment]
-        self.flow.pause_reading()
         self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._keep_open()
+        self._in_body, self._deadline = False, None
         super().on_message_complete()
         if self.cycle.response_complete:  # uvicorn leaves this out for requests that were answered early
             self.cycle.more_body = False
@@ -91,35 +94,34 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._unwanted:
-            self._close_in(UNREAD_TIMEOUT_S)
+            self._deadline = self.loop.time() + UNREAD_TIMEOUT_S
+
+    def check_deadline(self, now: float) -> None:
+        """Close the connection when its sender is too slow."""
+        if self._deadline is None or now < self._deadline or self.transport.is_closing():
+            return
+        moving = self._received_bytes > self._received_when_watched or self.flow.read_paused
+        if self._in_body and moving and not self._unwanted:
+            self._received_when_watched = self._received_bytes
+            self._deadline = now + STALL_TIMEOUT_S
+        else:
+            self.transport.close()
 
     @property
     def _unwanted(self) -> bool:
         """Whether bytes still come in of a request that was answered already."""
-        return self.cycle.response_complete and self.cycle.more_body
+        return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
 
-    def _close_in(self, seconds: float) -> None:
-        self._keep_open()
-        self._timer = self.loop.call_later(seconds, self._close)
 
-    def _keep_open(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _watch_for_stalls(self) -> None:
-        self._keep_open()
-        self._timer = self.loop.call_later(STALL_TIMEOUT_S, self._check_progress, self._received_bytes)
-
-    def _check_progress(self, received_bytes: int) -> None:
-        if self._received_bytes > received_bytes or self.flow.read_paused:
-            self._watch_for_stalls()
-        else:
-            self._close()
-
-    def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+async def watch_connections(connections: Iterable[object]) -> None:
+    """Look at every connection's deadline, once a second, for ever."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL_S)
+        now = loop.time()
+        for connection in list(connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.check_deadline(now)
 
 
 def guarded_protocol(max_connections: int) -> type[GuardedProtocol]:

@@ -1,7 +1,7 @@
 """The short way to classification.
 
 FastAPI's middlewares, router and dependency solver take as long as all else the agent's own process does for a
-picture (benchmarks/serving.py --compare-express shows the difference), so POSTs of pictures go straight to their
+picture (docs/performance.md has the figures), so POSTs of pictures go straight to their
 endpoint. FastAPI still describes these paths in the schema and answers other methods on them.
 """
 

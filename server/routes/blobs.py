@@ -10,7 +10,7 @@ from contract.models import DIGEST_PATTERN, BlobReceipt
 from contract.paths import BLOB
 from server.agent import Agent
 from server.errors import AgentError
-from server.intake import counted
+from server.intake import BodyReader
 from server.routes import AgentDependency, problems
 
 router = APIRouter(tags=["models"])
@@ -49,7 +49,8 @@ async def put_blob(digest: Digest, request: Request, agent: AgentDependency, res
 
 async def _receive(digest: str, request: Request, agent: Agent) -> BlobReceipt:
     with agent.store.receive() as receiver:
-        async for chunk in counted(request, agent.settings.max_model_bytes):
+        reader = BodyReader(request, agent.settings.max_model_bytes)
+        while chunk := await reader.read():
             await asyncio.to_thread(receiver.write, chunk)
         if receiver.size_bytes == 0:
             raise AgentError(ErrorCode.EMPTY_BODY, "the request brought no bytes", hint="curl -T model.tflite ...")

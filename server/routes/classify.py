@@ -59,9 +59,9 @@ async def classify_with(name: str, request: Request) -> Response:
 
 
 @lru_cache(maxsize=256)
-def _options(query: str) -> ClassifyOptions:
+def _options(query: bytes) -> ClassifyOptions:
     """The options in a query string. Parsed here and remembered: it is most of what FastAPI does for a request."""
-    parameters = parse_qsl(query, keep_blank_values=True)
+    parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     try:
         return ClassifyOptions.model_validate(dict(parameters))
     except ValidationError as error:
@@ -71,7 +71,7 @@ def _options(query: str) -> ClassifyOptions:
 
 async def answer(request: Request, model: str | None) -> Response:
     """Classify what the request brings with a model, the default one for None; raises AgentError."""
-    agent, options = agent_of(request), _options(request.url.query)
+    agent, options = agent_of(request), _options(request.scope["query_string"])
     admitted = await agent.classification.admit(model, options)
     with agent.intake.open(request) as body:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):

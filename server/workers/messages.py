@@ -44,19 +44,22 @@ class Prepare:
     threads: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Classify:
-    """Agent to worker: the picture at offset..offset+size of the shared memory."""
+    """Agent to worker: the picture at offset..offset+size of the shared memory.
 
-    id: int
+    Filled in on its way: `id` and `threads` by the pool, the place by the worker's process.
+    """
+
     model: ModelSpec
-    threads: int
-    offset: int
-    size: int
     top_k: int
     exact: bool
     legacy: bool
     max_pixels: int
+    id: int = 0
+    threads: int = 1
+    offset: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Prepared:
     id: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Classified:
     """Worker to agent: the answer. Times are `perf_counter_ns` readings, which all processes share on Linux."""
 

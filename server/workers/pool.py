@@ -64,6 +64,8 @@ class Pool:
         self._stopping = False
         self.hello: Hello | None = None
         """What the first worker said of itself."""
+        self.in_flight = 0
+        """Pictures in workers' hands and waiting."""
 
     def spawn_first(self) -> None:
         """Start the first worker; may be called before there is an event loop, to use the time until there is."""
@@ -110,12 +112,6 @@ class Pool:
         """The processes that are up, or starting."""
         return self._workers
 
-    @property
-    def in_flight(self) -> int:
-        """Pictures in workers' hands and waiting."""
-        held = sum(isinstance(job.order, Classify) for worker in self._workers for job in worker.held)
-        return len(self._queue) + held
-
     def check_room(self) -> None:
         """Raise AgentError when a request could only be refused: full, or workers that cannot start."""
         if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not self.ready:
@@ -124,16 +120,24 @@ class Pool:
             waiting = f"{len(self._queue)} pictures wait for {len(self._workers)} workers"
             raise AgentError(ErrorCode.QUEUE_FULL, waiting)
 
-    async def classify(self, order: Classify, picture: Sequence[bytes]) -> Classified:
-        """Queue a picture and wait for its answer; raises AgentError. The order's `id` and `threads` are set here."""
+    async def classify(self, order: Classify, picture: list[bytes]) -> Classified:
+        """Queue a picture and wait for its answer; raises AgentError.
+
+        Sets the order's `id` and `threads`, and empties `picture` once a worker has it.
+        """
         self.check_room()
         if self._crashes[order.model.digest] >= CRASHES_TOLERATED:
             runtime = self._worker_options.runtime
             raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")
-        job = Job(replace(order, id=next(self._ids)), asyncio.get_running_loop().create_future(), picture)
-        self._queue.append(job)
-        self._hand_out()
-        answer = await job.future
+        order.id = next(self._ids)
+        job = Job(order, asyncio.get_running_loop().create_future(), picture)
+        self.in_flight += 1
+        try:
+            self._queue.append(job)
+            self._hand_out()
+            answer = await job.future
+        finally:
+            self.in_flight -= 1
         if isinstance(answer, Failed):
             raise AgentError(answer.code, answer.detail)
         assert isinstance(answer, Classified)
@@ -166,11 +170,10 @@ class Pool:
             if not free:
                 return
             worker = max(free, key=lambda w: (not w.held, w.busy_s()))
-            lone = self._agent_in_flight() == 1
             job = self._queue.popleft()
             assert isinstance(job.order, Classify)
-            threads = self._options.lone_threads if lone else self._options.busy_threads
-            job.order = replace(job.order, threads=threads)
+            lone = self._agent_in_flight() == 1
+            job.order.threads = self._options.lone_threads if lone else self._options.busy_threads
             worker.give(job)
 
     def greeted(self, worker: WorkerProcess, hello: Hello) -> None:
@@ -214,7 +217,7 @@ class Pool:
             self._crashes[current.order.model.digest] += 1
         if not current.future.done():
             current.future.set_result(Failed(current.order.id, code, self._last_end))
-        self._queue.extendleft(job for job in reversed(waiting) if isinstance(job.order, Classify))
+        self._queue.extendleft(worker.recover(job) for job in reversed(waiting) if isinstance(job.order, Classify))
 
     def _fill(self) -> None:
         """Start workers up to the pool's size, the first alone: what it finds out serves the others."""

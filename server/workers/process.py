@@ -10,8 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from contract.codes import ErrorCode
@@ -49,8 +48,8 @@ class Job:
 
     order: Order
     future: asyncio.Future[Answer]
-    picture: Sequence[bytes] = ()
-    """Kept until the answer is there: the job may have to go to another worker."""
+    picture: list[bytes] = field(default_factory=list)
+    """The bytes in pieces. Emptied once they are in a worker's shared memory, so that theirs serves the next."""
     slot: int | None = None
     head_since: float = 0.0
     """When the worker could begin with it, on the monotonic clock."""
@@ -66,7 +65,7 @@ class Keeper(Protocol):
         """It has room for another picture."""
 
     def ended(self, worker: "WorkerProcess") -> None:
-        """It is gone; `held` is what it leaves undone."""
+        """It is gone; `held` is what it leaves undone, and within this call `recover` gives pictures back."""
 
 
 class WorkerProcess:
@@ -125,17 +124,24 @@ class WorkerProcess:
         """Put a job into the worker's hands, its picture into shared memory; a picture needs `has_room`."""
         if isinstance(job.order, Classify):
             job.slot = self._free_slots.pop()
-            start = end = job.slot * self.options.slot_bytes
+            job.order.offset = end = job.slot * self.options.slot_bytes
             for chunk in job.picture:
                 self._memory[end : end + len(chunk)] = chunk
                 end += len(chunk)
-            job.order = replace(job.order, offset=start, size=end - start)
+            job.order.size = end - job.order.offset
+            job.picture.clear()
         job.head_since = time.monotonic()
         self.held.append(job)
         try:
             self._socket.send(encode(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
             log.debug("worker %d is gone", self.pid)
+
+    def recover(self, job: Job) -> Job:
+        """Take a picture out of shared memory again, for a job that the worker did not come to."""
+        if isinstance(job.order, Classify):
+            job.picture.append(self._memory[job.order.offset : job.order.offset + job.order.size])
+        return job
 
     def busy_s(self) -> float:
         """Seconds the order at the head has been worked on; 0 when there is none."""
@@ -240,8 +246,8 @@ class WorkerProcess:
         self._loop.remove_reader(self._stderr_fd)
         os.close(self._stderr_fd)
         self._socket.close()
-        self._memory.close()
         self._keeper.ended(self)
+        self._memory.close()
 
 
 def exit_text(code: int | None) -> str:

@@ -1,0 +1,153 @@
+"""What the benchmarks share: the supplied model, an agent that holds it, and load from wrk."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.edge_client import EdgeClient
+from client.errors import EdgeError
+from client.hosts import Host
+from client.library import Library, manifest_of
+from image_model.catalog import PREFERRED_MODEL
+from image_model.download import PulledModel
+
+BIN = Path(sys.executable).parent
+
+POST_SCRIPT = """
+local file = io.open(os.getenv("PICTURE"), "rb")
+wrk.method, wrk.body = "POST", file:read("*a")
+wrk.headers["Content-Type"] = "image/jpeg"
+file:close()
+done = function(summary, latency)
+  local errors = summary.errors.connect + summary.errors.read + summary.errors.write
+    + summary.errors.status + summary.errors.timeout
+  io.write(string.format('\\nJSON {"requests": %d, "duration_s": %f, "errors": %d, "p50_ms": %f, "p99_ms": %f}\\n',
+    summary.requests, summary.duration / 1e6, errors, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw."""
+
+    requests: int
+    duration_s: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second."""
+        return self.requests / self.duration_s
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """The supplied model and its picture on this machine."""
+
+    pulled: PulledModel
+
+    @property
+    def model(self) -> Path:
+        """The .tflite file."""
+        return self.pulled.path(self.pulled.entry.model)
+
+    @property
+    def picture(self) -> Path:
+        """parrot.jpg: 512 x 929 pixels, 597 kB."""
+        return self.pulled.path(self.pulled.entry.samples[0])
+
+
+def supplied() -> Supplied:
+    """Fetch the model if need be; ends the program with a line when it cannot be had."""
+    try:
+        return Supplied(Library().pull(PREFERRED_MODEL))
+    except EdgeError as error:
+        sys.exit(f"{error}")
+
+
+@dataclass(frozen=True)
+class BenchmarkedAgent:
+    """An agent on loopback."""
+
+    host: Host
+    process: subprocess.Popen[bytes]
+    started: float
+    """`time.monotonic` just before it was started."""
+
+
+@contextmanager
+def agent(*options: str, data: Path | None = None) -> Iterator[BenchmarkedAgent]:
+    """A real agent without token on a free port, ready to answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = data or Path(folder)
+        (home / "agent.json").unlink(missing_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+        command = [str(BIN / "server"), "--port", "0", "--data", str(home), *options]
+        started = time.monotonic()
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            yield BenchmarkedAgent(_ready(home), process, started)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _ready(home: Path) -> Host:
+    while True:
+        try:
+            host = Host("agent", json.loads((home / "agent.json").read_text())["url"])
+            with EdgeClient(host, retries=0) as client:
+                client.ready()
+            return host
+        except (OSError, ValueError, EdgeError):
+            time.sleep(0.002)
+
+
+def push(host: Host, model: Supplied) -> None:
+    """Put the supplied model on the agent, where it becomes the default."""
+    manifest, files = manifest_of(model.pulled)
+    with EdgeClient(host) as client:
+        client.push_model(model.pulled.entry.name, manifest, files)
+
+
+def require_wrk() -> None:
+    """Install wrk where that is possible; ends the program with a line otherwise."""
+    if shutil.which("wrk"):
+        return
+    install = ["apt-get", "-qq", "-y", "install", "wrk"]
+    if os.geteuid() == 0 and shutil.which("apt-get") and subprocess.run(install, check=False).returncode == 0:
+        return
+    sys.exit("wrk makes the load; on Debian and Ubuntu: sudo apt-get install wrk")
+
+
+def load(host: Host, picture: Path, clients: int, seconds: float) -> Load:
+    """Post a picture from so many concurrent clients for so long."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(POST_SCRIPT)
+        script.flush()
+        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", script.name]
+        environment = {**os.environ, "PICTURE": str(picture)}
+        done = subprocess.run(
+            [*command, f"{host.url}/v1/classify"], env=environment, capture_output=True, text=True, check=True
+        )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("JSON "))
+    return Load(**json.loads(line.removeprefix("JSON ")))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns as wide as their contents."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join(lines)
