@@ -1,6 +1,6 @@
 """The bare loop: decode, resize, invoke, top-k with the agent's own functions, no server around them.
 
-Started by other benchmarks as `python -m benchmarks.bare MODEL PICTURE START SECONDS ALLOCATOR`; prints JSON.
+Started by other benchmarks as `python -m benchmarks.bare MODEL PICTURE START SECONDS`; prints JSON.
 """
 
 import io
@@ -13,16 +13,13 @@ from contract.classify import ClassifyOptions
 from image_model.postprocess import dequantise, softmax, top_k
 from image_model.preprocess import InputSpec, decode, resize
 from server.runtimes import open_runtime
-from server.workers.confinement import keep_freed_memory
 
 WARM_UP = 10
 
 
 def main(argv: list[str]) -> None:
     """Run the loop from START (monotonic clock) for SECONDS and print what each picture took."""
-    model_path, picture_path, start, seconds, allocator = argv
-    if allocator == "kept":
-        keep_freed_memory()
+    model_path, picture_path, start, seconds = argv
     model = open_runtime("litert", delegates=True).load(Path(model_path).read_bytes(), threads=1)
     source, sink = model.inputs[0], model.outputs[0]
     spec = InputSpec(source.shape[2], source.shape[1], source.shape[3], source.dtype, source.scale, source.zero_point)

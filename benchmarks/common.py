@@ -87,15 +87,17 @@ class BenchmarkedAgent:
 
 
 @contextmanager
-def agent(*options: str, data: Path | None = None) -> Iterator[BenchmarkedAgent]:
+def agent(
+    *options: str, data: Path | None = None, command: Sequence[str] = (str(BIN / "server"),)
+) -> Iterator[BenchmarkedAgent]:
     """A real agent without token on a free port, ready to answer."""
     with tempfile.TemporaryDirectory() as folder:
         home = data or Path(folder)
         (home / "agent.json").unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
-        command = [str(BIN / "server"), "--port", "0", "--data", str(home), *options]
         started = time.monotonic()
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        arguments = ["--port", "0", "--data", str(home), *options]
+        process = subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.DEVNULL)
         try:
             yield BenchmarkedAgent(_ready(home), process, started)
         finally:

@@ -1,8 +1,7 @@
 """Pictures a second of the agent against the same work in bare loops on all cores, in one run.
 
 Rounds alternate between the bare loops and the agent at 1, 4 and 16 concurrent clients, so that a machine whose
-speed drifts shows as noise and not as a ratio. The bare loops run twice: with glibc's allocator as it is (what a
-script has), and with the setting that the agent's workers use (benchmarks/allocator.py).
+speed drifts shows as noise and not as a ratio. The bare loops call the same functions on the same runtime.
 """
 
 import argparse
@@ -23,10 +22,10 @@ Loop = tuple[float, float, float]
 """Pictures a second, p50 and p99 in milliseconds."""
 
 
-def bare_loops(model: Supplied, count: int, seconds: float, allocator: str) -> Loop:
+def bare_loops(model: Supplied, count: int, seconds: float) -> Loop:
     """So many processes, each classifying the picture over and over."""
     start = time.monotonic() + START_DELAY_S
-    arguments = [str(model.model), str(model.picture), str(start), str(seconds), allocator]
+    arguments = [str(model.model), str(model.picture), str(start), str(seconds)]
     command = [sys.executable, "-m", "benchmarks.bare", *arguments]
     loops = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(count)
@@ -51,9 +50,10 @@ def main() -> None:
 
 
 def _round(model: Supplied, cores: int, seconds: float, workers: str) -> dict[str, Loop | Load]:
-    measured: dict[str, Loop | Load] = {"one loop": bare_loops(model, 1, seconds, "stock")}
-    measured["loops, stock"] = bare_loops(model, cores, seconds, "stock")
-    measured["loops, kept"] = bare_loops(model, cores, seconds, "kept")
+    measured: dict[str, Loop | Load] = {
+        "one loop": bare_loops(model, 1, seconds),
+        "loops": bare_loops(model, cores, seconds),
+    }
     with agent("--workers", workers) as running:
         push(running.host, model)
         load(running.host, model.picture, 4, 1.0)
@@ -66,19 +66,17 @@ def _report(rounds: list[dict[str, Loop | Load]], cores: int) -> str:
     def median(name: str, value: str) -> float:
         return statistics.median(_value(each[name], value) for each in rounds)
 
-    def ratio(name: str, to: str) -> str:
-        ratios = [_value(each[name], "per_second") / _value(each[to], "per_second") for each in rounds]
+    def ratio(name: str) -> str:
+        ratios = [_value(each[name], "per_second") / _value(each["loops"], "per_second") for each in rounds]
         return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
-    names = ["one loop", "loops, stock", "loops, kept", *(f"agent {clients}" for clients in CLIENTS)]
-    titles = {"one loop": "one bare loop", "loops, stock": f"{cores} bare loops"}
-    titles["loops, kept"] = f"{cores} bare loops, agent's allocator setting"
-    rows = []
-    for name in names:
-        figures = [f"{median(name, value):.1f}" for value in ("per_second", "p50_ms", "p99_ms")]
-        title = titles.get(name, name.replace("agent", "agent, clients:"))
-        rows.append([title, *figures, ratio(name, "loops, stock"), ratio(name, "loops, kept")])
-    header = ["", "pictures/s", "p50 ms", "p99 ms", "ratio to loops", "ratio to loops, same allocator"]
+    titles = {"one loop": "one bare loop", "loops": f"{cores} bare loops"}
+    titles |= {f"agent {clients}": f"agent, {clients} clients" for clients in CLIENTS}
+    rows = [
+        [title, *(f"{median(name, value):.1f}" for value in ("per_second", "p50_ms", "p99_ms")), ratio(name)]
+        for name, title in titles.items()
+    ]
+    header = ["", "pictures/s", "p50 ms", "p99 ms", "ratio to bare loops"]
     errors = sum(each.errors for measured in rounds for each in measured.values() if isinstance(each, Load))
     lone = median("agent 1", "p50_ms") / median("one loop", "p50_ms")
     notes = [
