@@ -40,7 +40,7 @@ class Agent:
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.runtime, settings.worker_memory_limit_bytes)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
-        self.intake = Intake(settings.max_image_bytes, settings.max_pictures, settings.max_held_bytes)
+        self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()

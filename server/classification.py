@@ -16,9 +16,9 @@ from contract.classify import (
 )
 from contract.codes import ErrorCode
 from server.errors import AgentError
-from server.intake import Picture
 from server.model_registry import ModelRegistry
 from server.model_store import StoredModel
+from server.workers.arena import Slot
 from server.workers.messages import Classified, Classify, Hello
 from server.workers.pool import Pool
 from server.workers.pools import Pools
@@ -54,19 +54,19 @@ class Admitted:
         self._options = options
         self._max_pixels = max_pixels
 
-    async def classify(self, picture: Picture, request_id: str) -> ClassifyReply:
-        """Have a worker classify a picture; raises AgentError."""
-        if not picture.chunks:
-            raise AgentError(ErrorCode.EMPTY_BODY, f"{picture.name} holds no bytes")
+    async def classify(self, slot: Slot, request_id: str) -> ClassifyReply:
+        """Have a worker classify the picture in a slot; raises AgentError."""
         arrived_ns = time.perf_counter_ns()
         order = Classify(
             model=self._spec,
+            offset=slot.offset,
+            size=slot.size,
             top_k=self._options.top_k,
             exact=self._options.decode is DecodeMode.EXACT,
             legacy=self._options.quant is QuantMode.LEGACY_SAMPLE,
             max_pixels=self._max_pixels,
         )
-        answer = await self._pool.classify(order, picture.chunks)
+        answer = await self._pool.classify(order)
         assert self._pool.hello is not None
         return _reply(answer, self._model, self._pool.hello, arrived_ns, request_id)
 

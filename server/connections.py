@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import httptools
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.intake import READ_INTO
 
 HEADER_MAX_BYTES = 32 * 1024
 HEADER_TIMEOUT_S = 10.0
@@ -74,16 +78,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header, self._in_body = False, True
         self._deadline = self.loop.time() + STALL_TIMEOUT_S
+        self.scope["extensions"] = {READ_INTO: self._read_into}  # type: ignore[dict-item]
         super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        if self.cycle.body or self.cycle.response_complete:
-            super().on_body(body)
-            return
-        # uvicorn copies each piece into a bytearray and out of it again, and stops reading meanwhile. A piece that
-        # finds nothing waiting can be handed on as it is; reading stops only when a second one comes too soon.
-        self.cycle.body = body  # type: ignore[assignment]
-        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._in_body, self._deadline = False, None
@@ -107,10 +103,74 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    async def _read_into(self, target: memoryview) -> None:
+        """Fill a buffer of exactly the body's size; raises ClientDisconnect when the sender hangs up before.
+
+        What the parser has seen is copied; the rest comes off the network straight into the buffer, where the parser
+        and the queue in front of the application would each copy it once more.
+        """
+        cycle = self.cycle
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        seen = len(cycle.body)
+        target[:seen] = cycle.body
+        cycle.body = bytearray()
+        if not cycle.more_body:
+            return
+        receiver = _BodyReceiver(self, target[seen:])
+        self.transport.set_protocol(receiver)
+        self.flow.resume_reading()
+        try:
+            await receiver.filled
+        except BaseException:
+            self.transport.abort()  # nothing may write into the buffer any more
+            raise
+
+    def body_received(self) -> None:
+        """A `_BodyReceiver` is done: the next bytes are the next request's."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.transport.set_protocol(self)
+        self.on_message_complete()
+
+    def count_received(self, size: int) -> None:
+        """Bytes came in past `data_received`."""
+        self._received_bytes += size
+
     @property
     def _unwanted(self) -> bool:
         """Whether bytes still come in of a request that was answered already."""
         return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+
+
+class _BodyReceiver(asyncio.BufferedProtocol):
+    """Takes the rest of a body for a connection, whose protocol it stands in for meanwhile."""
+
+    def __init__(self, connection: GuardedProtocol, target: memoryview) -> None:
+        self.filled: asyncio.Future[None] = connection.loop.create_future()
+        self._connection = connection
+        self._target = target
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._target
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.count_received(nbytes)
+        self._target = self._target[nbytes:]
+        if not self._target:
+            self._connection.body_received()
+            self.filled.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+        if not self.filled.done():
+            self.filled.set_exception(ClientDisconnect())
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
 
 
 async def watch_connections(connections: Iterable[object]) -> None:

@@ -1,8 +1,8 @@
 """Bodies on their way in: counted while they arrive, refused as soon as they are too large."""
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 
 from fastapi import Request
 from starlette.datastructures import Headers, UploadFile
@@ -11,87 +11,73 @@ from starlette.requests import ClientDisconnect
 
 from contract.codes import ErrorCode
 from server.errors import AgentError
+from server.workers.arena import Budget, Slot
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """Boundaries and part headers that a multipart body may add to its pictures."""
 
 
+READ_INTO = "edgerun.read_into"
+"""ASGI extension of `server.connections`: an async callable that fills a buffer with the whole body."""
+
+
 @dataclass(frozen=True)
-class Picture:
-    """The bytes of one picture as they came, in pieces, and the name they were sent under."""
+class Part:
+    """A picture within a multipart body: its bytes, and the name it was sent under."""
 
     name: str
-    chunks: list[bytes]
+    content: bytes
 
 
 class Intake:
     """Reads request bodies within limits that hold for one body and for all bodies in memory together."""
 
-    def __init__(self, max_image_bytes: int, max_pictures: int, max_held_bytes: int) -> None:
-        self.max_image_bytes = max_image_bytes
-        self.max_pictures = max_pictures
-        self.max_held_bytes = max_held_bytes
-        self.held_bytes = 0
+    def __init__(self, max_image_bytes: int, max_pictures: int, budget: Budget) -> None:
+        self._max_image_bytes = max_image_bytes
+        self._max_pictures = max_pictures
+        self._budget = budget
 
-    def open(self, request: Request) -> "Body":
-        """The body of a request. What was read of it counts as held until the context ends."""
-        return Body(self, request)
-
-
-class Body:
-    """One request's body; use as a context manager."""
-
-    def __init__(self, intake: Intake, request: Request) -> None:
-        self._intake = intake
-        self._request = request
-        self._held_bytes = 0
-
-    def __enter__(self) -> "Body":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._intake.held_bytes -= self._held_bytes
-
-    async def picture(self) -> Picture:
-        """The raw body as one picture; raises AgentError for no bytes and for too many."""
-        reader = BodyReader(self._request, self._intake.max_image_bytes)
-        chunks = []
+    async def picture(self, request: Request, slot: Slot) -> None:
+        """Receive the raw body as one picture; raises AgentError for no bytes and for too many."""
+        reader = BodyReader(request, self._max_image_bytes)
+        read_into = request.scope.get("extensions", {}).get(READ_INTO)
+        if reader.announced and read_into is not None:
+            await read_into(slot.reserve(reader.announced))
         while chunk := await reader.read():
-            self._hold(chunk)
-            chunks.append(chunk)
-        if not chunks:
+            slot.append(chunk)
+        if not slot.size:
             raise AgentError(ErrorCode.EMPTY_BODY, "the request brought no bytes")
-        return Picture("body", chunks)
 
-    async def pictures(self) -> list[Picture]:
-        """The file parts of a multipart body in their order; raises AgentError."""
-        intake = self._intake
-        limit = min(intake.max_image_bytes * intake.max_pictures, intake.max_held_bytes) + FORM_OVERHEAD_BYTES
-        parser = _InMemoryParser(self._request.headers, self._chunks(limit), max_files=intake.max_pictures)
+    @asynccontextmanager
+    async def parts(self, request: Request) -> AsyncGenerator[list[Part], None]:
+        """Receive the file parts of a multipart body, in their order; raises AgentError.
+
+        Their bytes count as held until the context ends.
+        """
+        held: list[int] = []
         try:
-            form = await parser.parse()
+            yield await self._parse(request, held)
+        finally:
+            self._budget.release(sum(held))
+
+    async def _parse(self, request: Request, held: list[int]) -> list[Part]:
+        reader = BodyReader(request, self._max_image_bytes * self._max_pictures + FORM_OVERHEAD_BYTES)
+
+        async def chunks() -> AsyncGenerator[bytes, None]:
+            while chunk := await reader.read():
+                self._budget.hold(len(chunk))
+                held.append(len(chunk))
+                yield chunk
+
+        try:
+            form = await _InMemoryParser(request.headers, chunks(), max_files=self._max_pictures).parse()
         except MultiPartException as error:
-            raise _form_error(error, intake.max_pictures) from error
+            raise _form_error(error, self._max_pictures) from error
         files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
         if not files:
             hint = "curl -F picture=@one.jpg -F picture=@two.jpg"
             raise AgentError(ErrorCode.EMPTY_BODY, "the multipart body holds no file part", hint=hint)
-        return [await _part(file, number, intake.max_image_bytes) for number, file in enumerate(files, 1)]
-
-    async def _chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
-        reader = BodyReader(self._request, limit)
-        while chunk := await reader.read():
-            self._hold(chunk)
-            yield chunk
-
-    def _hold(self, chunk: bytes) -> None:
-        self._held_bytes += len(chunk)
-        self._intake.held_bytes += len(chunk)
-        if self._intake.held_bytes > self._intake.max_held_bytes:
-            held = f"{self._intake.max_held_bytes >> 20} MiB"
-            raise AgentError(ErrorCode.QUEUE_FULL, f"pictures that wait fill the {held} set aside for them")
+        return [await _part(file, number, self._max_image_bytes) for number, file in enumerate(files, 1)]
 
 
 class BodyReader:
@@ -106,9 +92,10 @@ class BodyReader:
         self._limit = limit
         self._received = 0
         self._more = True
-        announced = _content_length(request.headers)
-        if announced is not None and announced > limit:
-            raise _too_many_bytes(f"{announced} bytes are announced", limit)
+        self.announced = _content_length(request.headers)
+        """The body's size as its header gives it, None for a chunked one."""
+        if self.announced is not None and self.announced > limit:
+            raise _too_many_bytes(f"{self.announced} bytes are announced", limit)
 
     async def read(self) -> bytes:
         """The next piece, empty at the end; raises AgentError at the byte too many, ClientDisconnect when cut off."""
@@ -141,13 +128,13 @@ def _form_error(error: MultiPartException, max_pictures: int) -> AgentError:
     return AgentError(ErrorCode.INVALID_REQUEST, f"the multipart body cannot be read: {error.message}")
 
 
-async def _part(file: UploadFile, number: int, limit: int) -> Picture:
+async def _part(file: UploadFile, number: int, limit: int) -> Part:
     content = await file.read()
     await file.close()
     name = file.filename or f"part {number}"
     if len(content) > limit:
         raise _too_many_bytes(f"{name} has {len(content)} bytes", limit)
-    return Picture(name, [content] if content else [])
+    return Part(name, content)
 
 
 class _InMemoryParser(MultiPartParser):

@@ -75,13 +75,13 @@ def machine() -> str:
     return platform.machine()
 
 
-def resident_bytes(pid: int, root: Path = Path("/")) -> int | None:
-    """Resident memory of a process, None when it is gone."""
+def private_bytes(pid: int, root: Path = Path("/")) -> int | None:
+    """Resident memory of a process that is not shared with others, None when it is gone."""
     try:
-        pages = (root / f"proc/{pid}/statm").read_text().split()[1]
-    except (OSError, IndexError):
+        _, resident, shared, *_ = (root / f"proc/{pid}/statm").read_text().split()
+    except (OSError, ValueError):
         return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _first_match(path: Path, key: str, convert: Callable[[str], T]) -> T | None:

@@ -10,10 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from contract.classify import BatchReply, ClassifyOptions, ClassifyReply, PictureReply
+from contract.codes import ErrorCode
 from contract.paths import CLASSIFY, CLASSIFY_WITH, SERVER_TIMING_HEADER
 from server.classification import Admitted, server_timing
 from server.errors import AgentError, as_problem
-from server.intake import Picture
+from server.intake import Part
 from server.requests import request_id
 from server.routes import agent_of, problems
 
@@ -73,26 +74,32 @@ async def answer(request: Request, model: str | None) -> Response:
     """Classify what the request brings with a model, the default one for None; raises AgentError."""
     agent, options = agent_of(request), _options(request.scope["query_string"])
     admitted = await agent.classification.admit(model, options)
-    with agent.intake.open(request) as body:
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            batch = await _classify_all(await body.pictures(), admitted, request, 2 * agent.settings.worker_count)
-            return Response(batch.model_dump_json(), media_type=JSON)
-        reply = await admitted.classify(await body.picture(), request_id(request.scope))
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with agent.intake.parts(request) as parts:
+            batch = await _classify_all(parts, admitted, request)
+        return Response(batch.model_dump_json(), media_type=JSON)
+    with agent.pools.arena.take() as slot:
+        await agent.intake.picture(request, slot)
+        reply = await admitted.classify(slot, request_id(request.scope))
     headers = {SERVER_TIMING_HEADER: server_timing(reply.timing_ms)}
     return Response(reply.model_dump_json(), media_type=JSON, headers=headers)
 
 
-async def _classify_all(pictures: list[Picture], admitted: Admitted, request: Request, at_once: int) -> BatchReply:
+async def _classify_all(parts: list[Part], admitted: Admitted, request: Request) -> BatchReply:
     """Keep the workers busy without filling the queue that others wait in; a bad picture does not spoil the rest."""
-    turn = asyncio.Semaphore(at_once)
+    agent, identifier = agent_of(request), request_id(request.scope)
+    turn = asyncio.Semaphore(2 * agent.settings.worker_count)
 
-    async def one(picture: Picture) -> PictureReply:
-        identifier = request_id(request.scope)
+    async def one(part: Part) -> PictureReply:
         try:
             async with turn:
-                return PictureReply(name=picture.name, result=await admitted.classify(picture, identifier))
+                with agent.pools.arena.take() as slot:
+                    slot.append(part.content)
+                    if not slot.size:
+                        raise AgentError(ErrorCode.EMPTY_BODY, f"{part.name} holds no bytes")
+                    return PictureReply(name=part.name, result=await admitted.classify(slot, identifier))
         except AgentError as error:
             problem = as_problem(error, instance=request.url.path, request_id=identifier)
-            return PictureReply(name=picture.name, problem=problem)
+            return PictureReply(name=part.name, problem=problem)
 
-    return BatchReply(results=await asyncio.gather(*map(one, pictures)))
+    return BatchReply(results=await asyncio.gather(*map(one, parts)))

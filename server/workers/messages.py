@@ -48,18 +48,18 @@ class Prepare:
 class Classify:
     """Agent to worker: the picture at offset..offset+size of the shared memory.
 
-    Filled in on its way: `id` and `threads` by the pool, the place by the worker's process.
+    The pool sets `id` and `threads`.
     """
 
     model: ModelSpec
+    offset: int
+    size: int
     top_k: int
     exact: bool
     legacy: bool
     max_pixels: int
     id: int = 0
     threads: int = 1
-    offset: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True)

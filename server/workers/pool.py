@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from contract.codes import ErrorCode
 from server.errors import AgentError
+from server.workers.arena import Arena
 from server.workers.messages import Classified, Classify, Failed, Hello, ModelSpec, Prepare
 from server.workers.process import Job, WorkerOptions, WorkerProcess
 
@@ -48,9 +49,10 @@ class PoolOptions:
 class Pool:
     """Runs classifications of one runtime on supervised worker processes."""
 
-    def __init__(self, options: PoolOptions, in_flight: Callable[[], int]) -> None:
+    def __init__(self, options: PoolOptions, arena: Arena, in_flight: Callable[[], int]) -> None:
         """`in_flight` counts the requests of the whole agent, this pool's included."""
         self._options = options
+        self._arena = arena
         self._worker_options = options.worker
         self._agent_in_flight = in_flight
         self._queue: deque[Job] = deque()
@@ -69,7 +71,7 @@ class Pool:
 
     def spawn_first(self) -> None:
         """Start the first worker; may be called before there is an event loop, to use the time until there is."""
-        self._workers.append(WorkerProcess(self._worker_options))
+        self._workers.append(WorkerProcess(self._worker_options, self._arena))
 
     async def start(self) -> None:
         """Begin to supervise; returns before the workers are ready."""
@@ -120,17 +122,17 @@ class Pool:
             waiting = f"{len(self._queue)} pictures wait for {len(self._workers)} workers"
             raise AgentError(ErrorCode.QUEUE_FULL, waiting)
 
-    async def classify(self, order: Classify, picture: list[bytes]) -> Classified:
-        """Queue a picture and wait for its answer; raises AgentError.
+    async def classify(self, order: Classify) -> Classified:
+        """Queue a picture that lies in the arena and wait for its answer; raises AgentError.
 
-        Sets the order's `id` and `threads`, and empties `picture` once a worker has it.
+        Sets the order's `id` and `threads`.
         """
         self.check_room()
         if self._crashes[order.model.digest] >= CRASHES_TOLERATED:
             runtime = self._worker_options.runtime
             raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")
         order.id = next(self._ids)
-        job = Job(order, asyncio.get_running_loop().create_future(), picture)
+        job = Job(order, asyncio.get_running_loop().create_future())
         self.in_flight += 1
         try:
             self._queue.append(job)
@@ -217,13 +219,13 @@ class Pool:
             self._crashes[current.order.model.digest] += 1
         if not current.future.done():
             current.future.set_result(Failed(current.order.id, code, self._last_end))
-        self._queue.extendleft(worker.recover(job) for job in reversed(waiting) if isinstance(job.order, Classify))
+        self._queue.extendleft(job for job in reversed(waiting) if isinstance(job.order, Classify))
 
     def _fill(self) -> None:
         """Start workers up to the pool's size, the first alone: what it finds out serves the others."""
         wanted = self._options.size if self.ready else 1
         while len(self._workers) < wanted and not self._stopping:
-            worker = WorkerProcess(self._worker_options)
+            worker = WorkerProcess(self._worker_options, self._arena)
             self._workers.append(worker)
             worker.attach(self)
 
@@ -247,6 +249,6 @@ class Pool:
                     worker.kill(ErrorCode.WORKER_TIMEOUT, f"it was not up after {START_TIMEOUT_S:g} s")
                 elif worker.busy_s() > timeout_s:
                     worker.kill(ErrorCode.WORKER_TIMEOUT, f"it worked longer than {timeout_s:g} s on one picture")
-                elif (resident := worker.resident_bytes() or 0) > limit:
-                    detail = f"it held {resident >> 20} MiB, {limit >> 20} MiB are allowed"
+                elif (held := worker.private_bytes()) > limit:
+                    detail = f"it held {held >> 20} MiB, {limit >> 20} MiB are allowed"
                     worker.kill(ErrorCode.WORKER_OUT_OF_MEMORY, detail)

@@ -1,7 +1,6 @@
 """All worker pools of the agent: one a runtime, the default one from the start, others when first asked for."""
 
 import asyncio
-import mmap
 from collections.abc import Mapping
 
 from contract.codes import ErrorCode
@@ -9,9 +8,10 @@ from server.errors import AgentError
 from server.resources import allowed_resources
 from server.runtimes import PACKAGES, installed_runtimes
 from server.settings import Settings
+from server.workers.arena import Arena, Budget
 from server.workers.messages import ModelSpec
 from server.workers.pool import Pool, PoolOptions
-from server.workers.process import WorkerOptions
+from server.workers.process import DEPTH, WorkerOptions
 
 
 class Pools:
@@ -21,7 +21,9 @@ class Pools:
         self._settings = settings
         self._default_model: ModelSpec | None = None
         self.installed: Mapping[str, str] = installed_runtimes()
-        self._pools = {settings.runtime: Pool(_options(settings, settings.runtime), self.in_flight)}
+        slots = settings.connections + DEPTH * settings.worker_count
+        self.arena = Arena(settings.max_image_bytes, slots, Budget(settings.max_held_bytes))
+        self._pools = {settings.runtime: self._pool(settings.runtime)}
 
     @property
     def default(self) -> Pool:
@@ -44,7 +46,7 @@ class Pools:
             known = "is not installed on this agent" if name in PACKAGES else "is not a runtime edgerun knows"
             raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{name!r} {known}", hint=f"installed here: {here}")
         if name not in self._pools:
-            pool = self._pools[name] = Pool(_options(self._settings, name), self.in_flight)
+            pool = self._pools[name] = self._pool(name)
             await pool.start()
             if self._default_model is not None:
                 pool.prepare(self._default_model)
@@ -69,14 +71,16 @@ class Pools:
         """End all workers."""
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
+    def _pool(self, runtime: str) -> Pool:
+        return Pool(_options(self._settings, runtime), self.arena, self.in_flight)
+
 
 def _options(settings: Settings, runtime: str) -> PoolOptions:
-    pages = -(-settings.max_image_bytes // mmap.PAGESIZE)
     return PoolOptions(
         size=settings.worker_count,
         queue_length=settings.queue,
         request_timeout_s=settings.request_timeout_s,
         busy_threads=settings.threads or 1,
         lone_threads=settings.threads or allowed_resources().whole_cpus,
-        worker=WorkerOptions(runtime, True, pages * mmap.PAGESIZE, settings.worker_memory_limit_bytes),
+        worker=WorkerOptions(runtime, True, settings.worker_memory_limit_bytes),
     )

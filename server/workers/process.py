@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import mmap
 import os
 import signal
 import socket
@@ -10,20 +9,18 @@ import subprocess
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from contract.codes import ErrorCode
-from server.resources import resident_bytes
+from server.resources import private_bytes
+from server.workers.arena import Arena
 from server.workers.messages import MAX_MESSAGE_BYTES, Answer, Classify, Hello, Order, decode_answer, encode
 
 log = logging.getLogger(__name__)
 
 DEPTH = 2
 """Orders a worker holds: one it works on and one that waits in its hands, so it never idles between two."""
-
-KEEP_BYTES = 1 << 20
-"""Shared memory a slot keeps after a larger picture was answered."""
 
 STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
@@ -37,20 +34,16 @@ class WorkerOptions:
 
     runtime: str
     delegates: bool
-    slot_bytes: int
-    """Room for one picture; a multiple of the page size."""
     memory_bytes: int
+    """Private memory at which it is replaced."""
 
 
 @dataclass
 class Job:
-    """An order, the picture it is about, and whoever waits for its answer."""
+    """An order and whoever waits for its answer."""
 
     order: Order
     future: asyncio.Future[Answer]
-    picture: list[bytes] = field(default_factory=list)
-    """The bytes in pieces. Emptied once they are in a worker's shared memory, so that theirs serves the next."""
-    slot: int | None = None
     head_since: float = 0.0
     """When the worker could begin with it, on the monotonic clock."""
 
@@ -65,37 +58,32 @@ class Keeper(Protocol):
         """It has room for another picture."""
 
     def ended(self, worker: "WorkerProcess") -> None:
-        """It is gone; `held` is what it leaves undone, and within this call `recover` gives pictures back."""
+        """It is gone; `held` is what it leaves undone."""
 
 
 class WorkerProcess:
-    """A child process with a datagram socket for orders and answers and shared memory for pictures.
+    """A child process with a datagram socket for orders and answers, which reads pictures from shared memory.
 
     The worker answers in the order it was asked, so the first held order is the one it is working on.
     """
 
-    def __init__(self, options: WorkerOptions) -> None:
-        self.options = options
+    def __init__(self, options: WorkerOptions, arena: Arena) -> None:
         self.held: deque[Job] = deque()
         self.hello: Hello | None = None
         self.started_at = time.monotonic()
         self.killed: tuple[ErrorCode, str] | None = None
         """Why it was killed; None while it lives or when it ended by itself."""
         self._reaping = False
-        self._free_slots = list(range(DEPTH))
+        self._pictures = 0
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        memory_fd = os.memfd_create("edgerun-pictures")
         self._stderr_fd, stderr = os.pipe()
         os.set_blocking(self._stderr_fd, False)
         try:
-            os.ftruncate(memory_fd, DEPTH * options.slot_bytes)
-            self._memory = mmap.mmap(memory_fd, DEPTH * options.slot_bytes)
-            self._process = _spawn(options, theirs.fileno(), memory_fd, stderr)
+            self._process = _spawn(options, theirs.fileno(), arena.fd, stderr)
         finally:
             theirs.close()
-            os.close(memory_fd)
             os.close(stderr)
 
     @property
@@ -111,7 +99,7 @@ class WorkerProcess:
     @property
     def has_room(self) -> bool:
         """Whether another picture can be put into its hands."""
-        return self.ready and bool(self._free_slots)
+        return self.ready and self._pictures < DEPTH
 
     def attach(self, keeper: Keeper) -> None:
         """Begin to listen, within the running event loop."""
@@ -121,27 +109,14 @@ class WorkerProcess:
         self._loop.add_reader(self._stderr_fd, self._read_stderr)
 
     def give(self, job: Job) -> None:
-        """Put a job into the worker's hands, its picture into shared memory; a picture needs `has_room`."""
-        if isinstance(job.order, Classify):
-            job.slot = self._free_slots.pop()
-            job.order.offset = end = job.slot * self.options.slot_bytes
-            for chunk in job.picture:
-                self._memory[end : end + len(chunk)] = chunk
-                end += len(chunk)
-            job.order.size = end - job.order.offset
-            job.picture.clear()
+        """Put a job into the worker's hands; one with a picture needs `has_room`."""
         job.head_since = time.monotonic()
         self.held.append(job)
+        self._pictures += isinstance(job.order, Classify)
         try:
             self._socket.send(encode(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
             log.debug("worker %d is gone", self.pid)
-
-    def recover(self, job: Job) -> Job:
-        """Take a picture out of shared memory again, for a job that the worker did not come to."""
-        if isinstance(job.order, Classify):
-            job.picture.append(self._memory[job.order.offset : job.order.offset + job.order.size])
-        return job
 
     def busy_s(self) -> float:
         """Seconds the order at the head has been worked on; 0 when there is none."""
@@ -151,9 +126,9 @@ class WorkerProcess:
         """Seconds since it was started."""
         return time.monotonic() - self.started_at
 
-    def resident_bytes(self) -> int | None:
-        """Resident memory, None when the process is gone."""
-        return resident_bytes(self.pid)
+    def private_bytes(self) -> int:
+        """Memory of its own, 0 when the process is gone."""
+        return private_bytes(self.pid) or 0
 
     def kill(self, code: ErrorCode, because: str) -> None:
         """End the process at once; its end is noticed like any other."""
@@ -209,20 +184,12 @@ class WorkerProcess:
             if answer.id != self.held[0].order.id:
                 raise ValueError(f"answer {answer.id} out of turn")
             job = self.held.popleft()
-            self._release(job)
+            self._pictures -= isinstance(job.order, Classify)
             if self.held:
                 self.held[0].head_since = time.monotonic()
             if not job.future.done():
                 job.future.set_result(answer)
             self._keeper.answered()
-
-    def _release(self, job: Job) -> None:
-        if job.slot is None or not isinstance(job.order, Classify):
-            return
-        self._free_slots.append(job.slot)
-        beyond = self.options.slot_bytes - KEEP_BYTES
-        if job.order.size > KEEP_BYTES and beyond > 0:
-            self._memory.madvise(mmap.MADV_REMOVE, job.slot * self.options.slot_bytes + KEEP_BYTES, beyond)
 
     def _read_stderr(self) -> None:
         try:
@@ -247,7 +214,6 @@ class WorkerProcess:
         os.close(self._stderr_fd)
         self._socket.close()
         self._keeper.ended(self)
-        self._memory.close()
 
 
 def exit_text(code: int | None) -> str:

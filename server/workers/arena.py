@@ -1,0 +1,101 @@
+"""Shared memory that pictures are received into and that all workers read: a picture is copied once, off the network.
+
+One slot a request. Slots are large but sparse: only the bytes that were written take memory, and what a large
+picture took is given back when it is answered.
+"""
+
+import heapq
+import mmap
+import os
+from types import TracebackType
+
+from contract.codes import ErrorCode
+from server.errors import AgentError
+
+KEPT_BYTES = 1 << 20
+"""Memory that a slot keeps for its next picture."""
+KEPT_SLOTS = 16
+"""Slots that keep memory at all; they are used first."""
+
+
+class Budget:
+    """Bytes of bodies in memory at a time, over all requests."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
+
+    def hold(self, size: int) -> None:
+        """Count bytes as held; raises AgentError when they would be too many."""
+        if self._held_bytes + size > self._max_bytes:
+            limit = f"{self._max_bytes >> 20} MiB"
+            raise AgentError(ErrorCode.QUEUE_FULL, f"pictures that wait fill the {limit} set aside for them")
+        self._held_bytes += size
+
+    def release(self, size: int) -> None:
+        """Bytes are not held any more."""
+        self._held_bytes -= size
+
+
+class Arena:
+    """Slots for pictures in one memory file."""
+
+    def __init__(self, slot_bytes: int, slots: int, budget: Budget) -> None:
+        self.slot_bytes = -(-slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size_bytes = self.slot_bytes * slots
+        self.budget = budget
+        writable = os.memfd_create("edgerun-pictures")
+        os.ftruncate(writable, self.size_bytes)
+        self._memory = mmap.mmap(writable, self.size_bytes)
+        self._view = memoryview(self._memory)
+        self.fd = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY)
+        """For workers, which only read."""
+        os.close(writable)
+        self._free = list(range(slots))
+
+    def take(self) -> "Slot":
+        """A slot of one's own, as a context manager; raises AgentError when all are in use."""
+        if not self._free:
+            raise AgentError(ErrorCode.QUEUE_FULL, "every place for a picture is taken")
+        return Slot(self, heapq.heappop(self._free))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """A part of the memory, writable."""
+        return self._view[offset : offset + size]
+
+    def give_back(self, number: int, size: int) -> None:
+        """Free a slot, and the memory that it need not keep."""
+        keep = KEPT_BYTES if number < KEPT_SLOTS else 0
+        if size > keep and self.slot_bytes > keep:
+            self._memory.madvise(mmap.MADV_REMOVE, number * self.slot_bytes + keep, self.slot_bytes - keep)
+        self.budget.release(size)
+        heapq.heappush(self._free, number)
+
+
+class Slot:
+    """The place of one picture, its own until the context ends."""
+
+    def __init__(self, arena: Arena, number: int) -> None:
+        self._arena = arena
+        self._number = number
+        self.offset = number * arena.slot_bytes
+        self.size = 0
+
+    def __enter__(self) -> "Slot":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._arena.give_back(self._number, self.size)
+
+    def append(self, chunk: bytes) -> None:
+        """Add bytes; raises AgentError when all pictures together are too large."""
+        self.reserve(len(chunk))[:] = chunk
+
+    def reserve(self, size: int) -> memoryview:
+        """Add room for bytes, to be filled by the caller; raises AgentError."""
+        self._arena.budget.hold(size)
+        end = self.offset + self.size
+        self.size += size
+        return self._arena.view(end, size)
