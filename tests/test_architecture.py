@@ -24,7 +24,7 @@ LIBRARIES = {
     "contract": {"pydantic"},
     "image_model": {"numpy", "PIL", "httpx"},
     "server": {
-        *("fastapi", "starlette", "uvicorn", "pydantic", "platformdirs", "cryptography", "numpy"),
+        *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
         *("ai_edge_litert", "tflite_runtime"),
     },
     "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
