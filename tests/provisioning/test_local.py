@@ -147,11 +147,15 @@ def test_a_taken_port_is_said_and_undone(user: Home) -> None:
 def test_up_interrupted_is_undone(user: Home) -> None:
     """Ctrl-C while the agent starts leaves no process and no file."""
     command = [str(Path(sys.executable).with_name("provision")), *UP]
-    child = subprocess.Popen(command, env=user.environment, stderr=subprocess.PIPE, text=True)
     deployments_folder = user.folder / "state" / "edgerun" / "deployments"
-    wait_for(lambda: any("pid" in path.read_text() for path in deployments_folder.glob("*.json")))
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    for _ in range(5):
+        child = subprocess.Popen(command, env=user.environment, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: any("pid" in path.read_text() for path in deployments_folder.glob("*.json")))
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+        if "try: client classify" not in said:
+            break
+        user.provision("down", "edge1")  # on a busy machine the signal came when all was done
     assert child.returncode == 130, said
     assert leftovers(user) == []
 
