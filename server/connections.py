@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import httptools
 from starlette.requests import ClientDisconnect
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from server.intake import READ_INTO
 
@@ -78,8 +79,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header, self._in_body = False, True
         self._deadline = self.loop.time() + STALL_TIMEOUT_S
-        self.scope["extensions"] = {READ_INTO: self._read_into}  # type: ignore[dict-item]
         super().on_headers_complete()
+        # Bound to its own request: with pipelining, `self.cycle` may be a later one when this one's turn comes.
+        self.scope["extensions"] = {READ_INTO: partial(self._read_into, self.cycle)}  # type: ignore[dict-item]
 
     def on_message_complete(self) -> None:
         self._in_body, self._deadline = False, None
@@ -103,13 +105,12 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    async def _read_into(self, target: memoryview) -> None:
+    async def _read_into(self, cycle: RequestResponseCycle, target: memoryview) -> None:
         """Fill a buffer of exactly the body's size; raises ClientDisconnect when the sender hangs up before.
 
         What the parser has seen is copied; the rest comes off the network straight into the buffer, where the parser
         and the queue in front of the application would each copy it once more.
         """
-        cycle = self.cycle
         if cycle.waiting_for_100_continue:
             cycle.waiting_for_100_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -34,6 +35,14 @@ class RunningAgent:
     def url(self) -> str:
         """Its address."""
         return self.host.url
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, for bare connections."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
 
     def http(self, **settings: object) -> httpx.Client:
         """A plain HTTP client for it that sends the token."""

@@ -1,0 +1,160 @@
+"""Connections: large, pipelined and announced bodies arrive whole; slow or greedy senders are cut off."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from contract.classify import ClassifyReply
+from contract.paths import CLASSIFY, TLS_SERVER_NAME
+from server import connections
+from tests.agents import RunningAgent, running_agent
+from tests.pictures import digit, encoded, gradient
+
+SNI = {"sni_hostname": TLS_SERVER_NAME}
+
+
+@contextmanager
+def connected(agent: RunningAgent) -> Iterator[socket.socket]:
+    """A bare connection, with TLS where the agent has it."""
+    with socket.create_connection(agent.address, timeout=20) as connection:
+        if agent.host.certificate is None:
+            yield connection
+            return
+        context = ssl.create_default_context(cadata=agent.host.certificate)
+        with context.wrap_socket(connection, server_hostname=TLS_SERVER_NAME) as secured:
+            yield secured
+
+
+def received(connection: socket.socket, timeout_s: float) -> bytes:
+    """All bytes until the other side closes."""
+    connection.settimeout(timeout_s)
+    data = b""
+    try:
+        while chunk := connection.recv(65536):
+            data += chunk
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def request_of(agent: RunningAgent, body: bytes, *headers: str) -> bytes:
+    """A classify request as it goes over the wire."""
+    lines = ["POST /v1/classify HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}", *headers]
+    if agent.host.token:
+        lines.append(f"Authorization: Bearer {agent.host.token}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def answers(received_bytes: bytes) -> list[ClassifyReply]:
+    """The replies in a stream of answers to pipelined requests."""
+    bodies = []
+    while received_bytes:
+        head, _, rest = received_bytes.partition(b"\r\n\r\n")
+        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        length = int(fields[b"content-length"])
+        bodies.append(ClassifyReply.model_validate_json(rest[:length]))
+        received_bytes = rest[length:]
+    return bodies
+
+
+@pytest.fixture(params=["plain", "tls"])
+def either_agent(request: pytest.FixtureRequest, agent: RunningAgent, secured_agent: RunningAgent) -> RunningAgent:
+    """An agent without and one with TLS."""
+    return agent if request.param == "plain" else secured_agent
+
+
+def large_picture() -> bytes:
+    """A PNG of several megabytes: many reads, and more than one record of TLS."""
+    picture = encoded(gradient(1600, 1200), compress_level=0)
+    assert len(picture) > 5 << 20
+    return picture
+
+
+def test_large_pictures_arrive_whole_one_after_the_other(either_agent: RunningAgent) -> None:
+    """Bodies go past the parser into shared memory, and the connection stays usable behind them."""
+    picture, expected = large_picture(), digit(7)
+    with either_agent.http() as http:
+        for _ in range(4):
+            reply = ClassifyReply.model_validate_json(http.post(CLASSIFY, content=picture, extensions=SNI).content)
+            assert (reply.picture.width, reply.picture.height) == (1600, 1200)
+            small = ClassifyReply.model_validate_json(http.post(CLASSIFY, content=expected, extensions=SNI).content)
+            assert small.predictions[0].index == 7
+
+
+def test_pipelined_requests_are_answered_in_order(either_agent: RunningAgent) -> None:
+    """Requests sent without waiting, cut at odd places, do not run into one another's bodies."""
+    wanted = [3, 1, 4, 1, 5, 9, 2, 6]
+    stream = b"".join(request_of(either_agent, digit(number)) for number in wanted[:-1])
+    stream += request_of(either_agent, digit(wanted[-1]), "Connection: close")
+    with connected(either_agent) as connection:
+        for start in range(0, len(stream), 701):
+            connection.sendall(stream[start : start + 701])
+            time.sleep(0.002)
+        replies = answers(received(connection, 20))
+    assert [reply.predictions[0].index for reply in replies] == wanted
+
+
+def test_a_sender_that_waits_for_leave_gets_it(either_agent: RunningAgent) -> None:
+    """`Expect: 100-continue`, as curl sends it with larger bodies, is answered before the body comes."""
+    message = request_of(either_agent, digit(8), "Expect: 100-continue", "Connection: close")
+    head, body = message[: -len(digit(8))], digit(8)
+    with connected(either_agent) as connection:
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(body)
+        (reply,) = answers(received(connection, 20))
+    assert reply.predictions[0].index == 8
+
+
+def test_a_sender_that_hangs_up_in_the_middle_leaves_nothing_behind(either_agent: RunningAgent) -> None:
+    """Half bodies free their memory: afterwards as much can be sent as before."""
+    picture = large_picture()
+    for _ in range(30):  # more than all the memory for pictures, if one stayed
+        with connected(either_agent) as connection:
+            connection.sendall(request_of(either_agent, picture)[: len(picture) // 2])
+    with either_agent.http() as http:
+        assert http.post(CLASSIFY, content=picture, extensions=SNI).status_code == 200
+
+
+def test_an_endless_header_is_cut_off(agent: RunningAgent) -> None:
+    """A request whose header never ends is answered with 431 and closed."""
+    with socket.create_connection(agent.address) as connection:
+        lines = b"".join(b"x-%d: %s\r\n" % (n, b"a" * 1000) for n in range(40))
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n" + lines)
+        assert received(connection, 5).startswith(b"HTTP/1.1 431")
+    assert agent.get("/health/live").status_code == 200
+
+
+def test_a_slow_header_is_cut_off(agent: RunningAgent) -> None:
+    """A connection that never completes its header is closed after the header timeout."""
+    started = time.monotonic()
+    with socket.create_connection(agent.address) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+        received(connection, connections.HEADER_TIMEOUT_S + 10)
+    assert time.monotonic() - started < connections.HEADER_TIMEOUT_S + 5
+
+
+def test_connections_are_limited_and_the_limit_heals(tmp_path: Path) -> None:
+    """Beyond the limit a connection gets 503 and is closed; when others close, new ones are served."""
+    with running_agent(tmp_path / "data", "--workers", "1", "--connections", "5") as agent:
+        idle = [socket.create_connection(agent.address) for _ in range(5)]
+        time.sleep(0.3)
+        with socket.create_connection(agent.address) as beyond:
+            assert received(beyond, 5).startswith(b"HTTP/1.1 503")
+        for connection in idle:
+            connection.close()
+        time.sleep(0.3)
+        assert agent.get("/health/live").status_code == 200
+
+
+def test_a_refused_upload_is_told_why_before_it_is_cut_off(secured_agent: RunningAgent) -> None:
+    """A large picture with a wrong token gets its 401, not a broken connection."""
+    with secured_agent.http() as http:
+        headers = {"Authorization": "Bearer wrong"}
+        response = http.post("/v1/classify", content=bytes(9 << 20), headers=headers, extensions=SNI)
+    assert response.status_code in (401, 429)
