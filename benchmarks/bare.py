@@ -11,8 +11,9 @@ from pathlib import Path
 
 from contract.classify import ClassifyOptions
 from image_model.postprocess import dequantise, softmax, top_k
-from image_model.preprocess import InputSpec, decode, resize
+from image_model.preprocess import decode, resize
 from server.runtimes import open_runtime
+from server.workers.classifier import input_spec
 
 WARM_UP = 10
 
@@ -21,8 +22,8 @@ def main(argv: list[str]) -> None:
     """Run the loop from START (monotonic clock) for SECONDS and print what each picture took."""
     model_path, picture_path, start, seconds = argv
     model = open_runtime("litert", delegates=True).load(Path(model_path).read_bytes(), threads=1)
-    source, sink = model.inputs[0], model.outputs[0]
-    spec = InputSpec(source.shape[2], source.shape[1], source.shape[3], source.dtype, source.scale, source.zero_point)
+    sink = model.outputs[0]
+    spec = input_spec(model.inputs[0])
     picture = Path(picture_path).read_bytes()
     k = ClassifyOptions().top_k
 

@@ -112,7 +112,14 @@ class HostsFile:
             document["hosts"].pop(name, None)
             if document.get("current") == name:
                 del document["current"]
+        for suffix in (".curl", ".pem"):
+            (self.curl_folder / f"{name}{suffix}").unlink(missing_ok=True)
         return True
+
+    @property
+    def curl_folder(self) -> Path:
+        """Where `client hosts curl` writes; what it wrote for a host goes with the host."""
+        return self.path.parent / "curl"
 
     def use(self, name: str) -> None:
         """Make a host the current one; raises HostError for an unknown name."""

@@ -82,7 +82,7 @@ def decode(file: BinaryIO, target: Size, *, exact: bool, max_pixels: int) -> Dec
     """Decode the first frame of a JPEG, PNG or WebP picture, upright.
 
     Unless `exact`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay at least
-    twice `target`: three times faster on 12-megapixel pictures, at most 0.3 logit away (docs/accuracy.md).
+    twice `target`: five times faster on 12-megapixel pictures, at most 0.5 logit away (docs/performance.md).
 
     Raises NotAnImage, TruncatedImage, TooManyPixels.
     """

@@ -9,6 +9,7 @@ import pytest
 from image_model.catalog import PREFERRED_MODEL, CatalogEntry, load_catalog
 from image_model.download import pull
 from tests.agents import TOKEN, RunningAgent, running_agent
+from tests.home import Home
 
 MIRROR_VARIABLE = "EDGERUN_MODEL_MIRROR"
 
@@ -25,6 +26,17 @@ def secured_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningA
     """An agent with token and TLS, shared like `agent`."""
     with running_agent(tmp_path_factory.mktemp("secured"), "--workers", "1", token=TOKEN) as running:
         yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A fresh user, also for code that runs within the test."""
+    made = Home(tmp_path)
+    for name in ("EDGERUN_HOST", "EDGERUN_TOKEN", "EDGERUN_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", made.environment["XDG_CONFIG_HOME"])
+    monkeypatch.chdir(tmp_path)
+    return made
 
 
 @pytest.fixture(scope="session")

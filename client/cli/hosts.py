@@ -14,6 +14,7 @@ from client.checks import check_host
 from client.cli.doctor import show
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen
 from client.console import Output, emit, note, plain_table
+from client.curl import write_curl_config
 from client.errors import NotTrusted
 from client.hosts import TOKEN_VARIABLE, Host, HostsFile, normalised_url
 from client.trust import fetch_certificate, fingerprint
@@ -110,6 +111,17 @@ def test_hosts(
     """See how far the way to a host leads: address, certificate, token, readiness."""
     hosts = chosen([*(name or []), *host], all_hosts)
     show([check for each in hosts for check in check_host(each)], output)
+
+
+@app.command("curl")
+def curl_host(name: Name) -> None:
+    """Print the beginning of a curl command for a host; certificate and token go into files of yours alone.
+
+    Example: $(client hosts curl edge1)/v1/classify --data-binary @parrot.jpg
+    """
+    file = HostsFile()
+    config, url = write_curl_config(file.named(name), file.curl_folder)
+    print(f"curl --config {config} {url}")
 
 
 def _confirmed_certificate(host: Host, expected: str | None) -> str:

@@ -1,6 +1,8 @@
 """The hosts file: private, edited in place, and resolved in a fixed order."""
 
+import json
 import stat
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from client.errors import HostError
 from client.hosts import Host, HostsFile, normalised_url
+from image_model.catalog import SAMPLES_FOLDER
+from tests.agents import TOKEN, RunningAgent
 from tests.home import Home
 
 EDGE1 = Host("edge1", "https://192.0.2.1:8080", certificate="PEM", token="secret", groups=("pi", "lab"))
@@ -153,3 +157,18 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda n: HostsFile(path).put(Host(f"h{n}", f"https://h{n}:1")), range(24)))
     assert len(HostsFile(path).hosts()) == 24
+
+
+def test_plain_curl_reaches_a_secured_agent_and_its_files_go_with_the_host(
+    home: Home, secured_agent: RunningAgent
+) -> None:
+    """`$(client hosts curl NAME)PATH` works with certificate and token, and leaves nothing behind `hosts rm`."""
+    command = home.knows(secured_agent).client("hosts", "curl", "edge1").stdout.strip()
+    assert TOKEN not in command
+    shell = f"{command}/v1/classify --silent --data-binary @{SAMPLES_FOLDER / 'digit-6.png'}"
+    reply = json.loads(subprocess.run(shell.split(), capture_output=True, check=True, timeout=60).stdout)
+    assert reply["predictions"][0]["label"] == "6"
+    folder = home.hosts.curl_folder
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    home.client("hosts", "rm", "edge1")
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,87 @@
+"""What reduced JPEG decoding gains and costs: time and logits against decoding every pixel, in one run.
+
+The picture is parrot.jpg, as it is and enlarged to what phones and board cameras deliver.
+"""
+
+import io
+import statistics
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.common import Supplied, supplied, table
+from image_model.postprocess import dequantise, top_k
+from image_model.preprocess import Decoded, decode, resize
+from server.runtimes import open_runtime
+from server.runtimes.base import LoadedModel
+from server.workers.classifier import input_spec
+
+SIZES = (None, (1280, 960), (2560, 1920), (4000, 3000))
+REPEATS = 15
+MAX_PIXELS = 40_000_000
+
+
+def main() -> None:
+    """Print the table."""
+    files = supplied()
+    model = open_runtime("litert", delegates=True).load(files.model.read_bytes(), threads=1)
+    rows = []
+    for size in SIZES:
+        picture = _picture(files, size)
+        exact_ms, fast_ms = _times(model, picture)
+        exact, fast = (_logits(model, picture, exact=mode) for mode in (True, False))
+        decoded = _decode(model, picture, exact=False).image.size
+        same = np.array_equal(top_k(exact, 3), top_k(fast, 3))
+        rows.append(
+            [
+                "{} x {}".format(*Image.open(io.BytesIO(picture)).size),
+                "{} x {}".format(*decoded),
+                f"{exact_ms:.1f}",
+                f"{fast_ms:.1f}",
+                f"{exact_ms / fast_ms:.1f}",
+                f"{np.abs(exact - fast).max():.2f}",
+                "yes" if same else "no",
+            ]
+        )
+    header = ["picture", "decoded as", "exact ms", "fast ms", "ratio", "most logits apart", "same first three"]
+    print(table(header, rows))
+    print("\nms: decode and resize, medians of", REPEATS)
+
+
+def _picture(files: Supplied, size: tuple[int, int] | None) -> bytes:
+    if size is None:
+        return files.picture.read_bytes()
+    out = io.BytesIO()
+    Image.open(files.picture).resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def _times(model: LoadedModel, picture: bytes) -> tuple[float, float]:
+    took_ms: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(REPEATS):
+        for exact, times in took_ms.items():
+            before = time.perf_counter_ns()
+            _tensor(model, picture, exact=exact)
+            times.append((time.perf_counter_ns() - before) / 1e6)
+    return statistics.median(took_ms[True]), statistics.median(took_ms[False])
+
+
+def _decode(model: LoadedModel, picture: bytes, *, exact: bool) -> Decoded:
+    spec = input_spec(model.inputs[0])
+    return decode(io.BytesIO(picture), (spec.width, spec.height), exact=exact, max_pixels=MAX_PIXELS)
+
+
+def _tensor(model: LoadedModel, picture: bytes, *, exact: bool) -> NDArray[np.uint8]:
+    decoded = _decode(model, picture, exact=exact)
+    return resize(decoded.image, input_spec(model.inputs[0]))[None]  # the supplied model stores each pixel as itself
+
+
+def _logits(model: LoadedModel, picture: bytes, *, exact: bool) -> NDArray[np.float32]:
+    sink = model.outputs[0]
+    return dequantise(model.invoke(_tensor(model, picture, exact=exact))[0].ravel(), sink.scale, sink.zero_point)
+
+
+if __name__ == "__main__":
+    main()
