@@ -190,7 +190,8 @@ def test_a_second_agent_on_the_same_folder_does_not_start(tmp_path: Path) -> Non
     assert "another agent runs on" in second.stderr
 
 
-def test_load_goes_on_while_workers_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_load_goes_on_while_workers_are_killed(tmp_path: Path, kills: int) -> None:
     """Under steady load, killing workers costs as many answers as were in their hands, not more."""
     with running_agent(tmp_path / "data") as agent, agent.http() as http:
         stop = threading.Event()
@@ -203,14 +204,14 @@ def test_load_goes_on_while_workers_are_killed(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as threads:
             for _ in range(4):
                 threads.submit(load)
-            for _ in range(3):
+            for _ in range(kills):
                 time.sleep(1)
                 victim = agent.workers()[0]
                 os.kill(victim, signal.SIGKILL)
             time.sleep(1)
             stop.set()
         assert set(statuses) <= {200, 503}
-        assert statuses[503] <= 3
+        assert statuses[503] <= kills  # the one in work each time
         assert statuses[200] > 100
 
 
