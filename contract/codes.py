@@ -32,6 +32,14 @@ class ErrorCode(StrEnum):
     NOT_A_CLASSIFIER = "not_a_classifier"
     MODEL_PROTECTED = "model_protected"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
+    # jobs
+    UNKNOWN_JOB = "unknown_job"
+    JOB_ACTIVE = "job_active"
+    JOB_NOT_ENDED = "job_not_ended"
+    NO_RESULT = "no_result"
+    COMMANDS_NOT_ALLOWED = "commands_not_allowed"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    MEASURING = "measuring"
     # capacity and faults of the agent
     QUEUE_FULL = "queue_full"
     SHUTTING_DOWN = "shutting_down"

@@ -20,3 +20,15 @@ TLS_SERVER_NAME = "agent.edgerun.internal"
 The address of a leased device is unknown when the certificate is made, so both ends use this fixed name and
 the client trusts one pinned certificate only.
 """
+
+JOBS = "/v1/jobs"
+JOB = "/v1/jobs/{id}"
+JOB_CANCEL = "/v1/jobs/{id}/cancel"
+JOB_EVENTS = "/v1/jobs/{id}/events"
+JOB_LOGS = "/v1/jobs/{id}/logs"
+JOB_TELEMETRY = "/v1/jobs/{id}/telemetry"
+JOB_RESULT = "/v1/jobs/{id}/result"
+JOB_ARTIFACTS = "/v1/jobs/{id}/artifacts"
+TELEMETRY = "/v1/telemetry"
+TELEMETRY_STREAM = "/v1/telemetry/stream"
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"

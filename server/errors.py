@@ -86,6 +86,33 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.NOT_A_CLASSIFIER: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The model does not classify pictures"),
     ErrorCode.MODEL_PROTECTED: Fault(HTTPStatus.CONFLICT, "This model cannot be changed"),
     ErrorCode.RUNTIME_UNAVAILABLE: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The runtime cannot be used"),
+    ErrorCode.UNKNOWN_JOB: Fault(HTTPStatus.NOT_FOUND, "The agent has no such job", "GET /v1/jobs lists all"),
+    ErrorCode.JOB_ACTIVE: Fault(
+        HTTPStatus.CONFLICT, "The job has not ended", "cancel it first: POST /v1/jobs/{id}/cancel"
+    ),
+    ErrorCode.JOB_NOT_ENDED: Fault(
+        HTTPStatus.CONFLICT,
+        "The job has no result yet",
+        "GET /v1/jobs/{id} tells how far it is",
+        retry_after_s=1,
+    ),
+    ErrorCode.NO_RESULT: Fault(HTTPStatus.NOT_FOUND, "The job left nothing of this kind"),
+    ErrorCode.COMMANDS_NOT_ALLOWED: Fault(
+        HTTPStatus.FORBIDDEN,
+        "This agent does not run commands",
+        "start it with --allow-commands on, or `provision up --allow-commands`",
+    ),
+    ErrorCode.IDEMPOTENCY_CONFLICT: Fault(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The Idempotency-Key was used for another request",
+        "use a new key for a new job",
+    ),
+    ErrorCode.MEASURING: Fault(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "A measuring job has the device for itself",
+        "send again when it is through; `client jobs ls` shows it",
+        retry_after_s=5,
+    ),
     ErrorCode.QUEUE_FULL: Fault(
         HTTPStatus.TOO_MANY_REQUESTS,
         "Too many requests are waiting",

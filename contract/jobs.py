@@ -1,0 +1,341 @@
+"""Jobs: what is asked, what state it is in, what comes back. Three types, never one with optional fields."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from contract.classify import Prediction
+from contract.models import DIGEST_PATTERN
+from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S
+from contract.validity import Validity
+
+RESULT_SCHEMA_VERSION = 1
+DEFAULT_ITERATIONS = 1000
+BATCH_MAX = 256
+ITERATIONS_MAX = 1_000_000
+TIMEOUT_MAX_S = 7 * 24 * 3600.0
+PRIORITY_LIMIT = 100
+PAGE_MAX = 500
+
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
+
+
+class JobState(StrEnum):
+    """Where a job is on its way."""
+
+    QUEUED = "queued"
+    """Stored, waits for its turn."""
+    RUNNING = "running"
+    """Its process works."""
+    SUCCEEDED = "succeeded"
+    """It ended well and its result is complete."""
+    FAILED = "failed"
+    """It ended with an error, a non-zero exit code, or at its timeout."""
+    CANCELLED = "cancelled"
+    """Somebody ended it."""
+    INTERRUPTED = "interrupted"
+    """The agent stopped or died while it ran; what it had measured is kept."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class Hint(StrEnum):
+    """What a benchmark shall be good at; threads and streams follow from it unless they are given."""
+
+    LATENCY = "latency"
+    """One inference at a time on all allowed cores."""
+    THROUGHPUT = "throughput"
+    """One inference a core, each on one thread."""
+
+
+class RandomInput(BaseModel):
+    """Uniform noise, the same for the same seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["random"] = "random"
+    seed: int = 0
+
+
+class PictureInput(BaseModel):
+    """Pictures that were uploaded as blobs, used in turn. Decoding them is not part of the measurement."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["pictures"] = "pictures"
+    digests: list[Digest] = Field(min_length=1, max_length=1000)
+
+
+class BenchmarkSpec(BaseModel):
+    """What to measure. `None` leaves the choice to the agent; the result says what was chosen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = None
+    runtime: str | None = None
+    device: Literal["CPU"] = "CPU"
+    hint: Hint | None = None
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """Of one inference."""
+    streams: int | None = Field(default=None, ge=1, le=64)
+    """Inferences at the same time, each on an interpreter of its own."""
+    batch: int = Field(default=1, ge=1, le=BATCH_MAX)
+    iterations: int | None = Field(default=None, ge=1, le=ITERATIONS_MAX)
+    """Timed inferences of one batch each; 1000 when neither this nor `duration_s` is given."""
+    duration_s: float | None = Field(default=None, gt=0, le=24 * 3600)
+    warm_up_iterations: int = Field(default=10, ge=0, le=100_000)
+    window_s: float = Field(default=1.0, ge=0.1, le=600)
+    cooldown_s: float = Field(default=0.0, ge=0, le=3600)
+    """Longest wait before the start until the processor is 10 degrees below its first trip point."""
+    input: RandomInput | PictureInput = Field(default=RandomInput(), discriminator="kind")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "BenchmarkSpec":
+        if self.iterations is not None and self.duration_s is not None:
+            raise ValueError("give iterations or duration_s, not both")
+        return self
+
+
+class CommandSpec(BaseModel):
+    """A program to run in a folder of its own. What it writes into `$OUTPUT` is kept as artefacts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    argv: list[str] = Field(min_length=1, max_length=1000)
+    env: dict[str, str] = {}
+    bundle: Digest | None = None
+    """A tar file, uploaded as a blob, that is unpacked into the folder first."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(default=None, max_length=200)
+    priority: int = Field(default=0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT)
+    """Higher goes first; equal ones in the order in which they came."""
+    timeout_s: float = Field(default=3600.0, gt=0, le=TIMEOUT_MAX_S)
+    telemetry_interval_s: float = Field(default=DEFAULT_INTERVAL_S, ge=INTERVAL_MIN_S, le=INTERVAL_MAX_S)
+    after_restart: Literal["interrupt", "requeue"] = "interrupt"
+    """What becomes of it when the agent dies while it runs."""
+
+
+class BenchmarkRequest(_Request):
+    """Measure a model."""
+
+    kind: Literal["benchmark"] = "benchmark"
+    spec: BenchmarkSpec
+
+
+class CommandRequest(_Request):
+    """Run a program."""
+
+    kind: Literal["command"] = "command"
+    spec: CommandSpec
+
+
+JobRequest = Annotated[BenchmarkRequest | CommandRequest, Field(discriminator="kind")]
+job_request: TypeAdapter[BenchmarkRequest | CommandRequest] = TypeAdapter(JobRequest)
+
+
+class Progress(BaseModel):
+    """How far a running job is."""
+
+    phase: str
+    """As in the telemetry's phases."""
+    done: float = 0
+    total: float | None = None
+    unit: str = "iterations"
+    """iterations or seconds."""
+    fps: float | None = None
+    latency_p50_ms: float | None = None
+    cpu_temperature_celsius: float | None = None
+
+
+class JobError(BaseModel):
+    """Why a job did not succeed."""
+
+    code: str
+    """An ErrorCode, or `timeout`, `exit_code`, `killed`, `agent_died`, `agent_stopped`."""
+    detail: str
+
+
+class Job(BaseModel):
+    """A job's state. Its result, logs, telemetry and artefacts have paths of their own."""
+
+    id: str
+    number: int
+    """Grows with each job of an agent."""
+    request: JobRequest
+    state: JobState
+    position: int | None = None
+    """Jobs before it, while it is queued."""
+    attempts: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: Progress | None = None
+    error: JobError | None = None
+    stored_bytes: int = 0
+    evicted: bool = False
+    """Its result, logs, telemetry and artefacts were removed to stay within the quota."""
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[Job]
+    next: int | None = None
+    """Value of `before` for the next page; None on the last one."""
+    counts: dict[JobState, int]
+    evicted: int
+    """Jobs whose results were removed to stay within the quota."""
+    stored_bytes: int
+    quota_bytes: int
+
+
+class LatencySummary(BaseModel):
+    """Statistics of latencies in milliseconds. A percentile the sample cannot support is None and says why."""
+
+    count: int
+    mean_ms: float
+    std_ms: float | None
+    """Sample standard deviation; None for one sample."""
+    min_ms: float
+    p50_ms: float
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float
+    median_interval_ms: tuple[float, float] | None
+    """95 % confidence interval of the median, from order statistics; None below six samples."""
+    unsupported: dict[str, str] = {}
+    """By percentile: how many samples it needs."""
+
+
+class Window(BaseModel):
+    """A stretch of the timed phase."""
+
+    start_s: float
+    """Since the timed phase began."""
+    end_s: float
+    iterations: int
+    fps: float
+    p50_ms: float
+    max_ms: float
+
+
+class Probe(BaseModel):
+    """A fixed piece of work, timed before and after the measurement, without any sensor."""
+
+    before_ms: float
+    after_ms: float | None = None
+
+
+class Conditions(BaseModel):
+    """Under which circumstances something was measured. Missing is None."""
+
+    device_name: str
+    device_type: str | None
+    machine: str
+    cpu_model: str | None
+    kernel: str
+    python: str
+    agent_version: str
+    agent_revision: str | None
+    """As `git describe` gives it, where the agent runs from a checkout."""
+    cpus_allowed: float
+    memory_allowed_bytes: int | None
+    governor: str | None
+    load_average_before: float | None
+    cpu_temperature_before_celsius: float | None
+    cpu_temperature_after_celsius: float | None
+
+
+class BatchMode(StrEnum):
+    """How a batch was run."""
+
+    NATIVE = "native"
+    """The graph takes it as it is."""
+    PATCHED = "patched"
+    """The graph pinned its batch in the constant of a RESHAPE, which was changed."""
+    LOOP = "loop"
+    """The graph takes one frame only: a batch is so many inferences one after the other."""
+
+
+class BenchmarkResult(BaseModel):
+    """What a benchmark found. Latencies are those of one batch; frames per second count every frame."""
+
+    kind: Literal["benchmark"] = "benchmark"
+    schema_version: int = RESULT_SCHEMA_VERSION
+    complete: bool
+    """False when it was cut off: then everything holds for what was measured until then."""
+    spec: BenchmarkSpec
+    model: str
+    model_digest: str
+    runtime: str
+    runtime_version: str
+    device: str
+    delegate: str | None
+    threads: int
+    streams: int
+    batch: int
+    batch_mode: BatchMode
+    batch_detail: str | None = None
+    load_ms: float
+    """From the bytes of the model to an interpreter that is ready."""
+    first_inference_ms: float
+    first_inference_latency_ms: float
+    """Load plus first inference: what a user waits for the first answer of a cold program."""
+    warm_up_ms: list[float]
+    iterations: int
+    frames: int
+    """iterations x batch."""
+    duration_s: float
+    """Of the timed phase."""
+    fps: float | None
+    """frames / duration_s; None when nothing was timed."""
+    latency: LatencySummary | None
+    samples_ms: list[float]
+    windows: list[Window]
+    predictions: list[Prediction] = []
+    """Of the first frame, where the model is a classifier: what was measured really worked."""
+    probe: Probe | None
+    conditions: Conditions
+    validity: Validity
+
+
+class ArtifactInfo(BaseModel):
+    """A file that a command left in `$OUTPUT`."""
+
+    path: str
+    size_bytes: int
+
+
+class CommandResult(BaseModel):
+    """How a program ended."""
+
+    kind: Literal["command"] = "command"
+    schema_version: int = RESULT_SCHEMA_VERSION
+    complete: bool
+    spec: CommandSpec
+    exit_code: int | None
+    """None when it was ended by a signal, or never."""
+    signal: str | None = None
+    duration_s: float
+    cpu_s: float | None
+    max_resident_bytes: int | None
+    stdout_bytes: int
+    stderr_bytes: int
+    artifacts: list[ArtifactInfo]
+    probe: Probe | None
+    conditions: Conditions
+    validity: Validity
+
+
+JobResult = Annotated[BenchmarkResult | CommandResult, Field(discriminator="kind")]
+job_result: TypeAdapter[BenchmarkResult | CommandResult] = TypeAdapter(JobResult)
