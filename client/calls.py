@@ -62,23 +62,24 @@ class Call(Generic[T]):
     timeout_s: float | None = None
 
 
-def _as(model: type[M]) -> Callable[[httpx.Response], M]:
+def reply_as(model: type[M]) -> Callable[[httpx.Response], M]:
+    """How an answer becomes a wire type; raises pydantic's ValidationError."""
     return lambda response: model.model_validate_json(response.content)
 
 
 def live() -> Call[Health]:
     """Ask whether the agent's process answers; needs no token."""
-    return Call("GET", paths.HEALTH_LIVE, _as(Health))
+    return Call("GET", paths.HEALTH_LIVE, reply_as(Health))
 
 
 def ready() -> Call[Health]:
     """Ask whether the agent can classify now."""
-    return Call("GET", paths.HEALTH_READY, _as(Health))
+    return Call("GET", paths.HEALTH_READY, reply_as(Health))
 
 
 def info() -> Call[AgentInfo]:
     """Ask what the agent is."""
-    return Call("GET", paths.INFO, _as(AgentInfo))
+    return Call("GET", paths.INFO, reply_as(AgentInfo))
 
 
 def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:
@@ -86,17 +87,17 @@ def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Cal
     path = paths.CLASSIFY if model is None else paths.CLASSIFY_WITH.format(name=model)
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
-    return Call("POST", path, _as(ClassifyReply), params=params, headers=headers, body=picture)
+    return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=picture)
 
 
 def models() -> Call[ModelList]:
     """List the agent's models."""
-    return Call("GET", paths.MODELS, _as(ModelList))
+    return Call("GET", paths.MODELS, reply_as(ModelList))
 
 
 def model(name: str) -> Call[ModelDescription]:
     """Describe one model."""
-    return Call("GET", paths.MODEL.format(name=name), _as(ModelDescription))
+    return Call("GET", paths.MODEL.format(name=name), reply_as(ModelDescription))
 
 
 def delete_model(name: str) -> Call[None]:
@@ -106,13 +107,13 @@ def delete_model(name: str) -> Call[None]:
 
 def default_model() -> Call[DefaultModel]:
     """Ask which model answers when a request names none."""
-    return Call("GET", paths.DEFAULT_MODEL, _as(DefaultModel))
+    return Call("GET", paths.DEFAULT_MODEL, reply_as(DefaultModel))
 
 
 def choose_default_model(name: str) -> Call[DefaultModel]:
     """Choose the model that answers when a request names none."""
     body = DefaultModel.model_construct(name=name).model_dump_json().encode()
-    return Call("PUT", paths.DEFAULT_MODEL, _as(DefaultModel), headers=JSON_HEADERS, body=body)
+    return Call("PUT", paths.DEFAULT_MODEL, reply_as(DefaultModel), headers=JSON_HEADERS, body=body)
 
 
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -120,21 +121,26 @@ PUT_MODEL_TIMEOUT_S = 120.0
 """The agent tries the model in each of its runtimes before it answers."""
 
 
+def put_blob(digest: str, path: Path, progress: Progress | None = None) -> Generator[Call[Any], Any, None]:
+    """The calls that put a file on an agent under its digest; one that is there already is not sent again."""
+    held = yield Call("HEAD", paths.BLOB.format(digest=digest), _exists, statuses=frozenset({404}))
+    if not held:
+        body = FileBody(path, progress)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(body.size_bytes)}
+        yield Call("PUT", paths.BLOB.format(digest=digest), reply_as(BlobReceipt), headers=headers, body=body)
+
+
 def push_model(
     name: str, manifest: ModelManifest, files: Mapping[str, Path], progress: Progress | None = None
 ) -> Generator[Call[Any], Any, ModelDescription]:
     """The calls that put a model on an agent: files it lacks, then the manifest that names them by digest."""
     for digest, path in files.items():
-        held = yield Call("HEAD", paths.BLOB.format(digest=digest), _exists, statuses=frozenset({404}))
-        if not held:
-            body = FileBody(path, progress)
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(body.size_bytes)}
-            yield Call("PUT", paths.BLOB.format(digest=digest), _as(BlobReceipt), headers=headers, body=body)
+        yield from put_blob(digest, path, progress)
     document = manifest.model_dump_json(exclude_none=True).encode()
     description: ModelDescription = yield Call(
         "PUT",
         paths.MODEL.format(name=name),
-        _as(ModelDescription),
+        reply_as(ModelDescription),
         headers=JSON_HEADERS,
         body=document,
         timeout_s=PUT_MODEL_TIMEOUT_S,

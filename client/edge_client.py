@@ -1,30 +1,17 @@
 """EdgeClient and AsyncEdgeClient: the same calls, one blocking, one for asyncio."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import httpx
 
 from client import calls
-from client.calls import Call, FileBody, Progress
-from client.exchange import Send, Stopwatch, Wait, conduct
-from client.hosts import Host, HostsFile
-from client.trust import tls_context
+from client.calls import Progress
+from client.exchange import Stopwatch
+from client.job_methods import AsyncJobMethods, JobMethods
 from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
 from contract.info import AgentInfo, Health
 from contract.models import ModelDescription, ModelList, ModelManifest
-from contract.paths import TLS_SERVER_NAME
-
-T = TypeVar("T")
-
-DEFAULT_TIMEOUT_S = 60.0
-CONNECT_TIMEOUT_S = 10.0
-DEFAULT_RETRIES = 2
 
 Picture = bytes | str | Path
 """The bytes of a picture file, or where the file is."""
@@ -40,6 +27,11 @@ class Classification:
     """Opening the connection and the TLS handshake; 0 on a kept connection."""
     exchange_ms: float
     """From the first byte sent to the last byte received, the agent's work included."""
+
+    @classmethod
+    def seen(cls, reply: ClassifyReply, host: str, watch: Stopwatch) -> "Classification":
+        """The answer with what a stopwatch saw of it."""
+        return cls(reply, host, watch.connect_ms, watch.exchange_ms)
 
     @property
     def network_ms(self) -> float:
@@ -63,61 +55,8 @@ class Classification:
         return self.predictions[0].score
 
 
-class _Base:
-    """What both clients are made of."""
-
-    def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
-    ) -> None:
-        """`host` is an entry of the hosts file by name, a URL, or a `Host`; None takes the current host.
-
-        Raises HostError, NotTrusted.
-        """
-        self.host = host if isinstance(host, Host) else HostsFile().choose([host] if host else [])[0]
-        self._retries = retries
-        token = self.host.secret()
-        self._settings: dict[str, Any] = {
-            "base_url": self.host.url,
-            "headers": {"Authorization": f"Bearer {token}"} if token else {},
-            "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
-            "verify": tls_context(self.host) or False,
-            "trust_env": not self.host.is_loopback,  # no proxy on the way to this machine itself
-        }
-
-    def _arguments(self, call: Call[Any]) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
-            "params": call.params,
-            "headers": dict(call.headers),
-            "extensions": {"sni_hostname": TLS_SERVER_NAME},
-        }
-        if call.timeout_s is not None:
-            arguments["timeout"] = call.timeout_s
-        return arguments
-
-    def _classification(self, reply: ClassifyReply, watch: Stopwatch) -> Classification:
-        return Classification(reply, self.host.name, watch.connect_ms, watch.exchange_ms)
-
-
-class EdgeClient(_Base):
+class EdgeClient(JobMethods):
     """Talks to one agent; keeps its connection until closed. Use as a context manager."""
-
-    def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
-    ) -> None:
-        super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = httpx.Client(**self._settings)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
 
     def classify(
         self,
@@ -132,7 +71,9 @@ class EdgeClient(_Base):
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
         options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
         watch = Stopwatch()
-        return self._classification(self._run(calls.classify(_content(picture), model, options), watch), watch)
+        return Classification.seen(
+            self._run(calls.classify(_content(picture), model, options), watch), self.host.name, watch
+        )
 
     def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""
@@ -168,63 +109,9 @@ class EdgeClient(_Base):
         """Let a model answer requests that name none."""
         self._run(calls.choose_default_model(name))
 
-    def _run_all(self, steps: Generator[Call[Any], Any, T]) -> T:
-        try:
-            call = next(steps)
-            while True:
-                call = steps.send(self._run(call))
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
-    def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
-        watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries)
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Wait):
-                    time.sleep(step.seconds)
-                    step = steps.send(None)
-                    continue
-                try:
-                    response = self._send(step, watch)
-                except httpx.TransportError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(response)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    def _send(self, step: Send, watch: Stopwatch) -> httpx.Response:
-        body = step.call.body.chunks() if isinstance(step.call.body, FileBody) else step.call.body
-        arguments = self._arguments(step.call)
-        arguments["extensions"]["trace"] = watch.trace
-        watch.start()
-        return self._http.request(step.call.method, step.call.path, content=body, **arguments)
-
-
-class AsyncEdgeClient(_Base):
+class AsyncEdgeClient(AsyncJobMethods):
     """Talks to one agent from asyncio; keeps its connections until closed. Use as an async context manager."""
-
-    def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
-    ) -> None:
-        super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = httpx.AsyncClient(**self._settings)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
 
     async def classify(
         self,
@@ -240,7 +127,9 @@ class AsyncEdgeClient(_Base):
         options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
         content = await asyncio.to_thread(_content, picture)
         watch = Stopwatch()
-        return self._classification(await self._run(calls.classify(content, model, options), watch), watch)
+        return Classification.seen(
+            await self._run(calls.classify(content, model, options), watch), self.host.name, watch
+        )
 
     async def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""
@@ -276,50 +165,6 @@ class AsyncEdgeClient(_Base):
         """Let a model answer requests that name none."""
         await self._run(calls.choose_default_model(name))
 
-    async def _run_all(self, steps: Generator[Call[Any], Any, T]) -> T:
-        try:
-            call = next(steps)
-            while True:
-                call = steps.send(await self._run(call))
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
-        watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries)
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
-                    step = steps.send(None)
-                    continue
-                try:
-                    response = await self._send(step, watch)
-                except httpx.TransportError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(response)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _send(self, step: Send, watch: Stopwatch) -> httpx.Response:
-        async def trace(event: str, info: dict[str, Any]) -> None:
-            watch.trace(event, info)
-
-        body = _async_chunks(step.call.body) if isinstance(step.call.body, FileBody) else step.call.body
-        arguments = self._arguments(step.call)
-        arguments["extensions"]["trace"] = trace
-        watch.start()
-        return await self._http.request(step.call.method, step.call.path, content=body, **arguments)
-
 
 def _content(picture: Picture) -> bytes:
     return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-
-
-async def _async_chunks(body: FileBody) -> AsyncIterator[bytes]:
-    for chunk in body.chunks():
-        yield chunk

@@ -77,10 +77,10 @@ def conduct(host: Host, call: Call[T], retries: int) -> Generator[Send | Wait, A
                 continue
             raise Unreachable(f"{host.name}: the connection broke off: {error}") from error
         except httpx.TransportError as error:
-            raise _transport_error(host, error) from error
+            raise unreachable(host, error) from error
         if response.status_code < 400 or response.status_code in call.statuses:
             return _parsed(host, call, response)
-        answered = _error(host, response)
+        answered = error_of(host, response)
         if not left or not (call.repeatable and answered.problem.code in RETRIED_CODES):
             raise answered
         yield Wait(_retry_after_s(response))
@@ -102,7 +102,8 @@ def _retry_after_s(response: httpx.Response) -> float:
     return min(float(value), WAIT_MAX_S) if value.isdecimal() else 1.0
 
 
-def _error(host: Host, response: httpx.Response) -> Answered:
+def error_of(host: Host, response: httpx.Response) -> Answered:
+    """The error that an answer of 400 and above stands for, its body read."""
     kind = AgentFault if response.status_code >= 500 else Refused
     if response.headers.get("content-type", "").startswith(PROBLEM_MEDIA_TYPE):
         try:
@@ -129,7 +130,8 @@ def _foreign(host: Host, response: httpx.Response) -> Problem:
     )
 
 
-def _transport_error(host: Host, error: httpx.TransportError) -> EdgeError:
+def unreachable(host: Host, error: httpx.TransportError) -> EdgeError:
+    """The error for a request that the transport did not carry: Unreachable or NotTrusted."""
     text = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return mismatch(host)
