@@ -21,6 +21,10 @@ SCHEMA_VERSION = 1
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_JOB_FAILED = 7
+"""A job failed, was cancelled or interrupted."""
+EXIT_NOT_OK = 8
+"""With `--strict`: a measurement is not beyond doubt."""
 EXIT_SOME_HOSTS_FAILED = 9
 EXIT_INTERRUPTED = 130
 

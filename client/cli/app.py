@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 
-from client.cli import classify, doctor, hosts, models
+from client.cli import bench, classify, doctor, hosts, models
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
     "client hosts ls. Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 not authorized or not trusted, "
-    "5 refused, 6 fault of the agent, 9 some hosts failed, 130 interrupted."
+    "5 refused, 6 fault of the agent, 7 a job failed or was cancelled, 8 not ok with --strict, 9 some hosts failed, "
+    "130 interrupted."
 )
 
 app = typer.Typer(
     name="client",
-    help="Classify pictures on edge devices and look after the agents there.",
+    help="Classify pictures, measure models and run programs on edge devices.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -40,6 +41,7 @@ def _options(
 
 
 app.command("classify")(classify.classify)
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(hosts.app, name="hosts")

@@ -1,13 +1,15 @@
 """Options that several commands share."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from client.console import EXIT_FAILED, EXIT_SOME_HOSTS_FAILED, Output, complain
+from client.durations import parse_duration
 from client.errors import EdgeError
 from client.hosts import Host, HostsFile
+from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 
 Hosts = Annotated[
     list[str],
@@ -17,6 +19,28 @@ AllHosts = Annotated[bool, typer.Option("--all", help="Every host in the hosts f
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.")]
+
+
+def _duration(text: str | float) -> float:
+    if isinstance(text, float | int):  # a default
+        return float(text)
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+DURATION: dict[str, Any] = {"parser": _duration, "metavar": "DURATION"}
+"""What makes an option take 500ms, 60s, 10m or 2h; its value is in seconds."""
+
+Interval = Annotated[float, typer.Option("--interval", help="Time between telemetry samples, 0.1s to 60s.", **DURATION)]
+
+
+def checked_interval(interval_s: float) -> float:
+    """An interval that agents take; raises BadParameter."""
+    if not INTERVAL_MIN_S <= interval_s <= INTERVAL_MAX_S:
+        raise typer.BadParameter(f"--interval is from {INTERVAL_MIN_S:g}s to {INTERVAL_MAX_S:g}s, not {interval_s:g}s")
+    return interval_s
 
 
 def chosen(hosts: list[str], every: bool = False) -> list[Host]:

@@ -1,0 +1,181 @@
+"""A benchmark campaign: many jobs on several hosts at once, collected as they end, on disk at every step."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from client.edge_client import AsyncEdgeClient
+from client.errors import Answered, EdgeError, Refused, Unreachable
+from client.exchange import RETRIED_CODES
+from client.feeds import PATIENCE_S
+from client.hosts import Host
+from client.matrix import label
+from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
+from contract.jobs import BenchmarkRequest, BenchmarkResult, BenchmarkSpec, Job
+from contract.telemetry import Telemetry
+
+T = TypeVar("T")
+
+POLL_INTERVAL_S = 0.5
+AWAY_POLL_INTERVAL_S = 1.0
+
+
+class Report(Protocol):
+    """Is told what happens; shows it in one way or another."""
+
+    def handed_in(self, host: str, jobs: int) -> None:
+        """All jobs of a host are stored there."""
+
+    def moved(self, host: str, entry: Entry, ended: int, total: int) -> None:
+        """The job that a host is at; `ended` of its `total` jobs have ended."""
+
+    def failed(self, host: str, error: EdgeError) -> None:
+        """A host is given up."""
+
+
+def plan(
+    name: str, hosts: Sequence[Host], rounds: Sequence[tuple[int, BenchmarkSpec]], interval_s: float, timeout_s: float
+) -> Run:
+    """A run that has not begun: one entry for each job on each host, each with a key of its own."""
+    entries = [
+        Entry(
+            host=host.name,
+            repeat=repeat,
+            key=uuid.uuid4().hex,
+            request=BenchmarkRequest(
+                name=f"{name} {label(spec)}"[:200], timeout_s=timeout_s, telemetry_interval_s=interval_s, spec=spec
+            ),
+        )
+        for host in hosts
+        for repeat, spec in rounds
+    ]
+    return Run(created_at=datetime.now(UTC), name=name, client_version=version("edgerun"), entries=entries)
+
+
+@dataclass
+class Campaign:
+    """A run that is carried out; `run.json` in its folder is true after every step."""
+
+    run: Run
+    folder: Path
+    report: Report
+    blobs: Mapping[str, Path] = field(default_factory=dict)
+    """Pictures that the jobs need, by digest."""
+    errors: dict[str, EdgeError] = field(default_factory=dict)
+    """Why hosts were given up."""
+
+    def save(self) -> None:
+        """Write `run.json`."""
+        write_run(self.folder, self.run)
+
+    async def hand_in(self, hosts: Sequence[Host]) -> None:
+        """Store all jobs on all hosts; a host that fails does not keep the others from theirs."""
+        await self._on_each(hosts, self._hand_in)
+
+    async def carry_out(self, hosts: Sequence[Host]) -> None:
+        """Hand in what is not there yet, and collect everything until all jobs have ended."""
+
+        async def both(client: AsyncEdgeClient, entries: list[Entry]) -> None:
+            await self._hand_in(client, entries)
+            await self._collect(client, entries)
+
+        await self._on_each(hosts, both)
+
+    async def _on_each(
+        self, hosts: Sequence[Host], action: Callable[[AsyncEdgeClient, list[Entry]], Awaitable[None]]
+    ) -> None:
+        self.save()
+        await asyncio.gather(*(self._on_one(host, action) for host in hosts))
+
+    async def _on_one(self, host: Host, action: Callable[[AsyncEdgeClient, list[Entry]], Awaitable[None]]) -> None:
+        entries = [entry for entry in self.run.entries if entry.host == host.name]
+        try:
+            async with AsyncEdgeClient(host) as client:
+                await action(client, entries)
+        except EdgeError as error:
+            self.errors[host.name] = error
+            for entry in entries:
+                if not entry.settled:
+                    entry.error = str(error)
+            self.save()
+            self.report.failed(host.name, error)
+
+    async def _hand_in(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
+        device = (await client.info()).device
+        for path in self.blobs.values():
+            await client.put_blob(path)
+        for entry in entries:
+            entry.device = device
+            if entry.job is None:
+                entry.job = await client.submit(entry.request, entry.key)
+                self.save()
+        self.report.handed_in(client.host.name, len(entries))
+
+    async def _collect(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
+        patiently = _Patiently(POLL_INTERVAL_S)
+        for entry in entries:
+            while not entry.settled:
+                await self._look_at(client, entry, patiently)
+                ended = sum(other.settled for other in entries)
+                self.report.moved(client.host.name, entry, ended, len(entries))
+                if not entry.settled:
+                    await asyncio.sleep(POLL_INTERVAL_S)
+
+    async def _look_at(self, client: AsyncEdgeClient, entry: Entry, patiently: "_Patiently") -> None:
+        assert entry.job is not None
+        job_id = entry.job.id
+        try:
+            job = await patiently(lambda: client.job(job_id))
+        except Refused as error:
+            entry.error = str(error)
+        else:
+            if job.state.ended:
+                entry.result, entry.telemetry = await collect(client, job, patiently)
+            entry.job = job
+        if entry.settled:
+            self.save()
+            if entry.telemetry is not None:
+                name = f"telemetry-{file_name(entry.host)}-{entry.job.number}.csv"
+                write_telemetry_csv(self.folder / name, entry.telemetry)
+
+
+async def collect(
+    client: AsyncEdgeClient, job: Job, patiently: "_Patiently"
+) -> tuple[BenchmarkResult | None, Telemetry | None]:
+    """What an ended job left; None for what it did not leave, as one that was cancelled in the queue."""
+    result: BenchmarkResult | None = None
+    telemetry: Telemetry | None = None
+    with suppress(Refused):
+        found = await patiently(lambda: client.job_result(job.id))
+        result = found if isinstance(found, BenchmarkResult) else None
+    with suppress(Refused):
+        telemetry = await patiently(lambda: client.job_telemetry(job.id))
+    return result, telemetry
+
+
+class _Patiently:
+    """Repeats calls to an agent that answered before and is away for a while."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._heard_s = time.monotonic()
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                answer = await call()
+            except (Unreachable, Answered) as error:
+                passing = isinstance(error, Unreachable) or error.problem.code in RETRIED_CODES
+                if not passing or time.monotonic() - self._heard_s > PATIENCE_S:
+                    raise
+                await asyncio.sleep(AWAY_POLL_INTERVAL_S)
+            else:
+                self._heard_s = time.monotonic()
+                return answer

@@ -1,0 +1,184 @@
+"""`client bench`: measure a model in many configurations, on several hosts at once."""
+
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from client.bench import Campaign, plan
+from client.calls import file_digest
+from client.cli.bench_progress import reporting
+from client.cli.bench_view import run_rows, run_view
+from client.cli.options import DURATION, AllHosts, Hosts, Interval, OutputForm, Quiet, checked_interval, chosen
+from client.console import (
+    EXIT_INTERRUPTED,
+    EXIT_JOB_FAILED,
+    EXIT_NOT_OK,
+    EXIT_OK,
+    EXIT_SOME_HOSTS_FAILED,
+    Output,
+    emit,
+    note,
+    plain_table,
+)
+from client.errors import EdgeError
+from client.hosts import Host, HostsFile
+from client.matrix import UsageError, expand, in_rounds, label, values_of
+from client.pictures import find_pictures
+from client.runs import RUN_FILE, Run, make_folder, new_folder, read_run
+from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput
+from contract.validity import Verdict
+
+JOB_TIMEOUT_MIN_S = 3600.0
+JOB_TIMEOUT_EXTRA_S = 600.0
+"""What a job may need beyond its timed phase and cool-down."""
+
+
+def bench(
+    host: Hosts = [],  # noqa: B006
+    all_hosts: AllHosts = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model to measure instead of the default.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="Runtimes: litert,tflite.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Threads of one inference: 1,2,4.")] = None,
+    batch: Annotated[str, typer.Option(help="Frames in one inference: 1,10.")] = "1",
+    hint: Annotated[str | None, typer.Option(help="latency,throughput: the agent chooses threads and streams.")] = None,
+    streams: Annotated[str | None, typer.Option(help="Inferences at the same time: 1,2.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help=f"Timed inferences of a batch; default {DEFAULT_ITERATIONS}.")
+    ] = None,
+    duration: Annotated[float | None, typer.Option(help="Length of the timed phase instead.", **DURATION)] = None,
+    warm_up: Annotated[int, typer.Option(min=0, help="Inferences before the timed ones.")] = 10,
+    window: Annotated[float, typer.Option(help="Length of the windows in the result.", **DURATION)] = 1.0,
+    input: Annotated[str, typer.Option(help="A picture, a folder of them, or random.")] = "random",
+    repeat: Annotated[int, typer.Option(min=1, help="Jobs for each configuration, in rounds.")] = 1,
+    cooldown: Annotated[
+        float, typer.Option(help="Longest wait before each job for the processor to cool down.", **DURATION)
+    ] = 0.0,
+    interval: Interval = 1.0,
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "bench",
+    save: Annotated[Path | None, typer.Option(help="Folder for the run; default runs/TIME-NAME.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder; alone.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 8 unless every verdict is ok.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Hand the jobs in and do not wait.")] = False,
+    output: OutputForm = Output.TABLE,
+    quiet: Quiet = False,
+) -> None:
+    """Measure load time, latency and frames per second, in every combination of the values given.
+
+    Example: client bench --host edge1 --runtime litert,tflite --threads 1,2 --batch 1,10
+    """
+    if resume is not None:
+        run, folder, blobs = _unfinished(resume), resume, dict[str, Path]()
+        hosts = [HostsFile().resolve(known)[0] for known in dict.fromkeys(entry.host for entry in run.entries)]
+    else:
+        hosts = chosen(host, all_hosts)
+        source, blobs = _input(input)
+        length = {"iterations": iterations, "duration_s": duration, "warm_up_iterations": warm_up, "window_s": window}
+        specs = expand(
+            {"model": model, "input": source, "cooldown_s": cooldown, **length},
+            _axes(runtime=runtime, hint=hint, streams=streams, threads=threads, batch=batch),
+        )
+        interval_s = checked_interval(interval)
+        run = plan(name, hosts, in_rounds(specs, repeat), interval_s, _timeout_s(duration, cooldown))
+        folder = make_folder(save or new_folder(name))
+    errors = _carry_out(run, folder, hosts, blobs, detach=detach, quiet=quiet)
+    _show(run, output, detached=detach)
+    raise typer.Exit(_exit_code(run, errors, len(hosts), strict=strict, detached=detach))
+
+
+def _axes(**texts: str | None) -> Mapping[str, Sequence[Any]]:
+    kinds: Mapping[str, Any] = {"runtime": str, "hint": Hint}
+    return {name: values_of(name, text, kinds.get(name, int)) for name, text in texts.items()}
+
+
+def _input(text: str) -> tuple[RandomInput | PictureInput, dict[str, Path]]:
+    """What the benchmark sees, and the files to upload for it."""
+    if text == "random":
+        return RandomInput(), {}
+    paths = [source.path for source in find_pictures([text])]
+    files = {file_digest(path): path for path in paths if path is not None}
+    if not files:
+        raise UsageError("--input takes a picture, a folder of them, or random; not standard input")
+    return PictureInput(digests=list(files)), files
+
+
+def _timeout_s(duration_s: float | None, cooldown_s: float) -> float:
+    return max(JOB_TIMEOUT_MIN_S, (duration_s or 0) + cooldown_s + JOB_TIMEOUT_EXTRA_S)
+
+
+def _unfinished(folder: Path) -> Run:
+    """A run to go on with: what failed on the way to a host is tried again."""
+    run = read_run(folder)
+    for entry in run.entries:
+        entry.error = None
+    return run
+
+
+def _carry_out(
+    run: Run, folder: Path, hosts: Sequence[Host], blobs: Mapping[str, Path], *, detach: bool, quiet: bool
+) -> Mapping[str, EdgeError]:
+    """Do the work; gives the hosts that failed. Ends the program with 130 when it is interrupted."""
+    with reporting(quiet=quiet) as report:
+        campaign = Campaign(run, folder, report, blobs)
+        work = campaign.hand_in(hosts) if detach else campaign.carry_out(hosts)
+        try:
+            asyncio.run(work)
+        except KeyboardInterrupt:
+            interrupted = True
+        else:
+            interrupted = False
+    if interrupted or detach:
+        _say_how_to_come_back(run, folder)
+    elif not quiet:
+        note(f"saved in {folder / RUN_FILE}")
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    return campaign.errors
+
+
+def _say_how_to_come_back(run: Run, folder: Path) -> None:
+    pending: dict[str, list[str]] = {}
+    for entry in run.entries:
+        if entry.job is not None and not entry.job.state.ended:
+            pending.setdefault(entry.host, []).append(entry.job.id)
+    if not pending:
+        note(f"no job is under way; what there is of the run is in {folder}")
+        return
+    note(
+        f"{sum(map(len, pending.values()))} jobs go on; to come back: client bench --resume {shlex.quote(str(folder))}"
+    )
+    for host, ids in pending.items():
+        note(f"to cancel: client jobs cancel --host {shlex.quote(host)} {' '.join(ids)}")
+
+
+def _show(run: Run, output: Output, *, detached: bool) -> None:
+    emit(
+        output,
+        document=lambda: run.model_dump(mode="json"),
+        rows=lambda: run_rows(run),
+        view=lambda: _handed_in_view(run) if detached else run_view(run),
+    )
+
+
+def _handed_in_view(run: Run) -> RenderableType:
+    table = plain_table("host", "job", "measures")
+    for entry in run.entries:
+        state = entry.error or "not handed in"
+        table.add_row(Text(entry.host), Text(entry.job.id if entry.job else state), Text(label(entry.request.spec)))
+    return table
+
+
+def _exit_code(run: Run, errors: Mapping[str, EdgeError], hosts: int, *, strict: bool, detached: bool) -> int:
+    if errors:
+        return EXIT_SOME_HOSTS_FAILED if len(errors) < hosts else max(error.exit_code for error in errors.values())
+    if detached:
+        return EXIT_OK
+    if any(entry.job is None or entry.job.state is not JobState.SUCCEEDED for entry in run.entries):
+        return EXIT_JOB_FAILED
+    verdicts = {entry.result.validity.verdict for entry in run.entries if entry.result is not None}
+    return EXIT_NOT_OK if strict and verdicts - {Verdict.OK} else EXIT_OK

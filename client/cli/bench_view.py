@@ -1,0 +1,133 @@
+"""A run as a table for people and as rows for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from client.console import plain_table
+from client.ranking import verdict_lines
+from client.runs import Entry, Run
+from client.summary import Row, batch_of, footnotes, rows_of
+from contract.jobs import BenchmarkResult, BenchmarkSpec, LatencySummary, PictureInput
+from contract.validity import Verdict
+
+VERDICT_STYLE = {Verdict.OK: "green", Verdict.SUSPECT: "yellow", Verdict.UNRELIABLE: "bold red"}
+RIGHT = ("threads", "streams", "load ms", "first ms", "p50 ms", "p90", "p99", "fps")
+
+
+def run_view(run: Run) -> RenderableType:
+    """The table, what it leaves open, and which differences the samples can tell."""
+    rows = rows_of(run)
+    several = any(len(row.entries) > 1 for row in rows)
+    median_heading = "p50 ms (range)" if several else "p50 ms (95 %)"
+    columns = ["host", "runtime", "device", "threads", "streams", "batch", "load ms", "first ms", median_heading]
+    table = plain_table(*columns, "p90", "p99", "fps", "verdict", right=(*RIGHT, median_heading))
+    for row in rows:
+        table.add_row(*_cells(row))
+    parts: list[RenderableType] = [Text(_heading(rows)), Text(), table]
+    for lines, style in ((footnotes(rows), "dim"), (verdict_lines(rows), "")):
+        if lines:
+            parts += [Text(), *(Text(line, style) for line in lines)]
+    return Group(*parts)
+
+
+def _heading(rows: Sequence[Row]) -> str:
+    results = [row.first for row in rows if row.first is not None]
+    models = ", ".join(dict.fromkeys(f"{result.model} ({result.model_digest[:19]})" for result in results))
+    spec = rows[0].entries[0].request.spec
+    return f"{models or spec.model or 'default model'}, {_length(spec)}, input {_input(spec)}"
+
+
+def _length(spec: BenchmarkSpec) -> str:
+    if spec.duration_s is not None:
+        return f"{spec.duration_s:g} s"
+    return f"{spec.iterations or 1000} iterations"
+
+
+def _input(spec: BenchmarkSpec) -> str:
+    if isinstance(spec.input, PictureInput):
+        return f"{len(spec.input.digests)} pictures"
+    return f"random (seed {spec.input.seed})"
+
+
+def _cells(row: Row) -> list[str | Text]:
+    first = row.first
+    if first is None:
+        spec = row.spec
+        asked = [spec.runtime or "-", spec.device, spec.threads or "-", spec.streams or "-", spec.batch]
+        return [Text(row.host), *map(str, asked), *["-"] * 6, Text(row.problem or "no result", "bold red")]
+    fixed = [first.runtime, first.device, str(first.threads), str(first.streams), batch_of(first)]
+    return [
+        Text(row.host),
+        *fixed,
+        _figure(row.load_ms),
+        _figure(row.first_inference_ms),
+        median_text(row),
+        _figure(row.percentile_ms("p90")),
+        _figure(row.percentile_ms("p99")),
+        "n/a" if row.fps is None else f"{row.fps:.1f}",
+        verdict_text(row),
+    ]
+
+
+def _figure(value: float | None) -> str:
+    """Milliseconds with the decimals that matter."""
+    if value is None:
+        return "n/a"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def median_text(row: Row) -> str:
+    """The median with its interval, or the median of the repeats' medians with their range."""
+    if row.interval_ms is None:
+        return _figure(row.median_ms)
+    low, high = row.interval_ms
+    of = f", {len(row.latencies)} runs" if len(row.latencies) > 1 else ""
+    return f"{_figure(row.median_ms)} ({_figure(low)}-{_figure(high)}{of})"
+
+
+def verdict_text(row: Row) -> Text:
+    """The verdict, marked; how many of the repeats it rests on when some are missing."""
+    if row.verdict is None:
+        return Text(row.problem or "no result", "bold red")
+    missing = len(row.entries) - len(row.results)
+    text = f"{row.verdict}, {missing} of {len(row.entries)} missing" if missing else str(row.verdict)
+    return Text(text, VERDICT_STYLE[row.verdict])
+
+
+def run_rows(run: Run) -> list[dict[str, Any]]:
+    """A row a job, with everything that fits into one."""
+    return [_job_row(entry) for entry in run.entries]
+
+
+def _job_row(entry: Entry) -> dict[str, Any]:
+    job = entry.job
+    row: dict[str, Any] = {
+        "host": entry.host,
+        "job": job.id if job else None,
+        "state": job.state.value if job else None,
+        "repeat": entry.repeat,
+        **_result_row(entry.result),
+    }
+    return row | {"error": entry.error or (job.error.detail if job and job.error else None)}
+
+
+PLAIN_FIELDS = (
+    *("model", "model_digest", "runtime", "runtime_version", "device", "delegate", "threads", "streams", "batch"),
+    *("batch_mode", "load_ms", "first_inference_ms", "first_inference_latency_ms", "iterations", "frames"),
+    *("duration_s", "fps"),
+)
+LATENCY_FIELDS = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
+
+
+def _result_row(result: BenchmarkResult | None) -> dict[str, Any]:
+    """Every column is there for every job, so that a file of jobs that failed has the same head."""
+    row: dict[str, Any] = {name: getattr(result, name, None) for name in PLAIN_FIELDS}
+    latency: LatencySummary | None = result.latency if result else None
+    row |= {name: getattr(latency, name, None) for name in LATENCY_FIELDS}
+    low, high = (latency.median_interval_ms if latency else None) or (None, None)
+    reasons = "; ".join(finding.detail for finding in result.validity.reasons) if result else None
+    verdict = result.validity.verdict.value if result else None
+    return row | {"p50_low_ms": low, "p50_high_ms": high, "verdict": verdict, "reasons": reasons}

@@ -1,0 +1,78 @@
+"""What `client bench` is asked for, expanded into one specification for each combination."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from client.errors import EdgeError
+from contract.jobs import BenchmarkSpec, Hint
+
+T = TypeVar("T")
+
+JOBS_MAX = 1000
+"""Of one call on one host; more is a slip of the keyboard."""
+AXES = ("runtime", "hint", "streams", "threads", "batch")
+"""From the slowest changing to the fastest."""
+
+
+class UsageError(EdgeError):
+    """An option has a value that cannot be used."""
+
+    exit_code = 2
+
+
+def values_of(option: str, text: str | None, kind: Callable[[str], T]) -> tuple[T, ...]:
+    """The values of a list such as `1,2`, each once, in order; empty for None. Raises UsageError."""
+    if text is None:
+        return ()
+    words = [word.strip() for word in text.split(",")]
+    try:
+        return tuple(dict.fromkeys(kind(word) for word in words if word or kind is not str))
+    except ValueError:
+        expected = ", ".join(Hint) if kind is Hint else "numbers such as 1,2"
+        raise UsageError(f"--{option} takes {expected}, not {text!r}") from None
+
+
+def expand(common: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> list[BenchmarkSpec]:
+    """A specification for each combination of the axes' values; an axis without values is left to the agent.
+
+    Raises UsageError.
+    """
+    named = [axis for axis in AXES if axes.get(axis)]
+    try:
+        specs = [
+            BenchmarkSpec(**common, **dict(zip(named, values, strict=True)))
+            for values in product(*(axes[axis] for axis in named))
+        ]
+    except ValidationError as error:
+        raise UsageError(_first(error)) from error
+    return specs
+
+
+def in_rounds(specs: Iterable[BenchmarkSpec], repeats: int) -> list[tuple[int, BenchmarkSpec]]:
+    """Each specification `repeats` times, in rounds, so that slow drift of a device meets all of them alike.
+
+    Raises UsageError for more jobs than anybody wants.
+    """
+    rounds = [(repeat, spec) for repeat in range(repeats) for spec in specs]
+    if len(rounds) > JOBS_MAX:
+        raise UsageError(f"that is {len(rounds)} jobs a host; {JOBS_MAX} is the most", hint="leave out some values")
+    return rounds
+
+
+def label(spec: BenchmarkSpec) -> str:
+    """What tells one job of a run from the others, in words."""
+    parts = [spec.runtime or "default runtime", spec.hint, _of("streams", spec.streams), _of("threads", spec.threads)]
+    return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
+
+
+def _of(what: str, number: int | None) -> str | None:
+    return None if number is None else f"{what} {number}"
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"]).removeprefix("Value error, ")
