@@ -47,10 +47,10 @@ def allowed_resources(root: Path = Path("/")) -> Allowed:
     """Read control groups, affinity mask and physical memory."""
     cpus = [(float(len(os.sched_getaffinity(0))), "affinity")]
     memory = [(total, "physical")] if (total := physical_memory_bytes(root)) else []
-    for folder in _folders(root, "cpu"):
+    for folder in control_groups(root, "cpu"):
         if (quota := _cpu_quota(folder)) is not None:
             cpus.append((quota, "cgroup"))
-    for folder in _folders(root, "memory"):
+    for folder in control_groups(root, "memory"):
         if (limit := _memory_limit(folder)) is not None:
             memory.append((limit, "cgroup"))
     fewest, least = min(cpus), min(memory, default=(None, "unknown"))
@@ -92,8 +92,8 @@ def _first_match(path: Path, key: str, convert: Callable[[str], T]) -> T | None:
     return next((convert(line[len(key) :]) for line in lines if line.startswith(key)), None)
 
 
-def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """This process's control group and its parents, for one controller, in either version."""
+def control_groups(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of this process's control group and its parents, for one controller, in either version."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
