@@ -16,6 +16,7 @@ from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
 from client.library import Library, manifest_of
+from contract.jobs import BenchmarkRequest, BenchmarkResult, CommandRequest, CommandResult
 from image_model.catalog import PREFERRED_MODEL
 from image_model.download import PulledModel
 
@@ -121,6 +122,16 @@ def push(host: Host, model: Supplied) -> None:
     manifest, files = manifest_of(model.pulled)
     with EdgeClient(host) as client:
         client.push_model(model.pulled.entry.name, manifest, files)
+
+
+def wait_for_job(host: Host, request: BenchmarkRequest | CommandRequest) -> BenchmarkResult | CommandResult:
+    """Submit a job, wait for its end and give its result."""
+    with EdgeClient(host) as client:
+        job = client.submit(request)
+        while not job.state.ended:
+            time.sleep(0.2)
+            job = client.job(job.id)
+        return client.job_result(job.id)
 
 
 def require_wrk() -> None:

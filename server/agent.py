@@ -19,6 +19,8 @@ from contract.info import (
 from server import __version__
 from server.classification import Classification
 from server.intake import Intake
+from server.jobs.planning import Planner
+from server.jobs.queue import Jobs
 from server.model_registry import ModelRegistry
 from server.model_store import ModelStore
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
@@ -27,7 +29,7 @@ from server.settings import Settings
 from server.tls import Certificate
 from server.workers.pools import Pools
 
-FEATURES = ["classify", "multipart", "models", "default-model", "server-timing"]
+FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs"]
 
 
 class Agent:
@@ -41,6 +43,7 @@ class Agent:
         self.registry = ModelRegistry(self.store, pools, settings.runtime, settings.worker_memory_limit_bytes)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
+        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -49,9 +52,16 @@ class Agent:
         """Start supervision; workers become ready in the background."""
         await self.pools.default.start()
         self.registry.warm_up()
+        await self.jobs.start()
+
+    async def drain(self) -> None:
+        """Take nothing new, and let nobody wait for what will not come: the agent is about to stop."""
+        self.draining = True
+        await self.jobs.drain()
 
     async def stop(self) -> None:
-        """End the workers."""
+        """End the running job and the workers."""
+        await self.jobs.stop()
         await self.pools.stop()
 
     @property

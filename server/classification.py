@@ -34,6 +34,7 @@ class Classification:
 
     async def admit(self, model_name: str | None, options: ClassifyOptions) -> "Admitted":
         """Find model and pool and see that there is room, before a body is read; raises AgentError."""
+        self._pools.check_free()
         model = self._registry.find(model_name)
         pool = await self._pools.pool(options.runtime)
         check = model.description.runtimes.get(options.runtime or "")

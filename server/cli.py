@@ -134,8 +134,8 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             log.info("stopping: what runs is finished, what is new is refused")
-            agent.draining = True
             (settings.data / AGENT_FILE).unlink(missing_ok=True)
+            await agent.drain()
             await super().shutdown(sockets)
             self._watch.cancel()
 

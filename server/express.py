@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.types import Receive, Scope, Send
 
 from contract.paths import CLASSIFY, CLASSIFY_WITH
+from server.limits import DocumentLimit
 from server.requests import error_response, to_agent_error
 from server.routes.classify import answer
 
@@ -22,6 +23,7 @@ class Express:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self._others = DocumentLimit(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -30,7 +32,7 @@ class Express:
                 return await self._answer(None, scope, receive, send)
             if named := _WITH_MODEL.fullmatch(path):
                 return await self._answer(named[1], scope, receive, send)
-        await self._app(scope, receive, send)
+        await self._others(scope, receive, send)
 
     async def _answer(self, model: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self._app

@@ -68,13 +68,14 @@ class ModelRegistry:
         """Try a model whose files were uploaded and take it in; False when the very same was there already.
 
         Raises AgentError: UNKNOWN_BLOB, NOT_A_MODEL, BAD_LABELS, MODEL_REJECTED, MODEL_CRASHED, INVALID_REQUEST,
-        MODEL_PROTECTED.
+        MODEL_PROTECTED, MEASURING.
         """
         if name == EMBEDDED_MODEL:
             raise AgentError(ErrorCode.MODEL_PROTECTED, f"{name} is part of the agent and cannot be replaced")
         async with self._one_at_a_time:  # each check may need as much memory as a worker
             if (known := self.store.find(name)) is not None and known.manifest == manifest:
                 return known.description, False
+            self._pools.check_free()
             description = await self._examine(name, manifest)
             self.store.put(manifest, description)
         log.info("model %s is there: %s", name, description.digest)
@@ -99,15 +100,16 @@ class ModelRegistry:
         self._pools.prepare(self.store.default.spec)
 
     async def _examine(self, name: str, manifest: ModelManifest) -> ModelDescription:
-        path = self._blob(manifest.model)
+        path = self.blob(manifest.model)
         if _identifier(path) != TFLITE_IDENTIFIER:
             detail = f"bytes 4 to 7 read {_identifier(path)!r} instead of {TFLITE_IDENTIFIER!r}"
             raise AgentError(ErrorCode.NOT_A_MODEL, detail)
-        labels = _label_count(self._blob(manifest.labels)) if manifest.labels else None
+        labels = _label_count(self.blob(manifest.labels)) if manifest.labels else None
         findings = await self._try_everywhere(path)
         return _description(name, manifest, path.stat().st_size, labels, findings)
 
-    def _blob(self, digest: str) -> Path:
+    def blob(self, digest: str) -> Path:
+        """Where an uploaded file is; raises AgentError UNKNOWN_BLOB."""
         path = self.store.blob(digest)
         if path is None:
             raise AgentError(

@@ -62,5 +62,5 @@ class Runtime(Protocol):
     def device(self) -> str:
         """Where models run: `CPU`."""
 
-    def load(self, model: bytes, *, threads: int) -> LoadedModel:
-        """Prepare a model from the bytes of its file; raises ModelFault."""
+    def load(self, model: bytes, *, threads: int, batch: int = 1) -> LoadedModel:
+        """Prepare a model from the bytes of its file for so many frames at once; raises ModelFault."""

@@ -15,9 +15,12 @@ _FAULTS = (ValueError, RuntimeError, TypeError, MemoryError, SystemError)
 class InterpreterModel:
     """One interpreter with its tensors allocated."""
 
-    def __init__(self, make_interpreter: Callable[[], Any]) -> None:
+    def __init__(self, make_interpreter: Callable[[], Any], batch: int = 1) -> None:
         try:
             self._interpreter = make_interpreter()
+            if batch != 1:
+                for details in self._interpreter.get_input_details():
+                    self._interpreter.resize_tensor_input(details["index"], [batch, *details["shape"][1:]])
             self._interpreter.allocate_tensors()
             self._input_details = self._interpreter.get_input_details()
             self._output_details = self._interpreter.get_output_details()
@@ -53,12 +56,13 @@ class InterpreterRuntime:
     """Which kernels and delegates the interpreter may use."""
     device: str = "CPU"
 
-    def load(self, model: bytes, *, threads: int) -> InterpreterModel:
+    def load(self, model: bytes, *, threads: int, batch: int = 1) -> InterpreterModel:
         """Prepare a model from bytes (never from a mapped file, which a graph could write into)."""
         return InterpreterModel(
             lambda: self.interpreter(
                 model_content=model, num_threads=threads, experimental_op_resolver_type=self.resolver
-            )
+            ),
+            batch,
         )
 
 

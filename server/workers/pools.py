@@ -21,6 +21,8 @@ class Pools:
         self._settings = settings
         self._default_model: ModelSpec | None = None
         self.installed: Mapping[str, str] = installed_runtimes()
+        self.reserved_for: str | None = None
+        """Id of the job that has the device for itself."""
         slots = settings.connections + DEPTH * settings.worker_count
         self.arena = Arena(settings.max_image_bytes, slots, Budget(settings.max_held_bytes))
         self._pools = {settings.runtime: self._pool(settings.runtime)}
@@ -38,13 +40,22 @@ class Pools:
         """The pools that were started, by runtime."""
         return self._pools
 
+    def require(self, runtime: str) -> None:
+        """Raise AgentError for a runtime that is not installed."""
+        if runtime not in self.installed:
+            here = ", ".join(self.installed) or "none"
+            known = "is not installed on this agent" if runtime in PACKAGES else "is not a runtime edgerun knows"
+            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{runtime!r} {known}", hint=f"installed here: {here}")
+
+    def check_free(self) -> None:
+        """Raise AgentError while a job has the device for itself."""
+        if self.reserved_for is not None:
+            raise AgentError(ErrorCode.MEASURING, f"job {self.reserved_for} measures, so that nothing else may run")
+
     async def pool(self, runtime: str | None) -> Pool:
         """The pool of a runtime, the default one for None; raises AgentError for one that is not installed."""
         name = runtime or self._settings.runtime
-        if name not in self.installed:
-            here = ", ".join(self.installed) or "none"
-            known = "is not installed on this agent" if name in PACKAGES else "is not a runtime edgerun knows"
-            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{name!r} {known}", hint=f"installed here: {here}")
+        self.require(name)
         if name not in self._pools:
             pool = self._pools[name] = self._pool(name)
             await pool.start()

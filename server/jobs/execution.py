@@ -1,0 +1,213 @@
+"""Run one job: its process, the telemetry beside it, its time limit, its end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
+from contract.telemetry import Telemetry
+from server.jobs.feed import PROGRESS, WINDOW, Feed
+from server.jobs.host.main import ORDER_NAME
+from server.jobs.journal import Journal, decode_event
+from server.jobs.processes import JOB_VARIABLE, described, end_all
+from server.jobs.store import StoredProcess
+from server.telemetry.recorder import Recorder
+from server.telemetry.sensors import Sensors
+from server.workers.process import exit_text, worker_command, worker_environment
+
+HOST_LOG_NAME = "host.log"
+GRACE_S = 3.0
+"""Between being asked to end and being killed."""
+MAX_EVENT_BYTES = 64 << 20
+CPU_TEMPERATURE = "cpu_temperature_celsius"
+
+
+class Stop(StrEnum):
+    """Why a job is ended from outside."""
+
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    AGENT_STOPPED = "agent_stopped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: JobState
+    error: JobError | None
+    journal: Journal
+    telemetry: Telemetry | None
+
+
+class Execution:
+    """One run of one job."""
+
+    def __init__(self, job: Job, folder: Path, sensors_root: Path, feed: Feed) -> None:
+        self.job = job
+        self._folder = folder
+        self._sensors_root = sensors_root
+        self._feed = feed
+        self._stop: Stop | None = None
+        self._stopping = asyncio.Event()
+        self._journal = Journal()
+        self._recorder: Recorder | None = None
+        self._process: StoredProcess | None = None
+        self._started = time.monotonic()
+
+    def stop(self, why: Stop) -> None:
+        """End the job soon; the first reason counts."""
+        self._stop = self._stop or why
+        self._stopping.set()
+
+    async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> Outcome:
+        """Run the order to its end; `note_process` stores the process before it begins to work."""
+        (self._folder / ORDER_NAME).write_text(json.dumps(order))
+        child, events = await self._spawn()
+        try:
+            self._process = described(child.pid)
+            await note_process(self._process)
+            self._recorder = await asyncio.to_thread(self._record, child.pid)
+            assert child.stdin is not None
+            child.stdin.close()  # leave to begin
+            await self._follow(child, events)
+        finally:
+            telemetry = await asyncio.shield(asyncio.to_thread(self._clean_up))
+            await child.wait()
+        return self._outcome(child.returncode, telemetry)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        journal, request = self._journal, self.job.request
+        progress = Progress(phase=journal.phase, cpu_temperature_celsius=self._temperature())
+        if request.kind == "command":
+            progress.unit, progress.done = "seconds", round(time.monotonic() - self._started, 1)
+            return progress
+        spec = request.spec
+        if journal.windows:
+            newest = journal.windows[-1]
+            progress.fps, progress.latency_p50_ms = newest.fps, newest.p50_ms
+        if spec.duration_s is not None:
+            progress.unit, progress.done, progress.total = "seconds", journal.duration_s(), spec.duration_s
+        else:
+            progress.done, progress.total = len(journal.samples_ms), spec.iterations or DEFAULT_ITERATIONS
+        return progress
+
+    def telemetry(self) -> Telemetry | None:
+        """What was recorded so far."""
+        return self._recorder.snapshot() if self._recorder else None
+
+    async def _spawn(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
+        read_fd, write_fd = os.pipe()
+        try:
+            with (self._folder / HOST_LOG_NAME).open("ab") as log:
+                child = await asyncio.create_subprocess_exec(
+                    *worker_command("server.jobs.host.main"),
+                    *(str(self._folder), str(write_fd), str(os.getpid())),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(write_fd,),
+                    cwd=self._folder,
+                    env={**worker_environment(), JOB_VARIABLE: self.job.id},
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(read_fd)
+            raise
+        finally:
+            os.close(write_fd)
+        reader = asyncio.StreamReader(limit=MAX_EVENT_BYTES)
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb"))
+        return child, reader
+
+    def _record(self, process_group: int) -> Recorder:
+        sensors = Sensors(self._sensors_root, process_group)
+        recorder = Recorder(sensors, self.job.request.telemetry_interval_s, self._folder)
+        recorder.start()
+        return recorder
+
+    async def _follow(self, child: asyncio.subprocess.Process, events: asyncio.StreamReader) -> None:
+        """Take events until the process has ended or is to end."""
+        reading = asyncio.create_task(self._read(events))
+        ending = asyncio.create_task(self._stopping.wait())
+        try:
+            async with asyncio.timeout(self.job.request.timeout_s):
+                await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            self.stop(Stop.TIMEOUT)
+        finally:
+            ending.cancel()
+        if self._stopping.is_set():
+            await self._ask_to_end(child)
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+
+    async def _ask_to_end(self, child: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await child.wait()
+
+    async def _read(self, events: asyncio.StreamReader) -> None:
+        while line := await events.readline():
+            event = decode_event(line)
+            if event is not None:
+                await self._take(event)
+
+    async def _take(self, event: dict[str, Any]) -> None:
+        windows = len(self._journal.windows)
+        if event["event"] == "phase" and self._recorder is not None:
+            self._recorder.mark(event["name"], event["at_ns"])
+        self._journal.take(event)
+        if len(self._journal.windows) > windows:
+            await self._feed.publish(WINDOW, self._journal.windows[-1])
+        await self._feed.publish(PROGRESS, self.progress)
+
+    def _clean_up(self) -> Telemetry | None:
+        end_all(self.job.id, self._process)
+        return self._recorder.stop() if self._recorder is not None else None
+
+    def _outcome(self, code: int | None, telemetry: Telemetry | None) -> Outcome:
+        state, error = ending(self._journal, self._stop, code, self._folder)
+        return Outcome(state, error, self._journal, telemetry)
+
+    def _temperature(self) -> float | None:
+        newest = self._recorder.latest() if self._recorder is not None else None
+        return newest.values.get(CPU_TEMPERATURE) if newest else None
+
+
+def ending(journal: Journal, stop: Stop | None, code: int | None, folder: Path) -> tuple[JobState, JobError | None]:
+    """State and error of a job from what it reported, why it was stopped, and how its process ended."""
+    if stop is Stop.CANCELLED:
+        return JobState.CANCELLED, None
+    if stop is Stop.TIMEOUT:
+        return JobState.FAILED, JobError(code="timeout", detail="it was not through within its time limit")
+    if stop is Stop.AGENT_STOPPED:
+        return JobState.INTERRUPTED, JobError(code="agent_stopped", detail="the agent was stopped while it ran")
+    if journal.failed is not None:
+        return JobState.FAILED, JobError(code=journal.failed[0], detail=journal.failed[1])
+    if not journal.done:
+        words = _last_words(folder / HOST_LOG_NAME)
+        return JobState.FAILED, JobError(code="killed", detail=f"its process {exit_text(code)}{words}")
+    if journal.ended is not None and journal.ended["exit_code"] != 0:
+        how = journal.ended["signal"] or f"exit code {journal.ended['exit_code']}"
+        return JobState.FAILED, JobError(code="exit_code", detail=f"the program ended with {how}")
+    return JobState.SUCCEEDED, None
+
+
+def _last_words(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return f"; its last words: {lines[-1]}" if lines else ""

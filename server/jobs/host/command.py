@@ -1,0 +1,93 @@
+"""Run a program in a folder of its own; what it leaves in `$OUTPUT` are its artefacts."""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from server.jobs.host.bundle import BundleError, unpack
+from server.jobs.host.events import Events
+from server.jobs.host.failure import JobFailed
+from server.jobs.order import CommandOrder
+from server.telemetry.probe import fixed_work_ms
+
+WORK_NAME = "work"
+OUTPUT_NAME = "output"
+STDOUT_NAME = "stdout.log"
+STDERR_NAME = "stderr.log"
+_PR_SET_PDEATHSIG = 1
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
+
+
+def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
+    """Carry out one order; raises JobFailed when the program cannot be started."""
+    order = CommandOrder(**fields)
+    events.phase("idle")
+    before_ms = fixed_work_ms()
+    events.write("probe", before_ms=before_ms)
+    work, output = folder / WORK_NAME, folder / OUTPUT_NAME
+    for path in (work, output):
+        path.mkdir(exist_ok=True)
+    if order.bundle is not None:
+        try:
+            unpack(Path(order.bundle), work, order.max_file_bytes)
+        except BundleError as error:
+            raise JobFailed("invalid_request", f"the bundle: {error}") from error
+    events.phase("command")
+    started = time.monotonic()
+    code = _run(order, folder, work, output)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    events.write(
+        "ended",
+        exit_code=code if code >= 0 else None,
+        signal=_signal_name(code),
+        duration_s=time.monotonic() - started,
+        cpu_s=used.ru_utime + used.ru_stime,
+        max_resident_bytes=used.ru_maxrss * 1024,
+    )
+    events.phase("cool-down")
+    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
+
+
+def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment = {**passed_on, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1", **order.env}
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program gets it too, and how it ends is worth knowing
+    with (folder / STDOUT_NAME).open("ab") as stdout, (folder / STDERR_NAME).open("ab") as stderr:
+        try:
+            program = subprocess.Popen(
+                order.argv,
+                cwd=work,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                preexec_fn=lambda: _before_the_program(os.getppid(), order.max_file_bytes),
+            )
+        except OSError as error:
+            detail = f"{order.argv[0]}: {error.strerror}"
+            raise JobFailed("invalid_request", f"the program cannot be started: {detail}") from error
+        return program.wait()
+
+
+def _before_the_program(parent_pid: int, max_file_bytes: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def _signal_name(code: int) -> str | None:
+    if code >= 0:
+        return None
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,62 @@
+"""A job's process: wait for leave, do the work, report, end.
+
+Started as `python -P -m server.jobs.host.main FOLDER EVENTS_FD AGENT_PID`, as the leader of a session of its own,
+with the job's folder as its working directory. It begins when the agent closes its standard input, so that the
+telemetry beside it misses nothing.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from server.jobs.host.events import Events
+from server.jobs.host.failure import JobFailed
+from server.workers.confinement import forbid_new_privileges
+
+ORDER_NAME = "order.json"
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> int:
+    """Carry out one order."""
+    folder, events_fd, agent_pid = Path(argv[0]), int(argv[1]), int(argv[2])
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # unlike the agent
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != agent_pid:
+        return 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forbid_new_privileges()
+    order = json.loads((folder / ORDER_NAME).read_text())
+    events = Events(folder, events_fd)
+    sys.stdin.read()
+    try:
+        _run(order, folder, events)
+    except JobFailed as failure:
+        events.write("failed", code=failure.code, detail=str(failure))
+    except MemoryError:
+        events.write("failed", code="worker_out_of_memory", detail="the job needs more memory than there is")
+    except Exception as error:
+        traceback.print_exc()
+        events.write("failed", code="internal_error", detail=f"{type(error).__name__}: {error}")
+    else:
+        events.write("done")
+    return 0
+
+
+def _run(order: dict[str, object], folder: Path, events: Events) -> None:
+    if order["kind"] == "command":
+        from server.jobs.host.command import run_command
+
+        run_command(order, folder, events)
+    else:
+        from server.jobs.host.benchmark import run_benchmark
+
+        run_benchmark(order, folder, events)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""What the agent gives to a job's process: everything resolved, nothing left to look up."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from server.workers.messages import ModelSpec
+
+
+@dataclass(frozen=True)
+class BenchmarkOrder:
+    """A model to measure."""
+
+    model_path: str
+    model_digest: str
+    classifier: ModelSpec | None
+    """How pictures are prepared; None for a model that is no classifier."""
+    runtime: str
+    delegates: bool
+    threads: int
+    streams: int
+    batch: int
+    iterations: int | None
+    duration_s: float | None
+    warm_up_iterations: int
+    window_s: float
+    seed: int
+    pictures: list[str]
+    """Paths; empty for random input."""
+    max_pixels: int
+    kind: str = "benchmark"
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, Any]) -> "BenchmarkOrder":
+        """Rebuild from JSON."""
+        spec = fields["classifier"]
+        return cls(**{**fields, "classifier": ModelSpec.from_wire(spec) if spec else None})
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CommandOrder:
+    """A program to run."""
+
+    argv: list[str]
+    env: dict[str, str]
+    bundle: str | None
+    """Path of a tar file."""
+    max_file_bytes: int
+    kind: str = "command"
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)

@@ -1,0 +1,137 @@
+"""Put a job's result together from what it reported, whole or as far as it came."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.classify import Prediction
+from contract.jobs import (
+    ArtifactInfo,
+    BatchMode,
+    BenchmarkResult,
+    BenchmarkSpec,
+    CommandResult,
+    CommandSpec,
+    Conditions,
+)
+from contract.telemetry import Telemetry
+from server.jobs.host.command import OUTPUT_NAME, STDERR_NAME, STDOUT_NAME
+from server.jobs.journal import Journal
+from server.jobs.statistics import summary
+from server.telemetry.validity import judge
+
+CPU_TEMPERATURE = "cpu_temperature_celsius"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything there is of a job that ended, or was cut off."""
+
+    journal: Journal
+    telemetry: Telemetry | None
+    conditions: Conditions
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a benchmark measured, as the agent resolved it."""
+
+    model: str
+    model_digest: str
+    runtime: str
+    threads: int
+    streams: int
+
+
+def benchmark_result(
+    spec: BenchmarkSpec, subject: Subject, measured: Measured, labels: Mapping[int, str]
+) -> BenchmarkResult | None:
+    """The result of a benchmark, None when it was cut off before the model was loaded."""
+    journal = measured.journal
+    loaded = journal.loaded
+    if loaded is None:
+        return None
+    iterations = len(journal.samples_ms)
+    duration_s = journal.duration_s()
+    frames = iterations * spec.batch
+    return BenchmarkResult(
+        complete=measured.complete,
+        spec=spec,
+        **vars(subject),
+        runtime_version=loaded["runtime_version"],
+        device=loaded["device"],
+        delegate=loaded["delegate"],
+        batch=spec.batch,
+        batch_mode=BatchMode(loaded["batch_mode"]),
+        batch_detail=loaded["batch_detail"],
+        load_ms=loaded["load_ms"],
+        first_inference_ms=loaded["first_inference_ms"],
+        first_inference_latency_ms=loaded["load_ms"] + loaded["first_inference_ms"],
+        warm_up_ms=journal.warm_up_ms,
+        iterations=iterations,
+        frames=frames,
+        duration_s=duration_s,
+        fps=frames / duration_s if duration_s else None,
+        latency=summary(journal.samples_ms),
+        samples_ms=journal.samples_ms,
+        windows=journal.windows,
+        predictions=_predictions(loaded["predictions"], labels),
+        probe=journal.probe,
+        conditions=_with_temperatures(measured),
+        validity=judge(measured.telemetry, journal.probe, samples_ms=journal.samples_ms, windows=journal.windows),
+    )
+
+
+def command_result(spec: CommandSpec, folder: Path, measured: Measured) -> CommandResult | None:
+    """How a program ended, None when it was never started."""
+    journal = measured.journal
+    if all(name != "command" for name, _ in journal.phases):
+        return None
+    ended = journal.ended or {}
+    return CommandResult(
+        complete=measured.complete,
+        spec=spec,
+        exit_code=ended.get("exit_code"),
+        signal=ended.get("signal"),
+        duration_s=ended.get("duration_s") or _duration_s(measured.telemetry),
+        cpu_s=ended.get("cpu_s"),
+        max_resident_bytes=ended.get("max_resident_bytes"),
+        stdout_bytes=_size(folder / STDOUT_NAME),
+        stderr_bytes=_size(folder / STDERR_NAME),
+        artifacts=list_artifacts(folder / OUTPUT_NAME),
+        probe=journal.probe,
+        conditions=_with_temperatures(measured),
+        validity=judge(measured.telemetry, journal.probe, phase="command"),
+    )
+
+
+def list_artifacts(output: Path) -> list[ArtifactInfo]:
+    """Files below a folder, by path; links are not followed and not listed."""
+    files = sorted(path for path in output.rglob("*") if path.is_file() and not path.is_symlink())
+    return [ArtifactInfo(path=str(path.relative_to(output)), size_bytes=path.stat().st_size) for path in files]
+
+
+def _predictions(best: Sequence[tuple[int, float]], labels: Mapping[int, str]) -> list[Prediction]:
+    return [Prediction(index=index, label=labels.get(index), score=score) for index, score in best]
+
+
+def _with_temperatures(measured: Measured) -> Conditions:
+    series = measured.telemetry.series.get(CPU_TEMPERATURE, []) if measured.telemetry else []
+    known = [value for value in series if value is not None]
+    if not known:
+        return measured.conditions
+    update = {"cpu_temperature_before_celsius": known[0], "cpu_temperature_after_celsius": known[-1]}
+    return measured.conditions.model_copy(update=update)
+
+
+def _duration_s(telemetry: Telemetry | None) -> float:
+    """As long as the telemetry saw the program, for one that was cut off."""
+    if telemetry is None or not telemetry.t_s:
+        return 0.0
+    start = next((phase.start_s for phase in telemetry.phases if phase.name == "command"), telemetry.t_s[0])
+    return max(0.0, telemetry.t_s[-1] - start)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

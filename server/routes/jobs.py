@@ -1,0 +1,141 @@
+"""Jobs: submit, follow, fetch, cancel, remove."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Response, status
+from fastapi.responses import FileResponse, StreamingResponse
+
+from contract.codes import ErrorCode
+from contract.jobs import PAGE_MAX, BenchmarkResult, CommandResult, Job, JobList, JobRequest, JobState
+from contract.paths import (
+    JOB,
+    JOB_ARTIFACTS,
+    JOB_CANCEL,
+    JOB_EVENTS,
+    JOB_LOGS,
+    JOB_RESULT,
+    JOB_TELEMETRY,
+    JOBS,
+)
+from contract.telemetry import Telemetry
+from server.agent import Agent
+from server.errors import AgentError
+from server.jobs.archive import RESULT_NAME
+from server.jobs.files import follow_log, stream_tar, telemetry_csv
+from server.jobs.host.command import OUTPUT_NAME
+from server.routes import AgentDependency, problems
+from server.sse import KEEP_ALIVE, event
+from server.telemetry.recorder import load_recording
+
+router = APIRouter(tags=["jobs"])
+
+JSON = "application/json"
+SSE_PAUSE_S = 15.0
+"""A comment is sent this often, so that nobody in between takes the silence for the end."""
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+
+
+@router.post(
+    JOBS, operation_id="submit_job", status_code=status.HTTP_202_ACCEPTED, responses=problems(403, 404, 422, 507)
+)
+async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
+    """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
+    job, created = await agent.jobs.submit(request, key)
+    response.status_code = status.HTTP_202_ACCEPTED if created else status.HTTP_200_OK
+    response.headers["location"] = JOB.format(id=job.id)
+    return job
+
+
+@router.get(JOBS, operation_id="list_jobs", responses=problems(422))
+async def list_jobs(
+    agent: AgentDependency,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    state: Annotated[list[JobState], Query()] = [],  # noqa: B006
+) -> JobList:
+    """A page of jobs, newest first; `next` is the value of `before` for the following one."""
+    return await agent.jobs.page(limit, before, state)
+
+
+@router.get(JOB, operation_id="get_job", responses=problems(404))
+async def get_job(id: str, agent: AgentDependency) -> Job:
+    """A job's state, with its progress while it runs."""
+    return await agent.jobs.get(id)
+
+
+@router.post(JOB_CANCEL, operation_id="cancel_job", responses=problems(404))
+async def cancel_job(id: str, agent: AgentDependency) -> Job:
+    """End a job that waits or runs, with every process it started; what it had measured is kept."""
+    return await agent.jobs.cancel(id)
+
+
+@router.delete(JOB, operation_id="delete_job", status_code=status.HTTP_204_NO_CONTENT, responses=problems(404, 409))
+async def delete_job(id: str, agent: AgentDependency) -> None:
+    """Remove an ended job and everything it left."""
+    await agent.jobs.delete(id)
+
+
+@router.get(JOB_EVENTS, operation_id="watch_job", response_class=StreamingResponse, responses=problems(404))
+async def watch_job(
+    id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0)] = 0
+) -> StreamingResponse:
+    """What happens, as server-sent events: `state` (Job), `progress` (Progress), `window` (Window, with an id)."""
+    await agent.jobs.get(id)
+    return StreamingResponse(_events(agent, id, last), media_type="text/event-stream")
+
+
+async def _events(agent: Agent, job_id: str, after: int) -> AsyncIterator[bytes]:
+    async for each in agent.jobs.watch(job_id, after, SSE_PAUSE_S):
+        yield KEEP_ALIVE if each is None else event(each.name, each.data.model_dump_json(), each.number)
+
+
+@router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404))
+async def job_logs(
+    id: str,
+    agent: AgentDependency,
+    stream: Literal["stdout", "stderr"] = "stdout",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    follow: bool = False,
+) -> StreamingResponse:
+    """What a program printed, from a byte on; with `follow` until the job has ended."""
+    folder = await agent.jobs.folder(id, ended=False)
+
+    async def running() -> bool:
+        return follow and not agent.draining and not (await agent.jobs.get(id)).state.ended
+
+    return StreamingResponse(follow_log(folder / f"{stream}.log", offset, running), media_type="text/plain")
+
+
+@router.get(JOB_TELEMETRY, operation_id="job_telemetry", response_model=Telemetry, responses=problems(404))
+async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json", "csv"] = "json") -> Response:
+    """What the sensors said while the job ran; so far, while it runs."""
+    folder = await agent.jobs.folder(id, ended=False)
+    recorded = agent.jobs.running_telemetry(id) or await asyncio.to_thread(load_recording, folder)
+    if recorded is None:
+        raise AgentError(ErrorCode.NO_RESULT, f"job {id} has no telemetry")
+    if format == "csv":
+        return Response(telemetry_csv(recorded), media_type="text/csv")
+    return Response(recorded.model_dump_json(), media_type=JSON)
+
+
+@router.get(
+    JOB_RESULT, operation_id="job_result", response_model=BenchmarkResult | CommandResult, responses=problems(404, 409)
+)
+async def job_result(id: str, agent: AgentDependency) -> Response:
+    """What a job found; of one that was cut off, as far as it came."""
+    path = await agent.jobs.folder(id, ended=True) / RESULT_NAME
+    if not path.exists():
+        raise AgentError(ErrorCode.NO_RESULT, f"job {id} ended before it had measured anything")
+    return FileResponse(path, media_type=JSON)
+
+
+@router.get(JOB_ARTIFACTS, operation_id="job_artifacts", response_class=StreamingResponse, responses=problems(404, 409))
+async def job_artifacts(id: str, agent: AgentDependency) -> Response:
+    """The files that a program left in `$OUTPUT`, as a tar."""
+    output = await agent.jobs.folder(id, ended=True) / OUTPUT_NAME
+    if not output.is_dir():
+        raise AgentError(ErrorCode.NO_RESULT, f"job {id} left no files")
+    return StreamingResponse(stream_tar(output), media_type="application/x-tar")

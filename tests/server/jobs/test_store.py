@@ -1,0 +1,112 @@
+"""The list of jobs: what was acknowledged is there, in its order, and stays fast."""
+
+from pathlib import Path
+
+import pytest
+
+from contract.codes import ErrorCode
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from server.errors import AgentError
+from server.jobs.store import JobStore, StoredProcess
+
+REQUEST = BenchmarkRequest(spec=BenchmarkSpec(model="digits"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(tmp_path)
+
+
+def ended(store: JobStore, job_id: str, size: int = 0, state: JobState = JobState.SUCCEEDED) -> None:
+    assert store.started(job_id)
+    folder = store.folder_of(job_id)
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_bytes(bytes(size))
+    store.ended(job_id, state, None, size)
+
+
+def test_jobs_come_out_by_priority_then_in_their_order(store: JobStore) -> None:
+    """First in, first out among equals."""
+    for name, priority in (("a", 0), ("b", 0), ("c", 5), ("d", -1)):
+        store.add(name, REQUEST.model_copy(update={"priority": priority}), None)
+    assert [store.get(name).job.position for name in "abcd"] == [1, 2, 0, 3]
+    order = []
+    while (job := store.next_queued()) is not None:
+        order.append(job.id)
+        ended(store, job.id)
+    assert order == ["c", "a", "b", "d"]
+
+
+def test_everything_is_there_after_opening_it_anew(store: JobStore, tmp_path: Path) -> None:
+    """Requests, states and processes survive."""
+    request = CommandRequest(spec=CommandSpec(argv=["sh", "-c", "true"], env={"A": "b"}), name="n", priority=3)
+    store.add("a", request, "key")
+    store.started("a")
+    store.has_process("a", StoredProcess(12, 34, "boot"))
+    store.close()
+    found = JobStore(tmp_path).get("a")
+    assert (found.job.request, found.job.state, found.job.attempts) == (request, JobState.RUNNING, 1)
+    assert found.process == StoredProcess(12, 34, "boot")
+
+
+def test_a_key_gives_the_same_job_and_refuses_another_request(store: JobStore) -> None:
+    """Submitting again after a lost answer makes no second job."""
+    first, created = store.add("a", REQUEST, "key")
+    again, created_again = store.add("b", REQUEST, "key")
+    assert (created, created_again, again.id) == (True, False, first.id)
+    with pytest.raises(AgentError) as refused:
+        store.add("c", BenchmarkRequest(spec=BenchmarkSpec(batch=2)), "key")
+    assert refused.value.code is ErrorCode.IDEMPOTENCY_CONFLICT
+
+
+def test_only_what_waits_is_cancelled_and_only_what_ended_is_deleted(store: JobStore) -> None:
+    """A job that began meanwhile is not lost by a cancellation of what waits."""
+    store.add("a", REQUEST, None)
+    with pytest.raises(AgentError) as active:
+        store.delete("a")
+    assert active.value.code is ErrorCode.JOB_ACTIVE
+    assert store.cancel_queued("a")
+    assert not store.cancel_queued("a")
+    store.delete("a")
+    with pytest.raises(AgentError) as unknown:
+        store.get("a")
+    assert unknown.value.code is ErrorCode.UNKNOWN_JOB
+
+
+def test_the_quota_takes_the_oldest_and_says_so(store: JobStore) -> None:
+    """The jobs stay in the list, marked, without their files."""
+    for name in "abc":
+        store.add(name, REQUEST, None)
+        ended(store, name, size=100)
+    assert store.keep_within(250) == ["a"]
+    assert store.keep_within(250) == []
+    page = store.page(10, None, [])
+    assert [(job.id, job.evicted) for job in page.jobs] == [("c", False), ("b", False), ("a", True)]
+    assert (page.evicted, page.stored_bytes) == (1, 200)
+    assert not store.folder_of("a").exists()
+    assert store.folder_of("b").exists()
+
+
+def test_pages_follow_one_another(store: JobStore) -> None:
+    """Newest first, nothing twice, nothing left out, also when jobs are added meanwhile."""
+    for number in range(25):
+        store.add(f"j{number}", REQUEST, None)
+    seen, before = [], None
+    while True:
+        page = store.page(10, before, [])
+        seen += [job.id for job in page.jobs]
+        store.add(f"late{len(seen)}", REQUEST, None)
+        before = page.next
+        if before is None:
+            break
+    assert seen == [f"j{number}" for number in reversed(range(25))]
+
+
+def test_states_can_be_chosen(store: JobStore) -> None:
+    """And all are counted."""
+    for name in "abc":
+        store.add(name, REQUEST, None)
+    store.cancel_queued("b")
+    page = store.page(10, None, [JobState.QUEUED])
+    assert [job.id for job in page.jobs] == ["c", "a"]
+    assert page.counts == {JobState.QUEUED: 2, JobState.CANCELLED: 1}
