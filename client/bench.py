@@ -1,7 +1,6 @@
 """A benchmark campaign: many jobs on several hosts at once, collected as they end, on disk at every step."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from client.edge_client import AsyncEdgeClient
-from client.errors import Answered, EdgeError, Refused, Unreachable
-from client.exchange import RETRIED_CODES
-from client.feeds import PATIENCE_S
+from client.errors import EdgeError, Refused
 from client.hosts import Host
 from client.matrix import label
+from client.patiently import Patiently
 from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
 from contract.jobs import BenchmarkRequest, BenchmarkResult, BenchmarkSpec, Job
 from contract.telemetry import Telemetry
@@ -24,7 +22,6 @@ from contract.telemetry import Telemetry
 T = TypeVar("T")
 
 POLL_INTERVAL_S = 0.5
-AWAY_POLL_INTERVAL_S = 1.0
 
 
 class Report(Protocol):
@@ -119,7 +116,7 @@ class Campaign:
         self.report.handed_in(client.host.name, len(entries))
 
     async def _collect(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
-        patiently = _Patiently(POLL_INTERVAL_S)
+        patiently = Patiently()
         for entry in entries:
             while not entry.settled:
                 await self._look_at(client, entry, patiently)
@@ -128,7 +125,7 @@ class Campaign:
                 if not entry.settled:
                     await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _look_at(self, client: AsyncEdgeClient, entry: Entry, patiently: "_Patiently") -> None:
+    async def _look_at(self, client: AsyncEdgeClient, entry: Entry, patiently: Patiently) -> None:
         assert entry.job is not None
         job_id = entry.job.id
         try:
@@ -147,7 +144,7 @@ class Campaign:
 
 
 async def collect(
-    client: AsyncEdgeClient, job: Job, patiently: "_Patiently"
+    client: AsyncEdgeClient, job: Job, patiently: Patiently
 ) -> tuple[BenchmarkResult | None, Telemetry | None]:
     """What an ended job left; None for what it did not leave, as one that was cancelled in the queue."""
     result: BenchmarkResult | None = None
@@ -158,24 +155,3 @@ async def collect(
     with suppress(Refused):
         telemetry = await patiently(lambda: client.job_telemetry(job.id))
     return result, telemetry
-
-
-class _Patiently:
-    """Repeats calls to an agent that answered before and is away for a while."""
-
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._heard_s = time.monotonic()
-
-    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                answer = await call()
-            except (Unreachable, Answered) as error:
-                passing = isinstance(error, Unreachable) or error.problem.code in RETRIED_CODES
-                if not passing or time.monotonic() - self._heard_s > PATIENCE_S:
-                    raise
-                await asyncio.sleep(AWAY_POLL_INTERVAL_S)
-            else:
-                self._heard_s = time.monotonic()
-                return answer

@@ -7,6 +7,8 @@ import csv
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -81,6 +83,17 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror or error}") from error
     return folder
+
+
+@contextmanager
+def reserved_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder for results that are still to come; removed again when none came. Raises RunError."""
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # not empty: what came stays
+            folder.rmdir()
 
 
 def file_name(text: str) -> str:
