@@ -64,7 +64,7 @@ def in_rounds(specs: Iterable[BenchmarkSpec], repeats: int) -> list[tuple[int, B
 
 def label(spec: BenchmarkSpec) -> str:
     """What tells one job of a run from the others, in words."""
-    parts = [spec.runtime or "default runtime", spec.hint, _of("streams", spec.streams), _of("threads", spec.threads)]
+    parts = [spec.runtime, spec.hint, _of("streams", spec.streams), _of("threads", spec.threads)]
     return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
 
 

@@ -136,7 +136,7 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
         for latency in row.latencies:
             for name, why in latency.unsupported.items():
                 if name.removesuffix("_ms") in PERCENTILES:
-                    notes[f"{name.removesuffix('_ms')} n/a: {why} (there are {latency.count})"] = None
+                    notes[f"{name.removesuffix('_ms')} n/a: {why}"] = None
     for row in rows:
         if row.problem is not None:
             notes[f"{title(row, rows)}: {row.problem}"] = None

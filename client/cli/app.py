@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli import bench, classify, doctor, hosts, jobs, models, run
+from client.cli import bench, classify, compare, doctor, hosts, jobs, models, program
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -42,7 +42,8 @@ def _options(
 
 app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
-app.command("run")(run.run)
+app.command("compare")(compare.compare)
+app.command("run")(program.run)
 app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

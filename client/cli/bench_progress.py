@@ -86,7 +86,7 @@ def outcome(entry: Entry) -> str:
     if entry.job.state is not JobState.SUCCEEDED or result is None:
         return f"{entry.job.state}" + (f": {entry.job.error.detail}" if entry.job.error else "")
     fps = "n/a" if result.fps is None else f"{result.fps:.1f}"
-    median = "n/a" if result.latency is None else f"{result.latency.p50_ms:.2f}"
+    median = "n/a" if result.latency is None else f"{result.latency.p50_ms:.3g}"
     return f"{fps} fps, p50 {median} ms, {result.validity.verdict}"
 
 

@@ -62,30 +62,30 @@ def _cells(row: Row) -> list[str | Text]:
     return [
         Text(row.host),
         *fixed,
-        _figure(row.load_ms),
-        _figure(row.first_inference_ms),
+        figure(row.load_ms),
+        figure(row.first_inference_ms),
         median_text(row),
-        _figure(row.percentile_ms("p90")),
-        _figure(row.percentile_ms("p99")),
+        figure(row.percentile_ms("p90")),
+        figure(row.percentile_ms("p99")),
         "n/a" if row.fps is None else f"{row.fps:.1f}",
         verdict_text(row),
     ]
 
 
-def _figure(value: float | None) -> str:
-    """Milliseconds with the decimals that matter."""
+def figure(value: float | None) -> str:
+    """A figure with three digits that count, n/a for none."""
     if value is None:
         return "n/a"
-    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def median_text(row: Row) -> str:
     """The median with its interval, or the median of the repeats' medians with their range."""
     if row.interval_ms is None:
-        return _figure(row.median_ms)
+        return figure(row.median_ms)
     low, high = row.interval_ms
     of = f", {len(row.latencies)} runs" if len(row.latencies) > 1 else ""
-    return f"{_figure(row.median_ms)} ({_figure(low)}-{_figure(high)}{of})"
+    return f"{figure(row.median_ms)} ({figure(low)}-{figure(high)}{of})"
 
 
 def verdict_text(row: Row) -> Text:
