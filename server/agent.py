@@ -26,10 +26,11 @@ from server.model_store import ModelStore
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
 from server.runtimes import PACKAGES
 from server.settings import Settings
+from server.telemetry.live import LiveTelemetry
 from server.tls import Certificate
 from server.workers.pools import Pools
 
-FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs"]
+FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry"]
 
 
 class Agent:
@@ -44,6 +45,7 @@ class Agent:
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
         self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
+        self.telemetry = LiveTelemetry(settings.sensors_root)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -57,11 +59,13 @@ class Agent:
     async def drain(self) -> None:
         """Take nothing new, and let nobody wait for what will not come: the agent is about to stop."""
         self.draining = True
+        self.telemetry.end_streams()
         await self.jobs.drain()
 
     async def stop(self) -> None:
-        """End the running job and the workers."""
+        """End the running job, the sampler and the workers."""
         await self.jobs.stop()
+        await self.telemetry.stop()
         await self.pools.stop()
 
     @property

@@ -1,0 +1,52 @@
+"""What the device's sensors say now."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from contract.paths import TELEMETRY, TELEMETRY_STREAM
+from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, TelemetrySample
+from server.routes import AgentDependency, problems
+from server.sse import MEDIA_TYPE, event, kept_alive
+
+router = APIRouter(tags=["telemetry"])
+
+EVENT_NAME = "sample"
+
+Interval = Annotated[
+    float, Query(ge=DEFAULT_INTERVAL_S, le=INTERVAL_MAX_S, description="seconds between samples, in whole beats")
+]
+
+_STREAM: dict[str, Any] = {
+    "responses": {
+        **problems(422, 429, 503),
+        200: {"content": {MEDIA_TYPE: {}}, "description": "Events named `sample`; `info` only in the first"},
+    },
+    "response_class": StreamingResponse,
+}
+
+
+@router.get(TELEMETRY, operation_id="telemetry", responses=problems(503))
+async def telemetry(agent: AgentDependency) -> TelemetrySample:
+    """The newest sample of every sensor. The first call starts the sampler and takes a moment longer."""
+    return await agent.telemetry.latest()
+
+
+@router.get(TELEMETRY_STREAM, operation_id="telemetry_stream", **_STREAM)
+async def stream(agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S) -> StreamingResponse:
+    """Samples as server-sent events until the reader hangs up."""
+    samples = agent.telemetry.samples(interval_s)
+    headers = {"x-accel-buffering": "no"}  # a proxy in between must not collect them
+    return StreamingResponse(kept_alive(_events(samples)), media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _events(samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[bytes, None]:
+    first = True
+    async with aclosing(samples):
+        async for sample in samples:
+            told = sample if first else sample.model_copy(update={"info": {}})
+            yield event(EVENT_NAME, told.model_dump_json())
+            first = False
