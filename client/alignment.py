@@ -93,9 +93,9 @@ def _cells(rows: Sequence[Row | None]) -> tuple[Cell | None, ...]:
 
 
 def _compared(row: Row, baseline: Row) -> Cell:
-    for each in (row, baseline):
+    for each, whose in ((row, ""), (baseline, "the first run is ")):
         if each.verdict is Verdict.UNRELIABLE:
-            return Cell(row, why_not="unreliable")
+            return Cell(row, why_not=f"not ranked: {whose}unreliable")
         if each.first is None or not each.ranked:
             return Cell(row, why_not=each.problem or "no result")
     assert row.first is not None

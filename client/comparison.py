@@ -26,6 +26,9 @@ CONFIDENCE = 0.95
 SAMPLES_MIN = 6
 """The least for which an interval of the median with 95 % exists at all: 1 - 2 / 2^n."""
 
+LONE_JOBS = "the intervals cover one job each, not how one job differs from the next: --repeat 5 does"
+"""What is said beside ratios that rest on single jobs."""
+
 Jobs = Sequence[Sequence[float]]
 """The values of each job of one configuration, in the order in which they were measured."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from client.comparison import rate_ratio, speed_ratio, times_faster
+from client.comparison import LONE_JOBS, rate_ratio, speed_ratio, times_faster
 from client.summary import Row, title
 from contract.validity import Verdict
 
@@ -19,6 +19,8 @@ def verdict_lines(rows: Sequence[Row]) -> list[str]:
         lines += _latency_lines(alike, rows)
     if len(_groups(ranked)) > 1:
         lines += _rate_lines(ranked, rows)
+    if lines and any(len(row.results) == 1 for row in ranked):
+        lines.append(LONE_JOBS)
     if left_out := [row for row in rows if row.verdict is Verdict.UNRELIABLE]:
         names = ", ".join(title(row, rows) for row in left_out)
         lines.append(f"not ranked, because unreliable: {names}")

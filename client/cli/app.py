@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli import bench, classify, compare, doctor, hosts, jobs, models, program
+from client.cli import bench, classify, compare, doctor, hosts, jobs, models, program, telemetry
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -44,6 +44,7 @@ app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("run")(program.run)
+app.command("telemetry")(telemetry.telemetry)
 app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

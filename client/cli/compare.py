@@ -10,7 +10,7 @@ from rich.text import Text
 from client.alignment import Alignment, Cell, Line, align
 from client.cli.bench_view import VERDICT_STYLE, figure, median_text
 from client.cli.options import OutputForm
-from client.comparison import times_faster
+from client.comparison import LONE_JOBS, times_faster
 from client.console import Output, emit, plain_table
 from client.matrix import UsageError
 from client.runs import Run, read_run
@@ -102,6 +102,8 @@ def _view(names: list[str], alignment: Alignment) -> RenderableType:
             differing.add_row(what, *map(Text, values))
         parts = [differing, Text()]
     sentences = _sentences(names, alignment)
+    if sentences and any(len(cell.row.results) == 1 for line in alignment.lines for _, cell in _pairs(names, line)):
+        sentences.append(LONE_JOBS)
     return Group(*parts, table, *([Text(), *map(Text, sentences)] if sentences else []))
 
 
@@ -114,9 +116,14 @@ def _ratio_text(cell: Cell) -> Text:
 def _sentences(names: list[str], alignment: Alignment) -> list[str]:
     found = []
     for line in alignment.lines:
-        for name, cell in _pairs(names, line)[1:]:
-            if cell.ratio is not None and cell.ratio.separates:
-                doubt = " [suspect]" if cell.row.verdict is Verdict.SUSPECT else ""
-                where = "" if line.name == "all" else f" at {line.name}"
-                found.append(times_faster(f"{name}{doubt}", cell.ratio, names[0]) + where)
+        first, *others = zip(names, line.cells, strict=True)
+        for name, cell in others:
+            if cell is not None and cell.ratio is not None and cell.ratio.separates:
+                where = "" if line.name == "all" else f": {line.name}"
+                found.append(times_faster(_marked(name, cell), cell.ratio, _marked(*first)) + where)
     return found
+
+
+def _marked(name: str, cell: Cell | None) -> str:
+    doubted = cell is not None and cell.row.verdict is Verdict.SUSPECT
+    return f"{name} [suspect]" if doubted else name
