@@ -61,8 +61,8 @@ def group_of(metric: str) -> str:
 
 def name_of(metric: str) -> str:
     """A metric's name without group and unit, as words."""
-    words = metric.split("_")
-    while len(words) > 1 and words[-1] in UNIT_WORDS:
+    words = metric.removesuffix("_total").split("_")
+    if len(words) > 1 and words[-1] in UNIT_WORDS:
         words.pop()
     return " ".join(words[1:] or words)
 

@@ -49,6 +49,9 @@ def up(
         int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads an inference uses.", min=1)] = None,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
+    ] = False,
     model: Annotated[str, typer.Option(help="Catalog model to push once it is up, or none.")] = PREFERRED_MODEL,
     keep: Annotated[bool, typer.Option("--keep", help="Keep what was made when something fails.")] = False,
 ) -> None:
@@ -57,6 +60,7 @@ def up(
     Example: provision up --on local --name edge1
     """
     given: dict[str, Any] = {"port": port, "workers": workers, "threads": threads}
+    given["allow-commands"] = "on" if allow_commands else None
     options = {option: value for option, value in given.items() if value is not None}
     wanted = None if model == "none" else model
     host = _lifecycle().up(Request(name, on, options, wanted, keep))

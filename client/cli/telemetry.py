@@ -92,7 +92,7 @@ def _show_once(hosts: Sequence[Host], output: Output) -> None:
             output,
             document=lambda: {"hosts": {name: sample.model_dump(mode="json") for name, sample in known}},
             rows=lambda: [row for name, sample in known for row in _rows(name, sample)],
-            view=lambda: devices_view(devices, DEFAULT_INTERVAL_S),
+            view=lambda: Group(devices_view(devices, DEFAULT_INTERVAL_S), *map(missing_view, devices)),
         )
 
 
@@ -101,8 +101,13 @@ async def _show_live(hosts: Sequence[Host], interval_s: float) -> None:
 
     devices = [Device(host) for host in hosts]
     tasks = [asyncio.create_task(_feed(device, interval_s)) for device in devices]
-    with Live(console=data_console(), auto_refresh=False, vertical_overflow="visible") as screen:
+    told: set[str] = set()
+    with Live(console=data_console(), auto_refresh=False) as screen:
         while not all(task.done() for task in tasks):
+            for device in devices:
+                if device.sample is not None and device.host.name not in told:
+                    told.add(device.host.name)  # above the live part, where it stays and takes no room
+                    screen.console.print(missing_view(device))
             screen.update(devices_view(devices, interval_s), refresh=True)
             await asyncio.sleep(REFRESH_INTERVAL_S)
     _raise_if_all_failed(devices)
@@ -194,19 +199,27 @@ def _device_view(device: Device, interval_s: float) -> RenderableType:
     heading.append(f"  {device.sample.at:%H:%M:%S %Z}", "dim")
     if silent_s is not None:
         heading.append(f"  stale: nothing came for {silent_s:.0f} s", "bold yellow")
-    table = plain_table("", "", "")
+    table = plain_table("", "")
     table.show_header = False
-    group = None
+    groups: dict[str, list[str]] = {}
     for reading in readings(device.sample, device.before):
-        title = "" if reading.group == group else reading.group
-        group = reading.group
-        table.add_row(Text(title, "bold"), Text(reading.name), _values(reading), style="dim" if silent_s else None)
-    parts: list[RenderableType] = [heading, table]
-    for reason, metrics in unavailable(device.sample).items():
-        parts.append(Text(f"not available: {', '.join(metrics)}: {reason}", "dim"))
-    return Group(*parts, Text())
+        groups.setdefault(reading.group, []).append(_reading_text(reading))
+    for group, texts in groups.items():
+        table.add_row(Text(group, "bold"), Text(", ".join(texts), no_wrap=False), style="dim" if silent_s else None)
+    table.columns[1].no_wrap = False
+    return Group(heading, table)
 
 
-def _values(reading: Reading) -> Text:
-    parts = [f"{label} {value}" if label else value for label, value in reading.values.items()]
-    return Text(", ".join(parts))
+def _reading_text(reading: Reading) -> str:
+    labelled = ", ".join(f"{label} {value}" for label, value in reading.values.items() if label)
+    plain = reading.values.get("")
+    if plain is None:
+        return f"{reading.name} {labelled}"
+    return f"{reading.name} {plain}" + (f" ({labelled})" if labelled else "")
+
+
+def missing_view(device: Device) -> RenderableType:
+    """What a device does not measure, each reason once."""
+    reasons = unavailable(device.sample) if device.sample is not None else {}
+    lines = [f"{device.host.name}: no {', '.join(metrics)}: {reason}" for reason, metrics in reasons.items()]
+    return Group(*(Text(line, "dim") for line in lines))
