@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import secrets
 import shutil
@@ -31,6 +32,8 @@ ATTEMPTS_MAX = 3
 """Starts of a job that asked to be requeued; one that takes the agent down each time must end some day."""
 IDLE_POLL_S = 0.02
 ID_BYTES = 8
+STOP_TIMEOUT_S = 15.0
+"""For the running job to end and to be settled; what takes longer is settled at the next start."""
 RETRY_AFTER_FAULT_S = 1.0
 
 
@@ -48,6 +51,7 @@ class Jobs:
         self._loop: asyncio.Task[None] | None = None
         self._running: Execution | None = None
         self._feeds: dict[str, Feed] = {}
+        self._draining = False
 
     async def start(self) -> None:
         """Clear up after an agent that died, then begin with the queue."""
@@ -59,6 +63,7 @@ class Jobs:
         """End the running job, keep what it measured, close the list."""
         await self.drain()
         if self._loop is not None:
+            await asyncio.wait({self._loop}, timeout=STOP_TIMEOUT_S)
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
@@ -68,12 +73,11 @@ class Jobs:
     async def drain(self) -> None:
         """The agent is about to stop: end the running job, let nobody wait for events."""
         self._draining = True
+        self._wake.set()
         if self._running is not None:
             self._running.stop(Stop.AGENT_STOPPED)
         for feed in list(self._feeds.values()):
             await feed.close()
-
-    _draining = False
 
     async def submit(self, request: BenchmarkRequest | CommandRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new. Raises AgentError when it cannot be done here."""
@@ -160,8 +164,8 @@ class Jobs:
             try:
                 job = await self._call(self._store.next_queued)
                 if job is None:
-                    self._wake.clear()
                     await self._wake.wait()
+                    self._wake.clear()
                 else:
                     await self._run(job.id)
             except AgentError as error:  # a full disk: what is queued stays queued
@@ -178,14 +182,16 @@ class Jobs:
         log.info("job %s runs", job_id)
         try:
             outcome = await self._carry_out(execution, folder)
-            await self._finish(job, outcome)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
-            error = JobError(code=ErrorCode.INTERNAL_ERROR, detail=f"{type(fault).__name__}: {fault}")
-            await self._call(lambda: self._store.ended(job_id, JobState.FAILED, error, self._archive.size(folder)))
+            full = isinstance(fault, OSError) and fault.errno == errno.ENOSPC
+            code = ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR
+            error = JobError(code=code, detail=f"{type(fault).__name__}: {fault}")
+            outcome = Outcome(JobState.FAILED, error, read_journal(folder), None)
         finally:
             self._running = None
             self._pools.reserved_for = None
+        await self._finish(job, outcome)
         await self._tell(job_id)
         await self._call(self._make_room)
 
@@ -207,8 +213,17 @@ class Jobs:
         return await execution.run(order, note_process)
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
+        """Keep what a job left; where the disk is full the queue waits for room rather than lose it."""
         requeue = outcome.state is JobState.INTERRUPTED and self._may_requeue(job)
-        await self._call(lambda: self._settle(job, outcome, requeue=requeue))
+        while True:
+            try:
+                await self._call(lambda: self._settle(job, outcome, requeue=requeue))
+                break
+            except (AgentError, OSError) as error:
+                log.error("the end of job %s cannot be stored, the queue waits: %s", job.id, error)
+                if self._draining:  # the next start settles it
+                    return
+                await asyncio.sleep(RETRY_AFTER_FAULT_S)
         log.info("job %s is %s", job.id, "queued again" if requeue else outcome.state)
 
     def _settle(self, job: Job, outcome: Outcome, *, requeue: bool) -> None:

@@ -1,0 +1,243 @@
+"""The queue of a real agent: order, events, restarts, and ends of every kind."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.codes import ErrorCode
+from contract.jobs import BenchmarkResult, Job, JobList, JobState
+from tests.agents import RunningAgent, running_agent, wait_for
+from tests.pictures import digit
+from tests.server.jobs.running import (
+    benchmark,
+    job_of,
+    result_of,
+    shell,
+    submit,
+    wait_until_ended,
+    wait_until_it_runs,
+)
+from tests.server.test_classify import problem
+
+OPTIONS = ("--workers", "1", "--allow-commands", "on")
+
+
+def kill(agent: RunningAgent) -> None:
+    """SIGKILL, as the kernel does it when memory runs out."""
+    agent.process.kill()
+    agent.process.wait()
+    (agent.data / "agent.json").unlink(missing_ok=True)
+
+
+def listed(http: httpx.Client, query: str = "") -> JobList:
+    return JobList.model_validate_json(http.get(f"/v1/jobs{query}").raise_for_status().content)
+
+
+def test_one_at_a_time_by_priority(worker_agent: RunningAgent, tmp_path: Path) -> None:
+    """Jobs write when they begin and end; nothing overlaps, the urgent one overtakes."""
+    log = tmp_path / "order"
+    with worker_agent.http() as http:
+        jobs = [
+            submit(http, {**shell(f"echo {name}+ >> {log}; sleep 0.3; echo {name}- >> {log}"), "priority": priority})
+            for name, priority in (("a", 0), ("b", 0), ("c", 9))
+        ]
+        for job in jobs:
+            wait_until_ended(http, job.id)
+    assert log.read_text().split() == ["a+", "a-", "c+", "c-", "b+", "b-"]
+
+
+def test_the_same_key_makes_one_job(worker_agent: RunningAgent) -> None:
+    """A client whose connection broke may send again; another request under the key is refused."""
+    with worker_agent.http() as http:
+        request, key = shell("true"), {"Idempotency-Key": "the very same"}
+        first = http.post("/v1/jobs", json=request, headers=key)
+        again = http.post("/v1/jobs", json=request, headers=key)
+        assert (first.status_code, again.status_code) == (202, 200)
+        assert first.json()["id"] == again.json()["id"]
+        assert first.headers["location"] == f"/v1/jobs/{first.json()['id']}"
+        other = http.post("/v1/jobs", json=shell("false"), headers=key)
+        assert problem(other).code == ErrorCode.IDEMPOTENCY_CONFLICT
+        wait_until_ended(http, first.json()["id"])
+
+
+def test_a_queued_job_is_cancelled_without_ever_running(worker_agent: RunningAgent, tmp_path: Path) -> None:
+    """And cancelling again, or an ended job, changes nothing."""
+    with worker_agent.http() as http:
+        first = submit(http, shell("sleep 1"))
+        second = submit(http, shell(f"touch {tmp_path}/ran"))
+        assert job_of(http, second.id).position == 0
+        for _ in range(2):
+            answer = http.post(f"/v1/jobs/{second.id}/cancel").json()
+            assert answer["state"] == "cancelled"
+        wait_until_ended(http, first.id)
+        assert http.post(f"/v1/jobs/{first.id}/cancel").json()["state"] == "succeeded"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_deleting_takes_an_ended_job_away_and_no_other(worker_agent: RunningAgent) -> None:
+    """With all its files."""
+    with worker_agent.http() as http:
+        job = submit(http, shell("sleep 0.5"))
+        assert problem(http.delete(f"/v1/jobs/{job.id}")).code == ErrorCode.JOB_ACTIVE
+        assert problem(http.get(f"/v1/jobs/{job.id}/result")).code == ErrorCode.JOB_NOT_ENDED
+        wait_until_ended(http, job.id)
+        assert http.delete(f"/v1/jobs/{job.id}").status_code == 204
+        for path in ("", "/result", "/logs", "/telemetry", "/artifacts", "/events"):
+            assert problem(http.get(f"/v1/jobs/{job.id}{path}")).code == ErrorCode.UNKNOWN_JOB
+    assert not (worker_agent.data / "jobs" / job.id).exists()
+
+
+def events_of(http: httpx.Client, job_id: str, last: int = 0) -> list[dict[str, str]]:
+    """All server-sent events of a job until its end."""
+    events = []
+    with http.stream("GET", f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(last)}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        fields: dict[str, str] = {}
+        for line in response.iter_lines():
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif fields:
+                events.append(fields)
+                fields = {}
+    return events
+
+
+def test_events_tell_what_happens_and_resume(worker_agent: RunningAgent) -> None:
+    """States, progress and numbered windows; a watcher that comes back gets what it missed, and only that."""
+    with worker_agent.http() as http:
+        job = submit(http, benchmark(duration_s=1.0, window_s=0.2))
+        events = events_of(http, job.id)
+        windows = [int(event["id"]) for event in events if event["event"] == "window"]
+        assert windows == list(range(1, len(windows) + 1))
+        assert len(windows) >= 4
+        assert {"state", "progress", "window"} == {event["event"] for event in events}
+        last = Job.model_validate_json(events[-1]["data"])
+        assert (events[-1]["event"], last.state) == ("state", JobState.SUCCEEDED)
+        after = [int(event["id"]) for event in events_of(http, job.id, 2) if event["event"] == "window"]
+        assert after == windows[2:]
+
+
+def test_a_killed_agent_keeps_what_was_measured_and_goes_on(tmp_path: Path) -> None:
+    """SIGKILL in the middle of a benchmark: interrupted, its windows there, the queue goes on, no process stays."""
+    data = tmp_path / "data"
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        cut = submit(http, benchmark(duration_s=60, window_s=0.2))
+        waiting = submit(http, benchmark(iterations=10))
+        wait_until_it_runs(http, cut.id, "timed")
+        time.sleep(1.0)
+        kill(agent)
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        job = job_of(http, cut.id)
+        assert (job.state, job.error is not None and job.error.code) == (JobState.INTERRUPTED, "agent_died")
+        found = result_of(http, cut.id)
+        assert isinstance(found, BenchmarkResult)
+        assert len(found.windows) >= 3
+        assert not found.complete
+        assert found.latency is not None
+        assert http.get(f"/v1/jobs/{cut.id}/telemetry").json()["t_s"]
+        assert wait_until_ended(http, waiting.id).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_asked_for_it_is_queued_again(tmp_path: Path) -> None:
+    """After a kill it runs once more, from the beginning."""
+    data = tmp_path / "data"
+    script = f"echo run >> {tmp_path}/runs; [ $(wc -l < {tmp_path}/runs) -gt 1 ] || sleep 600"
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        job = submit(http, {**shell(script), "after_restart": "requeue"})
+        wait_for(lambda: (tmp_path / "runs").exists())
+        kill(agent)
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        done = wait_until_ended(http, job.id)
+    assert (done.state, done.attempts) == (JobState.SUCCEEDED, 2)
+
+
+def test_stopping_the_agent_does_not_wait_for_a_job(tmp_path: Path) -> None:
+    """SIGTERM: the job is interrupted with what it had, and whoever watches it is let go."""
+    data = tmp_path / "data"
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        job = submit(http, shell("echo there; sleep 600"))
+        wait_until_it_runs(http, job.id, "command")
+        watcher = subprocess.Popen(["curl", "-sN", f"{agent.url}/v1/jobs/{job.id}/events"], stdout=subprocess.DEVNULL)
+        follower = subprocess.Popen(
+            ["curl", "-sN", f"{agent.url}/v1/jobs/{job.id}/logs?follow=true"], stdout=subprocess.PIPE
+        )
+        time.sleep(0.5)
+        agent.process.send_signal(signal.SIGTERM)
+        assert agent.process.wait(timeout=20) == 0
+        assert follower.communicate(timeout=5)[0] == b"there\n"
+        watcher.wait(timeout=5)
+    with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+        stopped = job_of(http, job.id)
+        assert (stopped.state, stopped.error is not None and stopped.error.code) == (
+            JobState.INTERRUPTED,
+            "agent_stopped",
+        )
+
+
+def test_the_quota_is_kept_and_told(tmp_path: Path) -> None:
+    """What the oldest jobs left goes first; the list says so, and asking for it does too."""
+    options = (*OPTIONS, "--max-jobs-bytes", "3000000")
+    with running_agent(tmp_path / "data", *options) as agent, agent.http() as http:
+        jobs = [submit(http, shell("head -c 1200000 /dev/zero > $OUTPUT/big")) for _ in range(4)]
+        for job in jobs:
+            wait_until_ended(http, job.id)
+        wait_for(lambda: listed(http).evicted == 2)
+        page = listed(http)
+        assert [job.evicted for job in page.jobs] == [False, False, True, True]
+        assert page.stored_bytes <= page.quota_bytes == 3000000
+        assert problem(http.get(f"/v1/jobs/{jobs[0].id}/result")).code == ErrorCode.NO_RESULT
+        assert http.get(f"/v1/jobs/{jobs[3].id}/artifacts").status_code == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_full_disk_is_an_error_and_spoils_nothing(tmp_path: Path) -> None:
+    """Submitting says 507; what was stored stays, and everything goes on once there is room."""
+    data = tmp_path / "data"
+    data.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(data)], check=False)
+    if mounted.returncode:
+        pytest.skip("this sandbox does not mount")
+    try:
+        with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+            before = wait_until_ended(http, submit(http, benchmark(iterations=5)).id)
+            filler = data / "filler"
+            _fill(filler)
+            answers = [http.post("/v1/jobs", json=benchmark(iterations=5, model="digits")) for _ in range(200)]
+            refused = [answer for answer in answers if answer.status_code == 507]
+            assert refused
+            assert problem(refused[0]).code == ErrorCode.STORAGE_FULL
+            assert result_of(http, before.id)
+            assert agent.process.poll() is None
+            assert http.post("/v1/classify", content=digit(1)).status_code in (200, 503)
+            filler.unlink()
+            accepted = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+            later = submit(http, benchmark(iterations=5))
+            for job_id in (*accepted, later.id):
+                assert wait_until_ended(http, job_id).state.ended
+            assert job_of(http, later.id).state is JobState.SUCCEEDED
+        with running_agent(data, *OPTIONS) as agent, agent.http() as http:
+            assert listed(http).counts[JobState.SUCCEEDED] >= 2
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=False)
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
+def test_a_document_that_is_too_large_is_refused(worker_agent: RunningAgent) -> None:
+    """Before it fills the memory."""
+    with worker_agent.http() as http:
+        answer = http.post("/v1/jobs", content=b'{"kind": "' + b"x" * (2 << 20))
+    assert problem(answer).code == ErrorCode.TOO_MANY_BYTES
