@@ -19,6 +19,7 @@ from server.jobs.host.main import ORDER_NAME
 from server.jobs.journal import Journal, decode_event
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.store import StoredProcess
+from server.telemetry.checks import HEADROOM_CELSIUS
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 from server.workers.process import exit_text, worker_command, worker_environment
@@ -28,6 +29,8 @@ GRACE_S = 3.0
 """Between being asked to end and being killed."""
 MAX_EVENT_BYTES = 64 << 20
 CPU_TEMPERATURE = "cpu_temperature_celsius"
+CPU_TRIP = "cpu_temperature_trip_celsius"
+COOLDOWN_POLL_S = 0.5
 
 
 class Stop(StrEnum):
@@ -76,6 +79,7 @@ class Execution:
             self._process = described(child.pid)
             await note_process(self._process)
             self._recorder = await asyncio.to_thread(self._record, child.pid)
+            await self._cool_down()
             assert child.stdin is not None
             child.stdin.close()  # leave to begin
             await self._follow(child, events)
@@ -136,6 +140,20 @@ class Execution:
         recorder = Recorder(sensors, self.job.request.telemetry_interval_s, self._folder)
         recorder.start()
         return recorder
+
+    async def _cool_down(self) -> None:
+        """Wait, as long as was allowed, until the processor has room to warm up again."""
+        request = self.job.request
+        limit_s = request.spec.cooldown_s if request.kind == "benchmark" else 0.0
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline and self._is_hot() and not self._stopping.is_set():
+            await asyncio.sleep(COOLDOWN_POLL_S)
+
+    def _is_hot(self) -> bool:
+        newest = self._recorder.latest() if self._recorder is not None else None
+        values = newest.values if newest else {}
+        now, trip = values.get(CPU_TEMPERATURE), values.get(CPU_TRIP)
+        return now is not None and trip is not None and now > trip - HEADROOM_CELSIUS
 
     async def _follow(self, child: asyncio.subprocess.Process, events: asyncio.StreamReader) -> None:
         """Take events until the process has ended or is to end."""

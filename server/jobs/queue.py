@@ -241,7 +241,10 @@ class Jobs:
     def _recover(self) -> None:
         """Settle jobs that were running when the agent died, and remove folders of jobs that were never stored."""
         for stored in self._store.in_state(JobState.RUNNING):
-            self._recover_one(stored)
+            try:
+                self._recover_one(stored)
+            except (AgentError, OSError) as error:  # a full disk: the next start settles it
+                log.error("job %s of the agent that died cannot be settled: %s", stored.job.id, error)
         self._archive.remove_strangers(self._store.folder, self._store.ids())
         self._make_room()
 

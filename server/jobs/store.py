@@ -75,14 +75,17 @@ class JobStore:
     """All jobs of an agent. Not safe for use from two threads at once."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the list under a folder; raises AgentError where the disk is full or the file is no list."""
+        """Open or make the list under a folder; raises OSError where the disk is full or the file is no list."""
         self.folder = folder / "jobs"
-        with _clear_errors():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / "jobs.sqlite", check_same_thread=False, isolation_level=None)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "jobs.sqlite"
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # acknowledged means on the disk
             self._db.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            raise OSError(f"the list of jobs {path} cannot be used ({error}): make room, or move it away") from error
 
     def close(self) -> None:
         """Release the file."""
