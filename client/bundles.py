@@ -41,19 +41,19 @@ def pack(folder: Path, target: Path, limit_bytes: int) -> Bundle:
     left_out: list[str] = []
     try:
         found = list(_walk(folder, PurePosixPath(), left_out))
-        size_bytes = sum(status.st_size for _, status in found if stat.S_ISREG(status.st_mode))
+        sizes = {path: status.st_size for path, status in found if stat.S_ISREG(status.st_mode)}
+        size_bytes = sum(sizes.values())
         if size_bytes > limit_bytes:
-            largest = max(found, key=lambda item: item[1].st_size)
+            largest = max(sizes, key=lambda path: sizes[path])
             detail = f"{folder} holds {size_bytes / 1e6:.1f} MB, the agent takes {limit_bytes / 1e6:.1f} MB"
-            hint = f"the largest file is {largest[0]} with {largest[1].st_size / 1e6:.1f} MB"
+            hint = f"the largest file is {largest} with {sizes[largest] / 1e6:.1f} MB"
             raise BundleError(detail, hint=hint)
         with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
             for path, status in found:
                 _add(tar, folder, path, status)
     except OSError as error:
         raise BundleError(f"{error.filename or folder}: {error.strerror or error}") from error
-    files = sum(stat.S_ISREG(status.st_mode) for _, status in found)
-    return Bundle(files, size_bytes, tuple(left_out))
+    return Bundle(len(sizes), size_bytes, tuple(left_out))
 
 
 def _walk(folder: Path, below: PurePosixPath, left_out: list[str]) -> Iterator[tuple[PurePosixPath, os.stat_result]]:

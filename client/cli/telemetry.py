@@ -205,8 +205,8 @@ def _device_view(device: Device, interval_s: float) -> RenderableType:
     for reading in readings(device.sample, device.before):
         groups.setdefault(reading.group, []).append(_reading_text(reading))
     for group, texts in groups.items():
-        table.add_row(Text(group, "bold"), Text(", ".join(texts), no_wrap=False), style="dim" if silent_s else None)
-    table.columns[1].no_wrap = False
+        table.add_row(Text(group, "bold"), Text(", ".join(texts)), style="dim" if silent_s else None)
+    table.columns[1].no_wrap, table.columns[1].overflow = False, "fold"
     return Group(heading, table)
 
 
