@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ OUTPUT_NAME = "output"
 STDOUT_NAME = "stdout.log"
 STDERR_NAME = "stderr.log"
 _PR_SET_PDEATHSIG = 1
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
+_PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
 
 
 def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
@@ -55,7 +56,9 @@ def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
 
 def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment = {**passed_on, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1", **order.env}
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"  # `python` has the agent's packages
+    ours = {"PATH": path, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1"}
+    environment = {**passed_on, **ours, **order.env}
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program gets it too, and how it ends is worth knowing
     with (folder / STDOUT_NAME).open("ab") as stdout, (folder / STDERR_NAME).open("ab") as stderr:
         try:
