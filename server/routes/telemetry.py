@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
-from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, TelemetrySample
+from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
 from server.routes import AgentDependency, problems
 from server.sse import MEDIA_TYPE, event, kept_alive
 
@@ -17,7 +17,8 @@ router = APIRouter(tags=["telemetry"])
 EVENT_NAME = "sample"
 
 Interval = Annotated[
-    float, Query(ge=DEFAULT_INTERVAL_S, le=INTERVAL_MAX_S, description="seconds between samples, in whole beats")
+    float,
+    Query(ge=INTERVAL_MIN_S, le=INTERVAL_MAX_S, description="seconds between samples; the sampler's own beat is 1 s"),
 ]
 
 _STREAM: dict[str, Any] = {

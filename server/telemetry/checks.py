@@ -47,7 +47,7 @@ def throttle_flag(cut: Cut) -> list[Finding]:
         return [*_raised(cut, live, "was set"), *(f"{_reason(cut, key)} happened" for key in sticky)]
 
     def nvidia() -> list[str]:
-        keys = [key for reason in GPU_THERMAL for key in cut.keys("gpu_throttle_active", reason=reason)]
+        keys = [key for key in cut.keys("gpu_throttle_active") if _reason(cut, key) in GPU_THERMAL]
         return _raised(cut, keys, "slowed the GPU down")
 
     def intel() -> list[str]:

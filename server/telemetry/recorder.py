@@ -171,7 +171,7 @@ class Recorder:
         values = self._read()
         late_s = round(max(0.0, t_s - due_s), 6) if due_s is not None else 0.0
         with self._lock:
-            self._own = (t_s, late_s, float(self._missed), time.thread_time() - began_cpu_s)
+            self._own = (t_s, late_s, float(self._missed), round(time.thread_time() - began_cpu_s, 6))
             self._newest = values
             sample = self._sample() if self._on_sample else None
             if self._keep:
