@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -138,6 +139,15 @@ def transferring(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 def _announce_finished(name: str, done: int, total: int) -> None:
     if done == total:
         note(f"{name}: {total} bytes")
+
+
+@contextmanager
+def until_the_reader_leaves() -> Iterator[None]:
+    """For output without end: `client ... | head` ends it, and that is no failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
 
 
 def run(app: Callable[[], Any], program: str) -> int:

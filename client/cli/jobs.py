@@ -12,7 +12,7 @@ import typer
 from client.cli.job_views import Listed, job_name, job_row, job_view, jobs_table
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.cli.queue_view import watch_queues
-from client.console import EXIT_JOB_FAILED, Output, complain, emit, note
+from client.console import EXIT_JOB_FAILED, Output, complain, emit, note, until_the_reader_leaves
 from client.edge_client import EdgeClient
 from client.errors import EdgeError, Refused
 from client.fetch import fetch_job
@@ -102,7 +102,8 @@ def watch_jobs(
 
     Example: client jobs watch --host edge1 --host edge2
     """
-    watch_queues(chosen(host, all_hosts), until_idle=until_idle, live=sys.stdout.isatty())
+    with until_the_reader_leaves():
+        watch_queues(chosen(host, all_hosts), until_idle=until_idle, live=sys.stdout.isatty())
 
 
 @app.command("show")
@@ -142,7 +143,7 @@ def job_logs(
     """Print what a command job has printed."""
     if stream not in ("stdout", "stderr"):
         raise typer.BadParameter(f"--stream is stdout or stderr, not {stream!r}")
-    with EdgeClient(chosen_one(host)) as client:
+    with EdgeClient(chosen_one(host)) as client, until_the_reader_leaves():
         for chunk in client.job_logs(job_id, stream, follow=follow):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from client.cli.options import AllHosts, Hosts, Interval, OutputForm, checked_interval, chosen, on_each
-from client.console import SCHEMA_VERSION, Output, complain, data_console, emit, plain_table
+from client.console import SCHEMA_VERSION, Output, complain, data_console, emit, plain_table, until_the_reader_leaves
 from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
@@ -66,7 +66,8 @@ def telemetry(
         asyncio.run(_show_live(hosts, interval_s))
     else:
         write = _csv_writer() if output is Output.CSV else _json_writer()
-        asyncio.run(_stream(hosts, interval_s, write))
+        with until_the_reader_leaves():
+            asyncio.run(_stream(hosts, interval_s, write))
 
 
 def _show_once(hosts: Sequence[Host], output: Output) -> None:

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -17,41 +17,49 @@ class Proxy:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
+
+    def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):  # the listener was shut down
+            while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._target)
-            except OSError:
-                return
-            self.connections += 1
-            self._open += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+                self.connections += 1
+                self._open += [near, far]
+                self._start(self._copy, near, far)
+                self._start(self._copy, far, near)
 
     def _copy(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 sink.sendall(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        _hang_up(source, sink)
 
     def cut(self) -> None:
         """Break every connection; new ones are fine."""
-        for end in self._open:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
+        _hang_up(*self._open)
 
     def close(self) -> None:
-        """Break everything and accept nothing more."""
-        self._listener.close()
-        self.cut()
+        """Break everything and accept nothing more; a second time is fine."""
+        _hang_up(self._listener, *self._open)
+        for thread in self._threads:
+            thread.join(5)
+        for end in (self._listener, *self._open):
+            end.close()
+
+
+def _hang_up(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
