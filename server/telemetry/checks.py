@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contract.jobs import Probe
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Finding, Verdict
-from server.telemetry.cut import Cut, NotCheckable
+from server.telemetry.cut import Cut, NotCheckable, when_work_began
 
 UNDER_VOLTAGE = "under_voltage"
 GPU_THERMAL = ("software_thermal", "hardware_thermal")
@@ -72,7 +72,7 @@ def under_voltage(cut: Cut) -> list[Finding]:
 
 
 def cooling_active(cut: Cut) -> list[Finding]:
-    """A device that cools by slowing down went further than it was when the recording began."""
+    """A device that cools by slowing down went further than it was when the work began."""
     details = []
     for key in cut.keys("cooling_state"):
         before, most = cut.before(key), max(cut.values(key), default=0.0)
@@ -157,13 +157,13 @@ def contention(cut: Cut) -> list[Finding]:
 
 
 def hot_start(telemetry: Telemetry | None) -> list[Finding]:
-    """The processor was already close to where it is slowed down. Looks at the recording's beginning, not the phase."""
+    """The processor was already close to where it is slowed down. Looks at the work's beginning, not the phase."""
     if telemetry is None or not telemetry.t_s:
         raise NotCheckable("no telemetry was recorded")
     found: list[float] = []
     for metric in ("cpu_temperature_celsius", "cpu_temperature_trip_celsius"):
         keys = [key for key, info in telemetry.info.items() if info.metric == metric]
-        value = next((v for key in keys for v in telemetry.series[key] if v is not None), None)
+        value = when_work_began(telemetry, keys[0]) if keys else None
         if value is None:
             raise NotCheckable(f"{metric}: {telemetry.unavailable.get(metric, 'it was never read')}")
         found.append(value)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from contract.telemetry import Telemetry
 
+IDLE = "idle"
+"""The phase before a job's work, in which it may have waited for the processor to cool down."""
 SAMPLES_MIN = 2
 """Within a phase; with fewer, what happened in it is anybody's guess."""
 BEAT_TOLERANCE = 1e-3
@@ -23,6 +25,14 @@ class Growth:
     key: str
     by: float
     seconds: float
+
+
+def when_work_began(telemetry: Telemetry, key: str) -> float | None:
+    """The last value of a series before the first phase that is not idle, or else its first one."""
+    began_s = next((phase.start_s for phase in telemetry.phases if phase.name != IDLE), 0.0)
+    known = [(t, value) for t, value in zip(telemetry.t_s, telemetry.series[key], strict=True) if value is not None]
+    until = [value for t, value in known if t <= began_s]
+    return until[-1] if until else next((value for _, value in known), None)
 
 
 class Cut:
@@ -85,8 +95,8 @@ class Cut:
         return grown
 
     def before(self, key: str) -> float | None:
-        """The first value of the whole recording."""
-        return next((value for value in self.telemetry.series[key] if value is not None), None)
+        """The value when the work began."""
+        return when_work_began(self.telemetry, key)
 
     def samples_of(self, phase: str) -> list[int]:
         """Samples of another phase, none where there is no such phase."""

@@ -79,13 +79,7 @@ def _questions(
             [gauge("gpu_frequency_hertz", "hertz", SOURCE, labels)],
             lambda: [library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM) * MEGA],
         ),
-        (
-            [
-                gauge("gpu_memory_used_bytes", "bytes", SOURCE, labels),
-                gauge("gpu_memory_total_bytes", "bytes", SOURCE, labels),
-            ],
-            memory,
-        ),
+        ([gauge(f"gpu_memory_{what}_bytes", "bytes", SOURCE, labels) for what in ("used", "total")], memory),
         ([gauge("power_watts", "watts", SOURCE, rail)], lambda: [library.nvmlDeviceGetPowerUsage(handle) * MILLI]),
         (
             [counter("energy_joules_total", "joules", SOURCE, {"domain": "gpu", **labels})],

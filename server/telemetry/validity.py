@@ -16,6 +16,17 @@ from server.telemetry.numbers import drift, noisy
 _ORDER = list(Verdict)
 Check = Callable[[], Sequence[Finding]]
 
+OF_THE_PHASE: dict[CheckCode, Callable[[Cut], Sequence[Finding]]] = {
+    CheckCode.THROTTLE_FLAG: checks.throttle_flag,
+    CheckCode.UNDER_VOLTAGE: checks.under_voltage,
+    CheckCode.COOLING_ACTIVE: checks.cooling_active,
+    CheckCode.CLOCK_DROP: checks.clock_drop,
+    CheckCode.CPU_QUOTA: checks.cpu_quota,
+    CheckCode.CONTENTION: checks.contention,
+    CheckCode.SAMPLER_GAP: checks.sampler_gap,
+}
+"""Checks that look at one phase of the recording."""
+
 
 def judge(
     telemetry: Telemetry | None,
@@ -30,32 +41,26 @@ def judge(
     Only what was sampled within the phase counts, with the nearest samples around it for counters. The others are
     listed as not checkable, with the reason; without samples of latency nothing is said about drift and noise.
     """
-
-    def of_cut(check: Callable[[Cut], Sequence[Finding]]) -> Sequence[Finding]:
-        return check(Cut(telemetry, phase))
-
-    made: dict[CheckCode, Check] = {
-        CheckCode.THROTTLE_FLAG: partial(of_cut, checks.throttle_flag),
-        CheckCode.UNDER_VOLTAGE: partial(of_cut, checks.under_voltage),
-        CheckCode.COOLING_ACTIVE: partial(of_cut, checks.cooling_active),
-        CheckCode.CLOCK_DROP: partial(of_cut, checks.clock_drop),
+    to_make: dict[CheckCode, Check] = {
         CheckCode.PROBE_SLOW: partial(checks.probe_slow, probe),
-        CheckCode.CPU_QUOTA: partial(of_cut, checks.cpu_quota),
         CheckCode.DRIFT: partial(drift, samples_ms),
         CheckCode.NOISY: partial(noisy, samples_ms, windows),
-        CheckCode.CONTENTION: partial(of_cut, checks.contention),
         CheckCode.HOT_START: partial(checks.hot_start, telemetry),
-        CheckCode.SAMPLER_GAP: partial(of_cut, checks.sampler_gap),
+        **{code: partial(_in_phase, check, telemetry, phase) for code, check in OF_THE_PHASE.items()},
     }
     reasons: list[Finding] = []
     checked: list[CheckCode] = []
     not_checkable: dict[CheckCode, str] = {}
-    for code, check in made.items():
+    for code in CheckCode:
         try:
-            reasons.extend(check())
+            reasons.extend(to_make[code]())
             checked.append(code)
         except NotCheckable as why:
             not_checkable[code] = str(why)
     reasons.sort(key=lambda finding: _ORDER.index(finding.verdict), reverse=True)
     verdict = reasons[0].verdict if reasons else Verdict.OK
     return Validity(verdict=verdict, reasons=reasons, checked=checked, not_checkable=not_checkable)
+
+
+def _in_phase(check: Callable[[Cut], Sequence[Finding]], telemetry: Telemetry | None, phase: str) -> Sequence[Finding]:
+    return check(Cut(telemetry, phase))

@@ -125,6 +125,11 @@ POSITIVE: list[tuple[CheckCode, Verdict, dict[str, Values]]] = [
         Verdict.UNRELIABLE,
         {'cooling_state{device="cooling_device0",kind="cpufreq"}': during(2, calm=1)},
     ),
+    (
+        CheckCode.COOLING_ACTIVE,
+        Verdict.UNRELIABLE,
+        {'cooling_state{device="cooling_device0",kind="cpufreq"}': [2.0, *[0.0] * 7, *[1.0] * (COUNT - 8)]},
+    ),
     (CheckCode.CLOCK_DROP, Verdict.UNRELIABLE, dict.fromkeys(FREQUENCIES, during(1.2 * GHZ, calm=1.5 * GHZ))),
     (CheckCode.CPU_QUOTA, Verdict.UNRELIABLE, {"cgroup_cpu_throttled_periods_total": growing(1)}),
     (CheckCode.CONTENTION, Verdict.SUSPECT, {"pressure_cpu_waiting_seconds_total": growing(0.2)}),
@@ -147,7 +152,7 @@ NEGATIVE: list[dict[str, Values]] = [
     {'throttle_active{reason="throttled"}': during(1, since=0, until=4)},
     {'throttle_since_boot{reason="throttled"}': [1.0] * COUNT},
     {'gpu_throttle_active{reason="power_cap"}': [1.0] * COUNT},
-    {'cooling_state{device="cooling_device0",kind="cpufreq"}': [1.0] * COUNT},
+    {'cooling_state{device="cooling_device0",kind="cpufreq"}': [2.0] * COUNT},
     {'cooling_state{device="cooling_device0",kind="cpufreq"}': during(3, since=17, until=19)},
     dict.fromkeys(FREQUENCIES, during(1.2 * GHZ, calm=1.5 * GHZ, until=START + 6)),
     dict.fromkeys(FREQUENCIES, during(1.4 * GHZ, calm=1.5 * GHZ)),
@@ -159,7 +164,8 @@ NEGATIVE: list[dict[str, Values]] = [
     {"cpu_steal_seconds_total": growing(0.01)},
     {"other_cpu_seconds_total": growing(5, since=16, until=20)},
     {"other_cpu_seconds_total": growing(0.05)},
-    {"cpu_temperature_celsius": [60.0, *[84.0] * (COUNT - 1)]},
+    {"cpu_temperature_celsius": [90.0, 60.0, *[84.0] * (COUNT - 2)]},
+    {'cooling_state{device="cooling_device0",kind="cpufreq"}': during(3, since=0, until=1)},
 ]
 
 
