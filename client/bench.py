@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from client.edge_client import AsyncEdgeClient
-from client.errors import EdgeError, Refused
+from client.errors import EdgeError, NotAuthorized, Refused
 from client.hosts import Host
 from client.matrix import label
 from client.patiently import Patiently
@@ -34,7 +34,7 @@ class Report(Protocol):
         """The job that a host is at; `ended` of its `total` jobs have ended."""
 
     def failed(self, host: str, error: EdgeError) -> None:
-        """A host is given up."""
+        """A host is given up, or refused a job."""
 
 
 def plan(
@@ -67,6 +67,8 @@ class Campaign:
     """Pictures that the jobs need, by digest."""
     errors: dict[str, EdgeError] = field(default_factory=dict)
     """Why hosts were given up."""
+    refused: list[Refused] = field(default_factory=list)
+    """Why single configurations were not measured."""
 
     def save(self) -> None:
         """Write `run.json`."""
@@ -111,9 +113,20 @@ class Campaign:
         for entry in entries:
             entry.device = device
             if entry.job is None:
-                entry.job = await client.submit(entry.request, entry.key)
+                await self._hand_in_one(client, entry)
                 self.save()
-        self.report.handed_in(client.host.name, len(entries))
+        self.report.handed_in(client.host.name, sum(entry.job is not None for entry in entries))
+
+    async def _hand_in_one(self, client: AsyncEdgeClient, entry: Entry) -> None:
+        """A configuration that the agent refuses does not keep the others from being measured."""
+        try:
+            entry.job = await client.submit(entry.request, entry.key)
+        except NotAuthorized:
+            raise
+        except Refused as error:
+            entry.error = str(error)
+            self.refused.append(error)
+            self.report.failed(client.host.name, error)
 
     async def _collect(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
         patiently = Patiently()

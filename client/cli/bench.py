@@ -26,7 +26,6 @@ from client.console import (
     note,
     plain_table,
 )
-from client.errors import EdgeError
 from client.hosts import Host, HostsFile
 from client.matrix import UsageError, expand, in_rounds, label, values_of
 from client.pictures import find_pictures
@@ -86,9 +85,9 @@ def bench(
         interval_s = checked_interval(interval)
         run = plan(name, hosts, in_rounds(specs, repeat), interval_s, _timeout_s(duration, cooldown))
         folder = make_folder(save or new_folder(name))
-    errors = _carry_out(run, folder, hosts, blobs, detach=detach, quiet=quiet)
+    campaign = _carry_out(run, folder, hosts, blobs, detach=detach, quiet=quiet)
     _show(run, output, detached=detach)
-    raise typer.Exit(_exit_code(run, errors, len(hosts), strict=strict, detached=detach))
+    raise typer.Exit(_exit_code(campaign, len(hosts), strict=strict, detached=detach))
 
 
 def _axes(**texts: str | None) -> Mapping[str, Sequence[Any]]:
@@ -121,8 +120,8 @@ def _unfinished(folder: Path) -> Run:
 
 def _carry_out(
     run: Run, folder: Path, hosts: Sequence[Host], blobs: Mapping[str, Path], *, detach: bool, quiet: bool
-) -> Mapping[str, EdgeError]:
-    """Do the work; gives the hosts that failed. Ends the program with 130 when it is interrupted."""
+) -> Campaign:
+    """Do the work. Ends the program with 130 when it is interrupted."""
     with reporting(quiet=quiet) as report:
         campaign = Campaign(run, folder, report, blobs)
         work = campaign.hand_in(hosts) if detach else campaign.carry_out(hosts)
@@ -132,13 +131,13 @@ def _carry_out(
             interrupted = True
         else:
             interrupted = False
-    if interrupted or detach:
+    if interrupted or detach or campaign.errors:
         _say_how_to_come_back(run, folder)
     elif not quiet:
         note(f"saved in {folder / RUN_FILE}")
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    return campaign.errors
+    return campaign
 
 
 def _say_how_to_come_back(run: Run, folder: Path) -> None:
@@ -173,12 +172,17 @@ def _handed_in_view(run: Run) -> RenderableType:
     return table
 
 
-def _exit_code(run: Run, errors: Mapping[str, EdgeError], hosts: int, *, strict: bool, detached: bool) -> int:
+def _exit_code(campaign: Campaign, hosts: int, *, strict: bool, detached: bool) -> int:
+    entries, errors = campaign.run.entries, campaign.errors
     if errors:
         return EXIT_SOME_HOSTS_FAILED if len(errors) < hosts else max(error.exit_code for error in errors.values())
+    if len(campaign.refused) == len(entries):
+        return campaign.refused[0].exit_code
+    if campaign.refused:
+        return EXIT_JOB_FAILED
     if detached:
         return EXIT_OK
-    if any(entry.job is None or entry.job.state is not JobState.SUCCEEDED for entry in run.entries):
+    if any(entry.job is None or entry.job.state is not JobState.SUCCEEDED for entry in entries):
         return EXIT_JOB_FAILED
-    verdicts = {entry.result.validity.verdict for entry in run.entries if entry.result is not None}
+    verdicts = {entry.result.validity.verdict for entry in entries if entry.result is not None}
     return EXIT_NOT_OK if strict and verdicts - {Verdict.OK} else EXIT_OK
