@@ -301,6 +301,7 @@ class BenchmarkResult(BaseModel):
     """frames / duration_s; None when nothing was timed."""
     latency: LatencySummary | None
     samples_ms: list[float]
+    """Every timed inference; where there were more than half a million, every k-th (`iterations` counts all)."""
     windows: list[Window]
     predictions: list[Prediction] = []
     """Of the first frame, where the model is a classifier: what was measured really worked."""

@@ -103,7 +103,7 @@ class Execution:
         if spec.duration_s is not None:
             progress.unit, progress.done, progress.total = "seconds", journal.duration_s(), spec.duration_s
         else:
-            progress.done, progress.total = len(journal.samples_ms), spec.iterations or DEFAULT_ITERATIONS
+            progress.done, progress.total = journal.iterations, spec.iterations or DEFAULT_ITERATIONS
         return progress
 
     def telemetry(self) -> Telemetry | None:

@@ -18,6 +18,7 @@ class Journal:
     loaded: dict[str, Any] | None = None
     warm_up_ms: list[float] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    iterations: int = 0
     samples_ms: list[float] = field(default_factory=list)
     ended: dict[str, Any] | None = None
     """How a command ended."""
@@ -37,6 +38,7 @@ class Journal:
                 self.warm_up_ms = event["took_ms"]
             case "window":
                 self.windows.append(Window.model_validate(event))
+                self.iterations += self.windows[-1].iterations
                 self.samples_ms.extend(event["samples_ms"])
             case "ended":
                 self.ended = event

@@ -13,6 +13,7 @@ from contract.jobs import (
     CommandResult,
     CommandSpec,
     Conditions,
+    LatencySummary,
 )
 from contract.telemetry import Telemetry
 from server.jobs.host.command import OUTPUT_NAME, STDERR_NAME, STDOUT_NAME
@@ -52,7 +53,7 @@ def benchmark_result(
     loaded = journal.loaded
     if loaded is None:
         return None
-    iterations = len(journal.samples_ms)
+    iterations = journal.iterations
     duration_s = journal.duration_s()
     frames = iterations * spec.batch
     return BenchmarkResult(
@@ -73,7 +74,7 @@ def benchmark_result(
         frames=frames,
         duration_s=duration_s,
         fps=frames / duration_s if duration_s else None,
-        latency=summary(journal.samples_ms),
+        latency=_latency(journal),
         samples_ms=journal.samples_ms,
         windows=journal.windows,
         predictions=_predictions(loaded["predictions"], labels),
@@ -110,6 +111,12 @@ def list_artifacts(output: Path) -> list[ArtifactInfo]:
     """Files below a folder, by path; links are not followed and not listed."""
     files = sorted(path for path in output.rglob("*") if path.is_file() and not path.is_symlink())
     return [ArtifactInfo(path=str(path.relative_to(output)), size_bytes=path.stat().st_size) for path in files]
+
+
+def _latency(journal: Journal) -> LatencySummary | None:
+    """Of the samples kept; the longest is that of all."""
+    found = summary(journal.samples_ms)
+    return found and found.model_copy(update={"max_ms": max(window.max_ms for window in journal.windows)})
 
 
 def _predictions(best: Sequence[tuple[int, float]], labels: Mapping[int, str]) -> list[Prediction]:

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from server.jobs.host.batches import Batched, Reference, open_batched
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.host.frames import Frame, in_batches, single_frames
+from server.jobs.host.windows import Finished, report_windows
 from server.jobs.order import BenchmarkOrder
-from server.jobs.statistics import percentile
 from server.runtimes import open_runtime
 from server.runtimes.base import Array, LoadedModel, ModelFault, Tensor
 from server.telemetry.probe import fixed_work_ms
@@ -97,21 +98,21 @@ def _measure(order: BenchmarkOrder, streams: Sequence[Batched], groups: Groups, 
     limit = order.iterations if order.iterations is not None else 1 << 62
     length_ns = int(order.duration_s * 1e9) if order.duration_s is not None else 1 << 62
     numbers = itertools.count()
-    finished: list[tuple[int, int]] = []
+    finished: Finished = deque()
     faults: list[Exception] = []
     events.phase("timed")
     start_ns = time.perf_counter_ns()
 
     def work(model: Batched) -> None:
         try:
-            _loop(model, groups, numbers, limit, start_ns + length_ns, finished)
+            _loop(model, groups, numbers, limit, start_ns + length_ns, finished, faults)
         except Exception as fault:
             faults.append(fault)
 
     threads = [threading.Thread(target=work, args=(model,)) for model in streams]
     for thread in threads:
         thread.start()
-    _report(order, threads, finished, start_ns, events)
+    report_windows(order, threads, finished, start_ns, events)
     if faults:
         raise faults[0]
 
@@ -122,55 +123,13 @@ def _loop(
     numbers: "itertools.count[int]",
     limit: int,
     end_ns: int,
-    finished: list[tuple[int, int]],
+    finished: Finished,
+    faults: Sequence[Exception],
 ) -> None:
     run, clock, count = model.run, time.perf_counter_ns, len(groups)
     after = clock()
-    while (number := next(numbers)) < limit and after < end_ns:
+    while (number := next(numbers)) < limit and after < end_ns and not faults:
         before = clock()
         run(groups[number % count])
         after = clock()
         finished.append((after, after - before))
-
-
-def _report(
-    order: BenchmarkOrder,
-    threads: Sequence[threading.Thread],
-    finished: list[tuple[int, int]],
-    start_ns: int,
-    events: Events,
-) -> None:
-    """Write a window of what was finished in each stretch of `window_s`, the last one as long as it is."""
-    reported, window_start = 0, start_ns
-    window_ns = int(order.window_s * 1e9)
-    while reported < len(finished) or any(thread.is_alive() for thread in threads):
-        _wait_for(threads, window_start + window_ns)
-        through = not any(thread.is_alive() for thread in threads)
-        until = len(finished)
-        if until == reported:
-            if through:
-                break
-            window_ns += int(order.window_s * 1e9)  # slower than a window: report when there is something
-            continue
-        ended = sorted(finished[reported:until])
-        end = ended[-1][0] if through else max(ended[-1][0], window_start + window_ns)
-        events.write("window", **_window(order, ended, window_start - start_ns, end - start_ns))
-        reported, window_start, window_ns = until, end, int(order.window_s * 1e9)
-
-
-def _wait_for(threads: Sequence[threading.Thread], until_ns: int) -> None:
-    for thread in threads:
-        thread.join(max(0.0, (until_ns - time.perf_counter_ns()) / 1e9))
-
-
-def _window(order: BenchmarkOrder, ended: list[tuple[int, int]], start_ns: int, end_ns: int) -> dict[str, Any]:
-    samples_ms = [took / 1e6 for _, took in ended]
-    return {
-        "start_s": start_ns / 1e9,
-        "end_s": end_ns / 1e9,
-        "iterations": len(ended),
-        "fps": len(ended) * order.batch / ((end_ns - start_ns) / 1e9),
-        "p50_ms": percentile(sorted(samples_ms), 50),
-        "max_ms": max(samples_ms),
-        "samples_ms": samples_ms,
-    }
