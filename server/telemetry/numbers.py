@@ -49,12 +49,21 @@ def noisy(samples_ms: Sequence[float], windows: Sequence[Window]) -> list[Findin
     mean = statistics.fmean(core)
     if mean > 0 and (scatter := statistics.stdev(core) / mean) > NOISE_MAX:
         details.append(f"the latencies scatter by {scatter:.0%} of their mean")
-    if len(windows) >= WINDOWS:
-        last = windows[-WINDOWS:]
+    whole = windows[:-1] if _is_remainder(windows) else windows
+    if len(whole) >= WINDOWS:
+        last = whole[-WINDOWS:]
         for name, values in (("rate", [each.fps for each in last]), ("latency", [each.p50_ms for each in last])):
             if min(values) > 0 and (spread := max(values) / min(values) - 1) > WINDOW_SPREAD_MAX:
                 details.append(f"the {name} of the last {WINDOWS} windows differs by {spread:.0%}")
     return [Finding(code=CheckCode.NOISY, verdict=Verdict.SUSPECT, detail="; ".join(details))] if details else []
+
+
+def _is_remainder(windows: Sequence[Window]) -> bool:
+    """Whether the last window is only what was left when the measurement ended, too little for a rate."""
+    if len(windows) < 2:
+        return False
+    before, last = (window.end_s - window.start_s for window in windows[-2:])
+    return last < before / 2
 
 
 def _too_few(count: int, needed: int) -> str:

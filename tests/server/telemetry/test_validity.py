@@ -229,6 +229,14 @@ def test_the_last_three_windows_are_compared() -> None:
     assert (finding.code, finding.verdict) == (CheckCode.NOISY, Verdict.SUSPECT)
 
 
+def test_what_was_left_at_the_end_is_no_window() -> None:
+    """Its rate is that of an inference or two; one that is longer than half a window counts."""
+    for length, expected in ((0.1, []), (0.7, [CheckCode.NOISY])):
+        last = Window(start_s=3, end_s=3 + length, iterations=1, fps=80, p50_ms=12.5, max_ms=13)
+        found = verdict_of(last=[*windows(100, 100, 100), last]).reasons
+        assert [finding.code for finding in found] == expected
+
+
 def test_holes_in_the_recording_are_suspect() -> None:
     """One beat in ten missed, or a sample a third of the interval late; but not after the phase."""
     times = [at + 0.001 for at in range(COUNT)]
