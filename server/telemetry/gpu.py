@@ -15,6 +15,7 @@ UNITS = {
     "gpu_frequency_hertz": "hertz",
     "gpu_memory_used_bytes": "bytes",
     "gpu_memory_total_bytes": "bytes",
+    "gpu_throttle_active": "1",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from contract.telemetry import SeriesInfo
 from server.telemetry import cgroup, cpu, disk, gpu, job, memory, network, power, pressure, temperature, throttle
-from server.telemetry.series import READ_ERRORS, Group, Reading, Tree, key_of
+from server.telemetry.series import READ_ERRORS, Group, Reading, Tree, absent, key_of
 from server.telemetry.slow import SLOW_S, SlowGroup
 
 FAMILIES: tuple[Callable[[Tree], list[Group]], ...] = (
@@ -32,7 +32,7 @@ class Sensors:
         groups = [group for family in FAMILIES for group in family(self._tree)]
         of_job, self._processes = job.discover(self._tree, process_group)
         self._slow: list[SlowGroup] = []
-        self._groups = [*(self._hurried(group) for group in groups), *of_job]
+        self._groups = [*(self._hurried(group) for group in _without_contradiction(groups)), *of_job]
         self.info: dict[str, SeriesInfo] = {}
         self.unavailable: dict[str, str] = {}
         for group in self._groups:
@@ -83,6 +83,18 @@ class Sensors:
             number += 1
             named = info.model_copy(update={"labels": {**info.labels, "number": str(number)}})
         return named
+
+
+def _without_contradiction(groups: list[Group]) -> list[Group]:
+    """What one family has not, another may have: a board without a power chip, but with a GPU that tells its own."""
+    there = {info.metric for group in groups if group.reason is None for info in group.infos}
+    kept = []
+    for group in groups:
+        if group.reason is not None:
+            group = absent(group.reason, *(info for info in group.infos if info.metric not in there))
+        if group.infos:
+            kept.append(group)
+    return kept
 
 
 def _read(group: Group) -> list[Reading]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,7 @@ EVERYWHERE = {
     *("disk_read_bytes_total", "disk_written_bytes_total", "disk_io_time_seconds_total"),
     *("network_received_bytes_total", "network_transmitted_bytes_total", "pressure_cpu_waiting_seconds_total"),
     *("gpu_temperature_celsius", "gpu_utilization_ratio", "gpu_frequency_hertz", "gpu_memory_used_bytes"),
+    *("gpu_memory_total_bytes", "gpu_throttle_active"),
     *("power_watts", "power_total_watts", "energy_joules_total", "throttle_active", "throttle_since_boot"),
     *("under_voltage_alarm", "cooling_state", "cpu_throttle_events_total", "cgroup_cpu_seconds_total"),
     *("cgroup_cpu_throttled_periods_total", "cgroup_cpu_throttled_seconds_total", "cgroup_memory_bytes"),
@@ -253,6 +255,55 @@ def test_this_machine_is_read(tmp_path: Path) -> None:
         assert used > 1 << 20
         assert all(value is None or math.isfinite(value) for value in values.values())
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+class Nvml(ModuleType):
+    """What of NVIDIA's library is called, as a hot board answers that does not count its energy."""
+
+    NVML_TEMPERATURE_GPU, NVML_CLOCK_SM = 0, 1
+
+    class NVMLError(Exception):
+        """Its one kind of error."""
+
+    def __init__(self) -> None:
+        super().__init__("pynvml")
+        self.nvmlInit = lambda: None
+        self.nvmlDeviceGetCount = lambda: 1
+        self.nvmlDeviceGetHandleByIndex = lambda index: index
+        self.nvmlDeviceGetTemperature = lambda handle, sensor: 71
+        self.nvmlDeviceGetUtilizationRates = lambda handle: SimpleNamespace(gpu=93)
+        self.nvmlDeviceGetClockInfo = lambda handle, kind: 1410
+        self.nvmlDeviceGetMemoryInfo = lambda handle: SimpleNamespace(used=1 << 30, total=8 << 30)
+        self.nvmlDeviceGetPowerUsage = lambda handle: 250_500
+        self.nvmlDeviceGetCurrentClocksThrottleReasons = lambda handle: 0x44
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
+        """Not on this board."""
+        raise self.NVMLError("not supported")
+
+
+def test_nvidias_library_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its units become ours, what a board does not tell is left out, and what it does is not called absent."""
+    library = Nvml()
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    with Sensors() as sensors:
+        values = dict(zip(sensors.info, sensors.read(), strict=True))
+        assert values["gpu_temperature_celsius"] == 71
+        assert values["gpu_utilization_ratio"] == pytest.approx(0.93)
+        assert values["gpu_frequency_hertz"] == 1.41e9
+        assert values['power_watts{rail="gpu"}'] == pytest.approx(250.5)
+        assert values['gpu_throttle_active{reason="hardware_thermal"}'] == 1
+        assert values['gpu_throttle_active{reason="software_thermal"}'] == 0
+        assert "power_watts" not in sensors.unavailable
+        assert 'energy_joules_total{domain="gpu"}' not in sensors.info
+
+        def lost(handle: int, sensor: int) -> int:
+            raise library.NVMLError("GPU is lost")
+
+        library.nvmlDeviceGetTemperature = lost
+        values = dict(zip(sensors.info, sensors.read(), strict=True))
+        assert values["gpu_temperature_celsius"] is None
+        assert values["gpu_memory_used_bytes"] == 1 << 30
 
 
 BURN = "import time, os\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
