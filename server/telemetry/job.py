@@ -41,6 +41,7 @@ class Processes:
         self._members: dict[int, _Member] = {}
         self._others: dict[int, int] = {}
         """Scans in which a process was seen that is not the job's."""
+        self._led = False
         self._ended_ticks = 0
         self._seconds = 0.0
         self._scanned_at = -SCAN_INTERVAL_S
@@ -58,6 +59,11 @@ class Processes:
         # Between a child's end and its parent's next reading its time is nowhere to be seen: a counter stands still.
         self._seconds = max(self._seconds, ticks * self._tick_s)
         return [self._seconds, float(sum(member.resident_bytes for member in self._members.values()))]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process that leads the group is gone. What it used after the last reading is not known."""
+        return self._led and self._group not in self._members
 
     def close(self) -> None:
         """Close the files."""
@@ -79,6 +85,7 @@ class Processes:
             fields = _fields(opened)
             if self._group in (int(fields[GROUP]), int(fields[SESSION])):
                 self._members[pid] = _Member(opened)
+                self._led = self._led or pid == self._group
                 self._others.pop(pid, None)
                 return
         except READ_ERRORS:
@@ -115,6 +122,8 @@ class _Usage:
 
     def read(self) -> list[Reading]:
         seconds, resident = self._processes.read()
+        if self._processes.ended:  # its last moments would be charged to others
+            return [seconds, resident, None]
         try:
             first_line = self._stat.read().split(b"\n", 1)[0]
             busy_s = busy_ticks(times_of_lines(first_line)["cpu"]) * self._tick_s
