@@ -11,6 +11,7 @@ from client.errors import (
     Refused,
     Unreachable,
 )
+from client.feeds import JobEvent
 from client.hosts import Host, HostsFile
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Host",
     "HostError",
     "HostsFile",
+    "JobEvent",
     "NotAuthorized",
     "NotTrusted",
     "Refused",

@@ -69,6 +69,8 @@ def _ratio(upper: Jobs, lower: Jobs) -> Ratio | None:
     upper, lower = [job for job in upper if job], [job for job in lower if job]
     if min(sum(map(len, upper)), sum(map(len, lower))) < SAMPLES_MIN:
         return None
+    if min(min(map(min, upper)), min(map(min, lower))) <= 0:
+        return None  # below what the clock can tell
     value = median(map(median, upper)) / median(map(median, lower))
     ratios = sorted(a / b for a, b in zip(_medians(upper, SEED), _medians(lower, SEED + 1), strict=True))
     tail = round(DRAWS * (1 - CONFIDENCE) / 2)

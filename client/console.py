@@ -38,10 +38,18 @@ class Output(StrEnum):
     CSV = "csv"
 
 
+WIDE = 4096
+"""Columns of what is printed once: nothing is cut, a narrow terminal wraps lines itself."""
+
+
 def data_console() -> Console:
-    """For results. Names from outside are text, never markup; wide enough to cut nothing when piped."""
-    piped = None if sys.stdout.isatty() else 4096
-    return Console(markup=False, highlight=False, emoji=False, width=piped)
+    """For results. Names from outside are text, never markup."""
+    return Console(markup=False, highlight=False, emoji=False, width=WIDE)
+
+
+def live_console() -> Console:
+    """For views that are drawn over themselves, as wide as the terminal."""
+    return Console(markup=False, highlight=False, emoji=False)
 
 
 def note_console() -> Console:

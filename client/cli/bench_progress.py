@@ -61,9 +61,9 @@ class Bars(Quietly):
 
 def _part(entry: Entry) -> float:
     progress = entry.job.progress if entry.job else None
-    if progress is None or not progress.total or progress.phase != "timed":
+    if progress is None or progress.phase not in ("timed", "cool-down"):
         return 0.0
-    return min(progress.done / progress.total, 0.99)
+    return min(progress.done / progress.total, 0.99) if progress.total and progress.phase == "timed" else 0.99
 
 
 def _now(entry: Entry) -> str:
@@ -100,7 +100,7 @@ def reporting(*, quiet: bool) -> Iterator[Report]:
     else:
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[state]}", markup=False),

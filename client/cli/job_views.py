@@ -82,14 +82,24 @@ def jobs_table(listed: Sequence[Listed]) -> RenderableType:
     table = plain_table("id", "host", "", "state", "name", "kind", "progress", "age", "verdict", right=("age",))
     for each in listed:
         job = each.job
-        verdict = (
-            Text(each.verdict, VERDICT_STYLE[each.verdict]) if each.verdict else Text("evicted" if job.evicted else "")
-        )
-        table.add_row(
-            *(Text(job.id), Text(each.host.name), LETTERS[job.state], state_text(job.state), Text(job_name(job))),
-            *(job.request.kind, Text(progress_text(job)), age_text(job), verdict),
-        )
+        verdict = Text(each.verdict, VERDICT_STYLE[each.verdict]) if each.verdict else Text("evicted" * job.evicted)
+        table.add_row(*_beginning(each), job.request.kind, Text(progress_text(job)), age_text(job), verdict)
     return table
+
+
+def queue_table(listed: Sequence[Listed]) -> RenderableType:
+    """A row a job, for a live view as narrow as a terminal: names and progress go over several lines."""
+    table = plain_table("id", "host", "", "state", "name", "progress", "age", right=("age",))
+    for column in table.columns[4:6]:
+        column.no_wrap, column.overflow = False, "fold"
+    for each in listed:
+        table.add_row(*_beginning(each), Text(progress_text(each.job)), age_text(each.job))
+    return table
+
+
+def _beginning(each: Listed) -> tuple[Text | str, ...]:
+    job = each.job
+    return Text(job.id), Text(each.host.name), LETTERS[job.state], state_text(job.state), Text(job_name(job))
 
 
 def job_row(each: Listed) -> dict[str, Any]:

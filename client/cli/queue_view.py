@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from client.cli.job_views import Listed, job_name, jobs_table, progress_text
-from client.console import data_console
+from client.cli.job_views import Listed, job_name, progress_text, queue_table
+from client.console import live_console
 from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
@@ -48,7 +48,7 @@ def _display(live: bool) -> Iterator[Show]:
     if not live:
         yield _Changes()
         return
-    with Live(console=data_console(), auto_refresh=False) as screen:
+    with Live(console=live_console(), auto_refresh=False) as screen:
         yield lambda queues: screen.update(queue_view(queues), refresh=True)
 
 
@@ -75,7 +75,7 @@ def queue_view(queues: dict[Host, Queue]) -> RenderableType:
     listed = [
         each for host, queue in queues.items() if not isinstance(queue, EdgeError) for each in _shown(host, queue)
     ]
-    parts: list[RenderableType] = [jobs_table(listed) if listed else Text("no jobs yet", "dim")]
+    parts: list[RenderableType] = [queue_table(listed) if listed else Text("no jobs yet", "dim")]
     for host, queue in queues.items():
         if isinstance(queue, EdgeError):
             parts.append(Text(str(queue), "bold red"))

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from client.cli.options import AllHosts, Hosts, Interval, OutputForm, checked_interval, chosen, on_each
-from client.console import SCHEMA_VERSION, Output, complain, data_console, emit, plain_table, until_the_reader_leaves
+from client.console import SCHEMA_VERSION, Output, complain, live_console, emit, plain_table, until_the_reader_leaves
 from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
@@ -103,7 +103,7 @@ async def _show_live(hosts: Sequence[Host], interval_s: float) -> None:
     devices = [Device(host) for host in hosts]
     tasks = [asyncio.create_task(_feed(device, interval_s)) for device in devices]
     told: set[str] = set()
-    with Live(console=data_console(), auto_refresh=False) as screen:
+    with Live(console=live_console(), auto_refresh=False) as screen:
         while not all(task.done() for task in tasks):
             for device in devices:
                 if device.sample is not None and device.host.name not in told:

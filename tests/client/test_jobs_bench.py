@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from client.runs import read_run
 from contract.jobs import JobState
 from image_model.catalog import SAMPLES_FOLDER
 from tests.agents import RunningAgent, wait_for
+from tests.client.proxy import proxied
 from tests.home import Home
 
 CLIENT = str(Path(sys.executable).with_name("client"))
@@ -192,6 +194,23 @@ def test_misuse_is_said_before_anything_runs(edge: Home, arguments: list[str], c
     assert done.returncode == 2
     assert complaint in done.stderr
     assert not (edge.folder / "runs").exists()
+
+
+def test_cut_connections_cost_nothing(edge: Home, job_agent: RunningAgent) -> None:
+    """The connection breaks again and again while jobs are handed in and run: no result is missing, none is double."""
+    with proxied(job_agent) as (proxy, host):
+        edge.hosts.put(host)
+        command = [CLIENT, "bench", "--host", "proxied", "--model", "digits", "--duration", "1s", "--threads", "1,2"]
+        process = subprocess.Popen(
+            [*command, "--save", "out", "-q"], cwd=edge.folder, env=edge.environment, stdout=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            time.sleep(0.4)
+            if (edge.folder / "out" / "run.json").exists():
+                proxy.cut()
+        assert process.returncode == 0
+    entries = read_run(edge.folder / "out").entries
+    assert len({entry.job.id for entry in entries if entry.job is not None and entry.result is not None}) == 2
 
 
 def test_compare_reads_what_bench_wrote(edge: Home) -> None:

@@ -1,11 +1,14 @@
 """`client jobs`, `client run` and `client telemetry` as a user runs them, against real agents."""
 
+import contextlib
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +16,11 @@ import pytest
 
 from client import EdgeClient
 from contract.jobs import JobState
-from tests.agents import RunningAgent, wait_for
+from tests.agents import RunningAgent, running_agent, wait_for
 from tests.client.proxy import proxied
 from tests.home import Home, Result
 
+SMALL_QUOTA = ("--max-jobs-bytes", str(2 * 10**6))
 CLIENT = str(Path(sys.executable).with_name("client"))
 
 
@@ -215,3 +219,44 @@ def test_telemetry_of_a_host_that_is_gone(edge: Home) -> None:
     both = edge.client("telemetry", "--host", "edge1", "--host", "127.0.0.1:1", "--once", "-o", "json")
     assert both.returncode == 9
     assert set(json.loads(both.stdout)["hosts"]) == {"edge1"}
+
+
+@pytest.mark.parametrize(
+    "command", ["bench", "compare", "run", "telemetry", "jobs", "jobs ls", "jobs watch", "jobs results"]
+)
+def test_help_of_the_new_commands(home: Home, command: str) -> None:
+    """Each explains itself, with an example where it takes options."""
+    done = home.client(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"Usage: client {command}" in done.stdout
+    assert command == "jobs" or "Example: client " in done.stdout
+
+
+def test_what_the_quota_took_is_said(home: Home, tmp_path: Path) -> None:
+    """Results that were removed to stay within the quota are counted below the list and marked in it."""
+    with running_agent(tmp_path / "small", "--workers", "1", "--allow-commands", "on", *SMALL_QUOTA) as agent:
+        home.knows(agent)
+        for _ in range(3):
+            assert run_shell(home, "head -c 800000 /dev/zero > $OUTPUT/x", "-q").returncode == 0
+        listed = home.client("jobs", "ls")
+    assert "were removed, oldest first, to stay within the quota" in listed.stderr
+    assert "evicted" in listed.stdout
+
+
+def test_a_live_view_on_a_terminal(edge: Home) -> None:
+    """Queue and sensors are drawn on a terminal and end with it."""
+    for command in (["jobs", "watch"], ["telemetry"]):
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            [CLIENT, *command], cwd=edge.folder, env=edge.environment | {"TERM": "xterm"}, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        threading.Timer(4.0, process.send_signal, (signal.SIGINT,)).start()
+        seen = b""
+        with contextlib.suppress(OSError):  # EIO: the other end was closed
+            while piece := os.read(ours, 65536):
+                seen += piece
+        os.close(ours)
+        assert process.wait(timeout=20) == 130
+        assert b"edge1" in seen
+        assert b"Traceback" not in seen
