@@ -53,8 +53,7 @@ class Processes:
         if (now := time.monotonic()) - self._scanned_at >= SCAN_INTERVAL_S:
             self._scanned_at = now
             self._scan()
-        for pid in list(self._members):
-            self._update(pid)
+        self._bury({pid: member for pid, member in self._members.items() if not self._updated(member)})
         ticks = self._ended_ticks + sum(member.ticks for member in self._members.values())
         # Between a child's end and its parent's next reading its time is nowhere to be seen: a counter stands still.
         self._seconds = max(self._seconds, ticks * self._tick_s)
@@ -92,17 +91,27 @@ class Processes:
             pass
         opened.close()
 
-    def _update(self, pid: int) -> None:
-        member = self._members[pid]
+    def _updated(self, member: _Member) -> bool:
+        """Read a process; False when it is gone."""
         try:
             fields = _fields(member.file)
             member.parent = int(fields[PARENT])
             member.ticks = sum(map(int, fields[TIMES]))
             member.resident_bytes = int(fields[RESIDENT]) * self._page_bytes
         except READ_ERRORS:
+            return False
+        return True
+
+    def _bury(self, gone: dict[int, _Member]) -> None:
+        """Keep the time of processes that ended, unless a living one above them waited and so counts it."""
+        for pid, member in gone.items():
             del self._members[pid]
             member.file.close()
-            if member.parent not in self._members:  # else its time is counted by the parent that waited for it
+        for member in gone.values():
+            above = member.parent
+            for _ in gone:  # no chain is longer
+                above = gone[above].parent if above in gone else above
+            if above not in self._members:
                 self._ended_ticks += member.ticks
 
 
