@@ -10,6 +10,7 @@ from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host, HostsFile
 from client.trust import fingerprint
+from contract.telemetry import TelemetrySample
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ def check_machine(hosts: HostsFile) -> Iterator[Check]:
     yield Check("client", "hosts file", True, f"{hosts.path} ({mode}), {len(known)} hosts{current}")
 
 
+def _sensors(host: Host, sample: TelemetrySample) -> Check:
+    seen = {info.metric for info in sample.info.values()} - set(sample.unavailable)
+    missing = len(sample.unavailable)
+    hint = f"{missing} kinds are missing: `client telemetry --host {host.name}` says why each" if missing else None
+    return Check(host.name, "sensors", True, f"{len(seen)} kinds of readings", hint)
+
+
 def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
     """Address, certificate, token, readiness, version and model of one agent; stops at the first failure."""
     step = "certificate"
@@ -60,6 +68,9 @@ def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
             step = "ready"
             client.ready()
             yield Check(host.name, "ready", True, f"{info.workers} workers, default model {info.default_model}")
+            step = "sensors"
+            if "telemetry" in info.agent.features:
+                yield _sensors(host, client.telemetry())
     except EdgeError as error:
         yield Check(host.name, "reachable" if error.exit_code == 3 else step, False, str(error), error.hint)
         return
