@@ -222,7 +222,7 @@ def test_doctor_finds_what_is_wrong(home: Home, secured_agent: RunningAgent) -> 
     checks = json.loads(well.stdout)["checks"]
     assert well.returncode == 0
     assert [check["name"] for check in checks if check["subject"] == "edge1"] == [
-        *("certificate", "reachable", "token", "ready", "runtimes", "device", "version")
+        *("certificate", "reachable", "token", "ready", "sensors", "runtimes", "device", "version")
     ]
     ill = home.client("doctor", EDGERUN_TOKEN="wrong")
     assert ill.returncode == 1
