@@ -25,7 +25,15 @@ class Events:
         written = os.write(self._file, line)
         if written < len(line):  # a disk that fills up takes the beginning of a line
             raise OSError(28, os.strerror(28))
-        os.write(self._agent_fd, line)
+        self._pass_on(line)
+
+    def _pass_on(self, line: bytes) -> None:
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[os.write(self._agent_fd, left) :]
+        except BrokenPipeError:  # the agent died, a moment before this process hears of it: add nothing more
+            os._exit(1)
 
     def phase(self, name: str) -> None:
         """A new phase begins now."""
