@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from client.cli.options import AllHosts, Hosts, Interval, OutputForm, checked_interval, chosen, on_each
-from client.console import SCHEMA_VERSION, Output, complain, live_console, emit, plain_table, until_the_reader_leaves
+from client.console import SCHEMA_VERSION, Output, complain, emit, live_console, plain_table, until_the_reader_leaves
 from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
