@@ -4,6 +4,7 @@ Everything large (results, logs, telemetry, artefacts) lies in one folder a job;
 """
 
 import contextlib
+import errno
 import json
 import shutil
 import sqlite3
@@ -224,7 +225,7 @@ def _clear_errors() -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except (sqlite3.Error, OSError) as error:
-        if any(words in str(error) for words in _FULL) or getattr(error, "errno", None) == 28:
+        if any(words in str(error) for words in _FULL) or getattr(error, "errno", None) == errno.ENOSPC:
             raise AgentError(
                 ErrorCode.STORAGE_FULL,
                 f"the job cannot be stored: {error}",

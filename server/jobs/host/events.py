@@ -3,6 +3,7 @@
 Each line is on the disk before it is sent, so a job that is cut off has kept what it had measured.
 """
 
+import errno
 import json
 import os
 import time
@@ -24,7 +25,8 @@ class Events:
         line = json.dumps({"event": event, "at_ns": time.monotonic_ns(), **fields}).encode() + b"\n"
         written = os.write(self._file, line)
         if written < len(line):  # a disk that fills up takes the beginning of a line
-            raise OSError(28, os.strerror(28))
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._pass_on(line)
 
     def _pass_on(self, line: bytes) -> None:
