@@ -5,6 +5,7 @@ with the job's folder as its working directory. It begins when the agent closes 
 telemetry beside it misses nothing.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -24,7 +25,8 @@ _PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> int:
     """Carry out one order."""
     folder, events_fd, agent_pid = Path(argv[0]), int(argv[1]), int(argv[2])
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # unlike the agent
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # unlike the agent
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != agent_pid:
         return 1
