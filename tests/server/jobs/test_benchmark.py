@@ -2,6 +2,7 @@
 
 import hashlib
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from contract.codes import ErrorCode
 from contract.jobs import BatchMode, BenchmarkResult, BenchmarkSpec, Hint, JobState
 from contract.telemetry import Telemetry
+from contract.validity import CheckCode, Verdict
 from server.jobs.host.frames import in_batches
 from server.jobs.planning import threads_and_streams
 from server.runtimes import installed_runtimes, open_runtime
@@ -17,6 +19,7 @@ from tests.agents import RunningAgent, running_agent
 from tests.conftest import SuppliedModel
 from tests.pictures import digit
 from tests.server.jobs.running import benchmark, run, submit, wait_until_ended, wait_until_it_runs
+from tests.server.telemetry.trees import raspberry_pi_4
 from tests.server.test_classify import problem
 from tests.server.test_models import put_blob, put_model
 from tests.tflite import constant_model
@@ -199,3 +202,18 @@ def test_the_supplied_model_runs_in_batches_and_says_how(
         assert (found.batch_mode, found.frames) == (BatchMode.PATCHED, 100)
         assert "RESHAPE" in (found.batch_detail or "")
         assert found.predictions[0].index == 89  # macaw
+
+
+def test_a_board_that_throttles_makes_the_measurement_unreliable(tmp_path: Path) -> None:
+    """The firmware's flag, seen while the job runs, is a reason; the same board without it is not blamed."""
+    tree = raspberry_pi_4(tmp_path / "pi4")
+    flags = next(tree.rglob("get_throttled"))
+    options = ("--workers", "1", "--sensors-root", str(tree))
+    with running_agent(tmp_path / "data", *options) as agent:
+        for value, blamed in (("0", False), ("4", True)):  # bit 2: throttled now
+            flags.write_text(f"{value}\n")
+            found = measured(agent, duration_s=3)
+            codes = [reason.code for reason in found.validity.reasons]
+            assert (CheckCode.THROTTLE_FLAG in codes) == blamed
+        assert found.validity.verdict is Verdict.UNRELIABLE
+        assert found.conditions.cpu_temperature_before_celsius is not None
