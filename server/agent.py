@@ -32,6 +32,9 @@ from server.workers.pools import Pools
 
 FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry"]
 
+COMMANDS = "commands"
+"""Only of an agent that was started to run programs."""
+
 
 class Agent:
     """The parts behind the routes. `start` and `stop` belong to the app's lifespan."""
@@ -81,7 +84,7 @@ class Agent:
                 version=__version__,
                 python=platform.python_version(),
                 api_versions=[API_VERSION],
-                features=FEATURES,
+                features=[*FEATURES, *([COMMANDS] if settings.allow_commands else [])],
                 started_at=self._started_at,
                 uptime_s=round(time.monotonic() - self._started, 1),
             ),
