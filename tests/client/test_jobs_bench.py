@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from client import EdgeClient
 from client.runs import read_run
 from contract.jobs import JobState
 from image_model.catalog import SAMPLES_FOLDER
-from tests.agents import RunningAgent, wait_for
+from tests.agents import RunningAgent, running_agent, wait_for
 from tests.client.proxy import proxied
 from tests.home import Home
 
@@ -211,6 +212,34 @@ def test_cut_connections_cost_nothing(edge: Home, job_agent: RunningAgent) -> No
         assert process.returncode == 0
     entries = read_run(edge.folder / "out").entries
     assert len({entry.job.id for entry in entries if entry.job is not None and entry.result is not None}) == 2
+
+
+def test_an_agent_that_dies_and_comes_back_is_waited_for(home: Home, tmp_path: Path) -> None:
+    """The job it was at is interrupted, which is shown and ends with 7; the next ones are measured and collected."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = str(unused.getsockname()[1])
+    options = ("--workers", "1", "--port", port)
+    command = [CLIENT, "bench", "--model", "digits", "--duration", "3s", "--threads", "1,2", "--save", "out", "-q"]
+    with running_agent(tmp_path / "agent", *options) as agent:
+        home.knows(agent)
+        process = subprocess.Popen(command, cwd=home.folder, env=home.environment, stdout=subprocess.PIPE, text=True)
+        with EdgeClient(agent.host) as client:
+            wait_for(
+                lambda: (
+                    len(client.jobs(states=[JobState.RUNNING]).jobs)
+                    == len(client.jobs(states=[JobState.QUEUED]).jobs)
+                    == 1
+                )
+            )
+        agent.process.kill()
+    (tmp_path / "agent" / "agent.json").unlink()
+    with running_agent(tmp_path / "agent", *options):
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert "interrupted" in output
+    states = [entry.job.state for entry in read_run(home.folder / "out").entries if entry.job is not None]
+    assert states == [JobState.INTERRUPTED, JobState.SUCCEEDED]
 
 
 def test_compare_reads_what_bench_wrote(edge: Home) -> None:
