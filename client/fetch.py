@@ -12,7 +12,7 @@ from contract.codes import ErrorCode
 from contract.jobs import CommandRequest, Job
 
 ARTIFACTS = "artifacts"
-NOT_THERE = frozenset({ErrorCode.NO_RESULT, ErrorCode.NOT_FOUND})
+NOT_THERE = frozenset({ErrorCode.NO_RESULT, ErrorCode.RESULT_REMOVED, ErrorCode.NOT_FOUND})
 
 
 @dataclass

@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     JOB_ACTIVE = "job_active"
     JOB_NOT_ENDED = "job_not_ended"
     NO_RESULT = "no_result"
+    RESULT_REMOVED = "result_removed"
     COMMANDS_NOT_ALLOWED = "commands_not_allowed"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     MEASURING = "measuring"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from contract.classify import Prediction
 from contract.models import DIGEST_PATTERN
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S
-from contract.validity import Validity
+from contract.validity import Validity, Verdict
 
 RESULT_SCHEMA_VERSION = 1
 DEFAULT_ITERATIONS = 1000
@@ -180,6 +180,8 @@ class Job(BaseModel):
     ended_at: datetime | None = None
     progress: Progress | None = None
     error: JobError | None = None
+    verdict: Verdict | None = None
+    """Of its result, once it has one."""
     stored_bytes: int = 0
     evicted: bool = False
     """Its result, logs, telemetry and artefacts were removed to stay within the quota."""

@@ -97,6 +97,11 @@ FAULTS: dict[ErrorCode, Fault] = {
         retry_after_s=1,
     ),
     ErrorCode.NO_RESULT: Fault(HTTPStatus.NOT_FOUND, "The job left nothing of this kind"),
+    ErrorCode.RESULT_REMOVED: Fault(
+        HTTPStatus.GONE,
+        "What the job left was removed to stay within the quota",
+        "fetch results sooner, or start the agent with a larger --max-jobs-bytes",
+    ),
     ErrorCode.COMMANDS_NOT_ALLOWED: Fault(
         HTTPStatus.FORBIDDEN,
         "This agent does not run commands",

@@ -14,7 +14,7 @@ from client.durations import format_duration
 from client.hosts import Host
 from client.matrix import label
 from contract.jobs import BenchmarkRequest, BenchmarkResult, CommandResult, Job, JobState
-from contract.validity import Validity, Verdict
+from contract.validity import Validity
 
 LETTERS = {
     JobState.QUEUED: "Q",
@@ -40,7 +40,6 @@ class Listed:
 
     host: Host
     job: Job
-    verdict: Verdict | None = None
 
 
 def state_text(state: JobState) -> Text:
@@ -82,7 +81,9 @@ def jobs_table(listed: Sequence[Listed]) -> RenderableType:
     table = plain_table("id", "host", "", "state", "name", "kind", "progress", "age", "verdict", right=("age",))
     for each in listed:
         job = each.job
-        verdict = Text(each.verdict, VERDICT_STYLE[each.verdict]) if each.verdict else Text("evicted" * job.evicted)
+        verdict = Text(job.verdict, VERDICT_STYLE[job.verdict]) if job.verdict else Text()
+        if job.evicted:
+            verdict.append(" (removed)")
         table.add_row(*_beginning(each), job.request.kind, Text(progress_text(job)), age_text(job), verdict)
     return table
 
@@ -123,7 +124,7 @@ def job_row(each: Listed) -> dict[str, Any]:
         "error": job.error.detail if job.error else None,
         "stored_bytes": job.stored_bytes,
         "evicted": job.evicted,
-        "verdict": each.verdict.value if each.verdict else None,
+        "verdict": each.job.verdict.value if each.job.verdict else None,
     }
 
 

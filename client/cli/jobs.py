@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,6 @@ from client.fetch import fetch_job
 from client.hosts import Host
 from client.runs import new_folder
 from contract.jobs import PAGE_MAX, Job, JobList, JobState
-from contract.validity import Verdict
 
 app = typer.Typer(
     help="List, watch, fetch, cancel and remove jobs.",
@@ -31,9 +29,6 @@ app = typer.Typer(
 JobId = Annotated[str, typer.Argument(help="The job's id, as `client jobs ls` shows it.")]
 JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs.")]
 States = Annotated[list[JobState], typer.Option("--state", help="Only jobs in this state; may be repeated.")]
-READ_FOR_VERDICT_MAX_BYTES = 4_000_000
-"""A larger result is not fetched only to show its verdict in a list."""
-AT_ONCE = 4
 
 
 @app.command("ls")
@@ -54,9 +49,7 @@ def list_jobs(
     def fetch(each: Host) -> None:
         with EdgeClient(each) as client:
             page = pages[each.name] = client.jobs(limit, states=state)
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                verdicts = pool.map(lambda job: _verdict(client, job), page.jobs)
-                listed.extend(Listed(each, job, verdict) for job, verdict in zip(page.jobs, verdicts, strict=True))
+            listed.extend(Listed(each, job) for job in page.jobs)
 
     try:
         on_each(chosen(host, all_hosts), fetch)
@@ -72,15 +65,6 @@ def list_jobs(
         )
         for name, page in pages.items():
             _say_what_is_not_shown(name, page)
-
-
-def _verdict(client: EdgeClient, job: Job) -> Verdict | None:
-    if job.state is not JobState.SUCCEEDED or job.evicted or job.stored_bytes > READ_FOR_VERDICT_MAX_BYTES:
-        return None
-    try:
-        return client.job_result(job.id).validity.verdict
-    except Refused:
-        return None
 
 
 def _say_what_is_not_shown(host: str, page: JobList) -> None:
@@ -120,7 +104,6 @@ def show_job(
         if job.state.ended:
             with suppress(Refused):
                 result = client.job_result(job_id)
-    verdict = result.validity.verdict if result else None
     emit(
         output,
         document=lambda: {
@@ -128,7 +111,7 @@ def show_job(
             "job": job.model_dump(mode="json"),
             "result": result.model_dump(mode="json") if result else None,
         },
-        rows=lambda: [job_row(Listed(each, job, verdict))],
+        rows=lambda: [job_row(Listed(each, job))],
         view=lambda: job_view(each, job, result),
     )
 

@@ -18,6 +18,7 @@ from contract.jobs import (
     JobError,
     JobState,
 )
+from contract.validity import Verdict
 from server.jobs.conditions import conditions_now
 from server.jobs.execution import Outcome, ending
 from server.jobs.host.command import WORK_NAME
@@ -52,13 +53,14 @@ class Archive:
         _write(folder / CONTEXT_NAME, json.dumps(context))
         return wire
 
-    def keep(self, job: Job, folder: Path, outcome: Outcome) -> None:
-        """Write the result, as far as there is one, and drop what nobody needs any more."""
+    def keep(self, job: Job, folder: Path, outcome: Outcome) -> Verdict | None:
+        """Write the result, as far as there is one, and drop what nobody needs any more; gives its verdict."""
         result = self._result(job, folder, outcome)
         if result is not None:
             _write(folder / RESULT_NAME, result.model_dump_json())
         for name in (WORK_NAME, INPUTS_NAME):
             shutil.rmtree(folder / name, ignore_errors=True)
+        return result.validity.verdict if result is not None else None
 
     def outcome_of_a_dead_agent(self, folder: Path) -> Outcome:
         """How a job stands that was running when its agent died: it may just have been through."""

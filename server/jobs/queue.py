@@ -136,7 +136,7 @@ class Jobs:
         if ended and not job.state.ended:
             raise AgentError(ErrorCode.JOB_NOT_ENDED, f"job {job_id} is {job.state}")
         if job.evicted:
-            raise AgentError(ErrorCode.NO_RESULT, f"what job {job_id} left was removed to stay within the quota")
+            raise AgentError(ErrorCode.RESULT_REMOVED, f"what job {job_id} left was removed to stay within the quota")
         return self._store.folder_of(job_id)
 
     def running_telemetry(self, job_id: str) -> Telemetry | None:
@@ -232,8 +232,8 @@ class Jobs:
             self._archive.clear(folder)
             self._store.requeued(job.id)
             return
-        self._archive.keep(job, folder, outcome)
-        self._store.ended(job.id, outcome.state, outcome.error, self._archive.size(folder))
+        verdict = self._archive.keep(job, folder, outcome)
+        self._store.ended(job.id, outcome.state, outcome.error, verdict, self._archive.size(folder))
 
     def _may_requeue(self, job: Job) -> bool:
         return job.request.after_restart == "requeue" and job.attempts < ATTEMPTS_MAX

@@ -16,6 +16,7 @@ from typing import Any
 
 from contract.codes import ErrorCode
 from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState, job_request
+from contract.validity import Verdict
 from server.errors import AgentError
 
 SCHEMA = """
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     started_at TEXT,
     ended_at TEXT,
     error TEXT,
+    verdict TEXT,
     process TEXT,
     stored_bytes INTEGER NOT NULL DEFAULT 0,
     evicted INTEGER NOT NULL DEFAULT 0
@@ -39,7 +41,8 @@ CREATE INDEX IF NOT EXISTS by_state ON jobs (state, priority DESC, number);
 CREATE INDEX IF NOT EXISTS by_end ON jobs (ended_at) WHERE ended_at IS NOT NULL AND evicted = 0;
 """
 COLUMNS = (
-    "number, id, state, request, attempts, created_at, started_at, ended_at, error, process, stored_bytes, evicted"
+    "number, id, state, request, attempts, created_at, started_at, ended_at, error, verdict, process, stored_bytes, "
+    "evicted"
 )
 _FULL = ("database or disk is full", "disk I/O error")
 
@@ -173,10 +176,13 @@ class JobStore:
         query = "UPDATE jobs SET state = ?, started_at = NULL, process = NULL WHERE id = ?"
         self._update(query, JobState.QUEUED, job_id)
 
-    def ended(self, job_id: str, state: JobState, error: JobError | None, stored_bytes: int) -> None:
+    def ended(
+        self, job_id: str, state: JobState, error: JobError | None, verdict: Verdict | None, stored_bytes: int
+    ) -> None:
         """Note how a job ended."""
-        query = "UPDATE jobs SET state = ?, ended_at = ?, error = ?, stored_bytes = ?, process = NULL WHERE id = ?"
-        self._update(query, state, _now(), error.model_dump_json() if error else None, stored_bytes, job_id)
+        changes = "state = ?, ended_at = ?, error = ?, verdict = ?, stored_bytes = ?, process = NULL"
+        why = error.model_dump_json() if error else None
+        self._update(f"UPDATE jobs SET {changes} WHERE id = ?", state, _now(), why, verdict, stored_bytes, job_id)
 
     def cancel_queued(self, job_id: str) -> bool:
         """Cancel a job that has not begun; False when it has."""
@@ -239,7 +245,7 @@ def _now() -> str:
 
 
 def _stored(row: tuple[Any, ...]) -> StoredJob:
-    number, job_id, state, request, attempts, created, started, ended, error, process, stored, evicted = row
+    number, job_id, state, request, attempts, created, started, ended, error, verdict, process, stored, evicted = row
     job = Job(
         id=job_id,
         number=number,
@@ -250,6 +256,7 @@ def _stored(row: tuple[Any, ...]) -> StoredJob:
         started_at=started,
         ended_at=ended,
         error=JobError.model_validate_json(error) if error else None,
+        verdict=Verdict(verdict) if verdict else None,
         stored_bytes=stored,
         evicted=bool(evicted),
     )

@@ -191,7 +191,7 @@ def test_the_quota_is_kept_and_told(tmp_path: Path) -> None:
         page = listed(http)
         assert [job.evicted for job in page.jobs] == [False, False, True, True]
         assert page.stored_bytes <= page.quota_bytes == 3000000
-        assert problem(http.get(f"/v1/jobs/{jobs[0].id}/result")).code == ErrorCode.NO_RESULT
+        assert problem(http.get(f"/v1/jobs/{jobs[0].id}/result")).code == ErrorCode.RESULT_REMOVED
         assert http.get(f"/v1/jobs/{jobs[3].id}/artifacts").status_code == 200
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from contract.codes import ErrorCode
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.store import JobStore, StoredProcess
 
@@ -22,7 +23,7 @@ def ended(store: JobStore, job_id: str, size: int = 0, state: JobState = JobStat
     folder = store.folder_of(job_id)
     folder.mkdir(parents=True)
     (folder / "result.json").write_bytes(bytes(size))
-    store.ended(job_id, state, None, size)
+    store.ended(job_id, state, None, Verdict.OK, size)
 
 
 def test_jobs_come_out_by_priority_then_in_their_order(store: JobStore) -> None:
