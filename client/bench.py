@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from client.edge_client import AsyncEdgeClient
 from client.errors import EdgeError, NotAuthorized, Refused
@@ -38,17 +38,18 @@ class Report(Protocol):
 
 
 def plan(
-    name: str, hosts: Sequence[Host], rounds: Sequence[tuple[int, BenchmarkSpec]], interval_s: float, timeout_s: float
+    name: str, hosts: Sequence[Host], rounds: Sequence[tuple[int, BenchmarkSpec]], options: Mapping[str, Any]
 ) -> Run:
-    """A run that has not begun: one entry for each job on each host, each with a key of its own."""
+    """A run that has not begun: one entry for each job on each host, each with a key of its own.
+
+    `options` are the fields of a request besides its name and spec.
+    """
     entries = [
         Entry(
             host=host.name,
             repeat=repeat,
             key=uuid.uuid4().hex,
-            request=BenchmarkRequest(
-                name=f"{name} {label(spec)}"[:200], timeout_s=timeout_s, telemetry_interval_s=interval_s, spec=spec
-            ),
+            request=BenchmarkRequest(name=f"{name} {label(spec)}"[:200], spec=spec, **options),
         )
         for host in hosts
         for repeat, spec in rounds

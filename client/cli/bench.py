@@ -14,7 +14,18 @@ from client.bench import Campaign, plan
 from client.calls import file_digest
 from client.cli.bench_progress import reporting
 from client.cli.bench_view import run_rows, run_view
-from client.cli.options import DURATION, AllHosts, Hosts, Interval, OutputForm, Quiet, checked_interval, chosen
+from client.cli.options import (
+    DURATION,
+    AllHosts,
+    Hosts,
+    Interval,
+    OutputForm,
+    Priority,
+    Quiet,
+    Requeue,
+    chosen,
+    job_options,
+)
 from client.console import (
     EXIT_INTERRUPTED,
     EXIT_JOB_FAILED,
@@ -59,6 +70,8 @@ def bench(
         float, typer.Option(help="Longest wait before each job for the processor to cool down.", **DURATION)
     ] = 0.0,
     interval: Interval = 1.0,
+    priority: Priority = 0,
+    requeue: Requeue = False,
     name: Annotated[str, typer.Option(help="Name of the run.")] = "bench",
     save: Annotated[Path | None, typer.Option(help="Folder for the run; default runs/TIME-NAME.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder; alone.")] = None,
@@ -82,8 +95,8 @@ def bench(
             {"model": model, "input": source, "cooldown_s": cooldown, **length},
             _axes(runtime=runtime, hint=hint, streams=streams, threads=threads, batch=batch),
         )
-        interval_s = checked_interval(interval)
-        run = plan(name, hosts, in_rounds(specs, repeat), interval_s, _timeout_s(duration, cooldown))
+        options = job_options(priority, interval, _timeout_s(duration, cooldown), requeue=requeue)
+        run = plan(name, hosts, in_rounds(specs, repeat), options)
         folder = make_folder(save or new_folder(name))
     campaign = _carry_out(run, folder, hosts, blobs, detach=detach, quiet=quiet)
     _show(run, output, detached=detach)

@@ -9,6 +9,7 @@ from client.console import EXIT_FAILED, EXIT_SOME_HOSTS_FAILED, Output, complain
 from client.durations import parse_duration
 from client.errors import EdgeError
 from client.hosts import Host, HostsFile
+from contract.jobs import PRIORITY_LIMIT
 from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 
 Hosts = Annotated[
@@ -34,6 +35,25 @@ DURATION: dict[str, Any] = {"parser": _duration, "metavar": "DURATION"}
 """What makes an option take 500ms, 60s, 10m or 2h; its value is in seconds."""
 
 Interval = Annotated[float, typer.Option("--interval", help="Time between telemetry samples, 0.1s to 60s.", **DURATION)]
+
+
+Priority = Annotated[
+    int,
+    typer.Option(min=-PRIORITY_LIMIT, max=PRIORITY_LIMIT, help="Higher goes first; equal ones in their order."),
+]
+Requeue = Annotated[
+    bool, typer.Option("--requeue", help="Begin anew when the agent dies meanwhile, instead of ending interrupted.")
+]
+
+
+def job_options(priority: int, interval_s: float, timeout_s: float, *, requeue: bool) -> dict[str, Any]:
+    """The fields that every kind of job request has; raises BadParameter."""
+    return {
+        "priority": priority,
+        "telemetry_interval_s": checked_interval(interval_s),
+        "timeout_s": timeout_s,
+        "after_restart": "requeue" if requeue else "interrupt",
+    }
 
 
 def checked_interval(interval_s: float) -> float:

@@ -12,7 +12,7 @@ import typer
 
 from client.bundles import pack
 from client.calls import file_digest
-from client.cli.options import DURATION, Hosts, Interval, Quiet, checked_interval, chosen_one
+from client.cli.options import DURATION, Hosts, Interval, Priority, Quiet, Requeue, chosen_one, job_options
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, note, transferring
 from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError, Refused
@@ -35,6 +35,8 @@ def run(
     env: Annotated[list[str], typer.Option(help="Variable for the program, NAME=VALUE; may be repeated.")] = [],  # noqa: B006
     timeout: Annotated[float, typer.Option(help="When the program is ended.", show_default="1h", **DURATION)] = 3600.0,
     interval: Interval = 1.0,
+    priority: Priority = 0,
+    requeue: Requeue = False,
     name: Annotated[str | None, typer.Option(help="Name of the job; default: the program's.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for what comes back; default runs/TIME-NAME.")] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")] = False,
@@ -50,16 +52,13 @@ def run(
     each = chosen_one(host)
     title = (name or Path(argv[0]).name)[:NAME_MAX]
     variables = _variables(env)
-    interval_s = checked_interval(interval)
+    options = job_options(priority, interval, timeout, requeue=requeue)
 
     def submit() -> Job:
         with EdgeClient(each) as client:
             digest = _send(client, bundle, quiet=quiet) if bundle is not None else None
             spec = CommandSpec(argv=list(argv), env=dict(variables), bundle=digest)
-            return _submit(
-                client,
-                CommandRequest(name=title, timeout_s=timeout, telemetry_interval_s=interval_s, spec=spec),
-            )
+            return _submit(client, CommandRequest(name=title, spec=spec, **options))
 
     if detach:
         job = submit()

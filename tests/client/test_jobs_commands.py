@@ -240,7 +240,7 @@ def test_what_the_quota_took_is_said(home: Home, tmp_path: Path) -> None:
             assert run_shell(home, "head -c 800000 /dev/zero > $OUTPUT/x", "-q").returncode == 0
         listed = home.client("jobs", "ls")
     assert "were removed, oldest first, to stay within the quota" in listed.stderr
-    assert "evicted" in listed.stdout
+    assert "(removed)" in listed.stdout
 
 
 def test_a_live_view_on_a_terminal(edge: Home) -> None:
@@ -260,3 +260,11 @@ def test_a_live_view_on_a_terminal(edge: Home) -> None:
         assert process.wait(timeout=20) == 130
         assert b"edge1" in seen
         assert b"Traceback" not in seen
+
+
+def test_priority_and_requeue_reach_the_agent(edge: Home) -> None:
+    """As the request says; a value out of range is a misuse."""
+    job_id = edge.client("run", "--priority", "7", "--requeue", "--detach", "-q", "--", "true").stdout.strip()
+    shown = json.loads(edge.client("jobs", "show", job_id, "-o", "json").stdout)["job"]["request"]
+    assert (shown["priority"], shown["after_restart"]) == (7, "requeue")
+    assert edge.client("run", "--priority", "1000", "--", "true").returncode == 2
