@@ -1,0 +1,53 @@
+"""What a test can set on the loopback service to see how its user takes it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Fault:
+    """Makes the next calls of one operation fail, such as `zun.create`; see `requests.OPERATIONS` for the names."""
+
+    operation: str
+    status: int | None = 500
+    """What is answered; None answers truthfully, after the delay."""
+    after: bool = False
+    """The operation takes effect, and only the answer says that it did not."""
+    delay_s: float = 0.0
+    """How long the answer is held back."""
+    times: int = 1
+
+
+@dataclass
+class Knobs:
+    """How the service behaves; changed while it runs."""
+
+    start_delay_s: float = 0.05
+    """From a create call to Running."""
+    address_delay_s: float = 0.0
+    """From Running to the address."""
+    deletion_delay_s: float = 0.05
+    """From a delete call to 404."""
+    stuck_creating: str | None = None
+    """New containers stay in Creating with this as their status_detail."""
+    error_reason: str | None = None
+    """New containers end in Error with this reason."""
+    exec_timeout_s: float = 5.0
+    body_limit_bytes: int = 12 * 1024 * 1024
+    token_lifetime_s: float = 3600.0
+    force_delete: bool = True
+    """Whether project members may delete with force, as the site's policy has it; upstream only admins may."""
+    lose_uploads: bool = False
+    """put_archive answers 200 and writes nothing, as it does when tar fails."""
+    faults: list[Fault] = field(default_factory=list)
+
+    def fail(self, operation: str, status: int | None = 500, **how: object) -> None:
+        """Let the next call of an operation fail."""
+        self.faults.append(Fault(operation, status, **how))  # type: ignore[arg-type]
+
+    def next_fault(self, operation: str) -> Fault | None:
+        """The fault that the call that is made now meets."""
+        for fault in self.faults:
+            if fault.operation == operation and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
