@@ -1,6 +1,8 @@
 """The `provision` command."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +13,14 @@ from client.console import Output, emit, note, plain_table, run
 from client.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
+from provisioning import options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.lifecycle import Lifecycle, Overview, Request
 from provisioning.provider import State
+from provisioning.providers import PLACES
+
+UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |
+provision up --on ssh://pi@192.168.1.20 --name pi4 --offline"""
 
 app = typer.Typer(
     name="provision",
@@ -40,30 +47,28 @@ def _checked_name(name: str) -> str:
     return name
 
 
-@app.command("up")
+@app.command("up", epilog=UP_EXAMPLES)
 def up(
     name: Annotated[str, typer.Option(help="Name of the host that results.", callback=_checked_name)],
-    on: Annotated[str, typer.Option(help="Where: local.")] = "local",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads an inference uses.", min=1)] = None,
-    allow_commands: Annotated[
-        bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
-    ] = False,
-    model: Annotated[str, typer.Option(help="Catalog model to push once it is up, or none.")] = PREFERRED_MODEL,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep what was made when something fails.")] = False,
+    on: Annotated[str, typer.Option(help=f"Where: {PLACES}[:PORT].")] = "local",
+    port: options.Port = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    device_type: options.DeviceType = None,
+    allow_commands: options.AllowCommands = False,
+    image: options.Image = None,
+    ssh_key: options.SshKey = None,
+    known_hosts: options.KnownHosts = None,
+    offline: options.Offline = False,
+    model: options.Model = PREFERRED_MODEL,
+    keep: options.Keep = False,
 ) -> None:
-    """Start an agent and enter it into the hosts file; a second time changes nothing.
-
-    Example: provision up --on local --name edge1
-    """
-    given: dict[str, Any] = {"port": port, "workers": workers, "threads": threads}
-    given["allow-commands"] = "on" if allow_commands else None
-    options = {option: value for option, value in given.items() if value is not None}
-    wanted = None if model == "none" else model
-    host = _lifecycle().up(Request(name, on, options, wanted, keep))
+    """Start an agent and enter it into the hosts file; a second time changes nothing."""
+    agent = {"port": port, "workers": workers, "threads": threads, "device-type": device_type}
+    agent["allow-commands"] = "on" if allow_commands else None
+    place = {"image": image, "ssh-key": ssh_key, "known-hosts": known_hosts, "offline": offline or None}
+    kind, given = options.of_place(on, {**agent, **place})
+    host = _lifecycle().up(Request(name, kind, given, None if model == "none" else model, keep))
     note(f"try: client classify PICTURE --host {host.name}")
 
 
@@ -100,6 +105,49 @@ def logs(
     """Print the end of an agent's log."""
     for line in _lifecycle().logs(name, tail):
         print(line)
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def exec_there(
+    name: Name,
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")],
+) -> None:
+    """Run a program where the agent is, in the agent's folder; ends with the program's exit code.
+
+    Example: provision exec edge1 -- python -V
+    """
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise typer.BadParameter("a program is missing: provision exec NAME -- PROGRAM...")
+    code = _lifecycle().exec(name, words, sys.stdout.buffer, sys.stderr.buffer)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command("push")
+def push(
+    name: Name,
+    local: Annotated[Path, typer.Argument(help="A file or folder here.")],
+    remote: Annotated[str, typer.Argument(help="Where to; relative to the agent's folder.")],
+) -> None:
+    """Copy a file or folder to where the agent is.
+
+    Example: provision push edge1 notes.txt notes/
+    """
+    _lifecycle().push(name, local, remote)
+
+
+@app.command("pull")
+def pull(
+    name: Name,
+    remote: Annotated[str, typer.Argument(help="A file or folder there; relative to the agent's folder.")],
+    local: Annotated[Path, typer.Argument(help="Where to, here.")],
+) -> None:
+    """Copy a file or folder from where the agent is.
+
+    Example: provision pull edge1 agent.log .
+    """
+    _lifecycle().pull(name, remote, local)
 
 
 def _lifecycle() -> Lifecycle:

@@ -1,17 +1,19 @@
 """Up and down: the steps that are the same for every provider."""
 
+import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
 from provisioning.deployments import Deployment, Deployments, Phase
-from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider, Report, State, Status
 from provisioning.providers import provider_of
 
@@ -55,7 +57,8 @@ class Lifecycle:
     def up(self, request: Request) -> Host:
         """Bring up an agent and enter it into the hosts file; changes nothing when it is up already.
 
-        What was made is undone when a step fails or the user interrupts, unless `keep`. Raises ProvisioningError.
+        What was made is undone when a step fails or the user interrupts, unless `keep`; an agent that was up before
+        keeps what it has when it cannot be brought back. Raises ProvisioningError.
         """
         with self._deployments.alone(request.name):
             deployment = self._deployments.find(request.name) or self._new(request)
@@ -64,10 +67,11 @@ class Lifecycle:
             if host := self._already_up(deployment, provider):
                 self._report(f"{request.name} is up already at {host.url}")
                 return host
+            was_up = deployment.phase is Phase.UP
             try:
                 host = self._bring_up(deployment, provider)
             except BaseException as error:
-                self._undo(deployment, provider, error, keep=request.keep)
+                self._undo(deployment, provider, error, keep=request.keep or was_up)
                 raise
         if request.model is not None:
             self._push_model(host, request.model)
@@ -96,6 +100,23 @@ class Lifecycle:
         deployment = self._require(name)
         return provider_of(deployment.provider).logs(deployment, tail)
 
+    def exec(self, name: str, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
+        """Run a program where the agent is; returns its exit code."""
+        deployment = self._require(name)
+        return provider_of(deployment.provider).exec(deployment, command, out, err)
+
+    def push(self, name: str, local: Path, remote: str) -> None:
+        """Copy a file or a folder to where the agent is."""
+        deployment = self._require(name)
+        if not local.exists():
+            raise ProvisioningError(f"{local}: there is no such file or folder here")
+        provider_of(deployment.provider).push(deployment, local, remote)
+
+    def pull(self, name: str, remote: str, local: Path) -> None:
+        """Copy a file or a folder from where the agent is."""
+        deployment = self._require(name)
+        provider_of(deployment.provider).pull(deployment, remote, local)
+
     def _new(self, request: Request) -> Deployment:
         known = self._hosts.hosts().get(request.name)
         if known is not None:
@@ -109,7 +130,8 @@ class Lifecycle:
 
     def _require_same(self, deployment: Deployment, request: Request) -> None:
         if (deployment.provider, deployment.options) != (request.kind, request.options):
-            made = f"on {deployment.provider} with {deployment.options or 'no options'}"
+            options = ", ".join(f"{key} {value}" for key, value in deployment.options.items() if key != "place")
+            made = f"on {place_of(deployment)} with {options or 'no options'}"
             hint = f"`provision down {deployment.name}` first, or choose another --name"
             raise ProvisioningError(f"{deployment.name} exists already, made {made}", hint=hint)
 
@@ -127,9 +149,10 @@ class Lifecycle:
         return host
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
-        deployment.phase = Phase.CREATING
+        if deployment.phase is not Phase.UP:  # an agent that is brought back keeps its phase, and so what it has
+            deployment.phase = Phase.CREATING
         started = time.monotonic()
-        self._report(f"starting an agent on {deployment.provider}")
+        self._report(f"starting an agent on {place_of(deployment)}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
         host = self._host(deployment, provider)
         _wait_until_ready(host)
@@ -146,15 +169,16 @@ class Lifecycle:
 
     def _undo(self, deployment: Deployment, provider: Provider, error: BaseException, *, keep: bool) -> None:
         if isinstance(error, EdgeError):
-            for line in provider.logs(deployment, LOG_LINES_SHOWN):
-                self._report(f"  log: {line}")
+            with contextlib.suppress(EdgeError):
+                for line in provider.logs(deployment, LOG_LINES_SHOWN):
+                    self._report(f"  log: {line}")
         if keep:
             self._report(f"kept as it is: `provision down {deployment.name}` removes it")
             return
         self._report("undoing what was done")
         try:
             self._remove(deployment, provider)
-        except LeftBehind as left:
+        except EdgeError as left:
             self._report(f"could not be undone: {left}; `provision down {deployment.name}` tries again")
 
     def _remove(self, deployment: Deployment, provider: Provider) -> None:
@@ -175,7 +199,10 @@ class Lifecycle:
 
     def _look_at(self, deployment: Deployment) -> Overview:
         provider = provider_of(deployment.provider)
-        status = provider.status(deployment)
+        try:
+            status = provider.status(deployment)
+        except EdgeError as error:
+            return Overview(deployment, Status(State.UNKNOWN, str(error)), "unreachable")
         if status.state is not State.RUNNING or deployment.url is None:
             return Overview(deployment, status, "unreachable")
         try:
@@ -198,6 +225,12 @@ class Lifecycle:
         except LibraryError as error:
             self._report(f"{name} could not be had, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
+
+
+def place_of(deployment: Deployment) -> str:
+    """Where a deployment is, as in `--on`."""
+    place = deployment.options.get("place")
+    return f"{deployment.provider}://{place}" if place else deployment.provider
 
 
 def _wait_until_ready(host: Host) -> None:

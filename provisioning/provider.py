@@ -1,9 +1,10 @@
 """What turns a place into a running agent. Local, SSH, Docker and CHI@Edge all stand behind this Protocol."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from provisioning.deployments import Deployment
 
@@ -14,6 +15,16 @@ Report = Callable[[str], None]
 """Tells the user what is being done."""
 
 
+AGENT_OPTIONS = ("port", "workers", "threads", "allow-commands", "device-type")
+"""Options of a deployment that are the agent's own; the others say where and how to make it."""
+
+
+def agent_arguments(options: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[str]:
+    """The words of the `server` command for a deployment's options."""
+    given = (name for name in AGENT_OPTIONS if name in options and name not in without)
+    return [word for name in given for word in (f"--{name}", str(options[name]))]
+
+
 class State(StrEnum):
     """What is there of a deployment."""
 
@@ -21,6 +32,8 @@ class State(StrEnum):
     STOPPED = "stopped"
     """It was made, but its agent does not run (any more)."""
     ABSENT = "absent"
+    UNKNOWN = "unknown"
+    """The place could not be asked."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,20 @@ class Provider(Protocol):
 
     def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
         """The last lines of the agent's log."""
+
+    def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
+        """Run a program there, as the agent's user in the agent's folder and with its `python` first on the path.
+
+        What it prints goes to `out` and `err` as it comes; it reads nothing. Returns its exit code, 127 when there is
+        no such program, and 128 and the number of the signal when one ended it.
+        """
+
+    def push(self, deployment: Deployment, local: Path, remote: str) -> None:
+        """Copy a file or a folder there, with `cp -r`'s rules: into `remote` when that is a folder or ends with a
+        slash, else under that name. A relative `remote` is below the agent's folder; missing folders are made."""
+
+    def pull(self, deployment: Deployment, remote: str, local: Path) -> None:
+        """Copy a file or a folder from there, by the same rules; links in a folder are left out."""
 
     def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Remove everything that `create` made, also after it was cut off half-way; raises LeftBehind."""

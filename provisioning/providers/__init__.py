@@ -3,7 +3,11 @@
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider
 
-KINDS = ("local",)
+KINDS = ("local", "docker", "ssh")
+OPTIONS = {"image": "docker", "ssh-key": "ssh", "known-hosts": "ssh", "offline": "ssh"}
+"""Options of `up` that one kind alone understands."""
+
+PLACES = "local, docker, docker://HOST, ssh://USER@HOST"
 
 
 def provider_of(kind: str) -> Provider:
@@ -12,4 +16,4 @@ def provider_of(kind: str) -> Provider:
         from provisioning.providers.local import LocalProvider
 
         return LocalProvider()
-    raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {', '.join(KINDS)}")
+    raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {PLACES}")

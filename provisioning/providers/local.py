@@ -7,23 +7,27 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 from platformdirs import user_data_path
 
+from provisioning import archives
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.provider import Report, Save, State, Status
+from provisioning.provider import Report, Save, State, Status, agent_arguments
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 """Longer than the agent takes at most to finish what runs."""
 POLL_INTERVAL_S = 0.02
+NO_SUCH_PROGRAM = 127
+SIGNALLED = 128
 LOG_NAME = "agent.log"
 AGENT_FILE = "agent.json"
 
@@ -70,6 +74,40 @@ class LocalProvider:
             with path.open(encoding="utf-8", errors="replace") as file:
                 yield from (line.rstrip("\n") for line in deque(file, maxlen=tail))
 
+    def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
+        """A child of this process."""
+        environment = _environment()
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+        program = shutil.which(command[0], path=environment["PATH"])
+        if program is None:
+            err.write(f"{command[0]}: no such program\n".encode())
+            return NO_SUCH_PROGRAM
+        folder = _existing_folder(deployment)
+        done = subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=environment,
+            cwd=folder,
+            check=False,
+        )
+        return done.returncode if done.returncode >= 0 else SIGNALLED - done.returncode
+
+    def push(self, deployment: Deployment, local: Path, remote: str) -> None:
+        """A copy on this machine."""
+        target = str(_existing_folder(deployment) / remote) + ("/" if remote.endswith("/") else "")
+        parent, name = archives.landing(target, archives.own_name(local), is_folder=Path(target).is_dir())
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        _copy(local, Path(parent) / name)
+
+    def pull(self, deployment: Deployment, remote: str, local: Path) -> None:
+        """A copy on this machine."""
+        source = _existing_folder(deployment) / remote
+        if not source.exists():
+            raise ProvisioningError(f"{deployment.name} has no {remote}")
+        _copy(source, local)
+
     def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Stop the process, let it finish what runs, and delete its folder."""
         resources = deployment.resources
@@ -87,17 +125,32 @@ class LocalProvider:
         save()
 
 
+def _existing_folder(deployment: Deployment) -> Path:
+    folder = Path(deployment.resources.get("folder", ""))
+    if not folder.is_absolute() or not folder.is_dir():
+        raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
+    return folder
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with tempfile.TemporaryFile() as archive:
+            archives.pack(source, archives.own_name(source), archive)
+            archives.unpack(archive, target)
+    except OSError as error:
+        raise ProvisioningError(f"{error.filename or source}: {error.strerror}") from error
+
+
 def _start(deployment: Deployment, folder: Path) -> psutil.Process:
     command = Path(sys.executable).with_name("server")
     if not command.exists():
         hint = "install edgerun with its server extra into the same environment: pip install 'edgerun[server]'"
         raise ProvisioningError(f"there is no agent to start at {command}", hint=hint)
-    options = [word for name, value in deployment.options.items() for word in (f"--{name}", str(value))]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+    environment = _environment()
     environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(deployment.token.encode()).hexdigest()
     with (folder / LOG_NAME).open("ab") as log:
         child = subprocess.Popen(
-            [str(command), "--data", str(folder), "--host", "127.0.0.1", *options],
+            [str(command), "--data", str(folder), "--host", "127.0.0.1", *_arguments(deployment)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -106,6 +159,15 @@ def _start(deployment: Deployment, folder: Path) -> psutil.Process:
             start_new_session=True,
         )
     return psutil.Process(child.pid)
+
+
+def _arguments(deployment: Deployment) -> list[str]:
+    return agent_arguments({"port": 0, **deployment.options})
+
+
+def _environment() -> dict[str, str]:
+    """This process's, less what is meant for other agents."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
 
 
 def _running(resources: dict[str, Any]) -> psutil.Process | None:

@@ -1,0 +1,44 @@
+"""The options of `provision up`: what they mean, and which place takes which."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provisioning.errors import ProvisioningError
+from provisioning.providers import OPTIONS
+
+Port = Annotated[int | None, typer.Option(help="Port to listen on; default: any free one.", min=0, max=65535)]
+Workers = Annotated[int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)]
+Threads = Annotated[int | None, typer.Option(help="Threads an inference uses.", min=1)]
+DeviceType = Annotated[str | None, typer.Option(help="Type of the device as the agent reports it, such as pi4.")]
+AllowCommands = Annotated[
+    bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
+]
+Image = Annotated[str | None, typer.Option(help="docker: image to run; default: built from this checkout.")]
+SshKey = Annotated[
+    Path | None, typer.Option(help="ssh: private key; default: your agent's and ~/.ssh's.", exists=True, dir_okay=False)
+]
+KnownHosts = Annotated[Path | None, typer.Option(help="ssh: file of trusted host keys; default: ~/.ssh/known_hosts.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="ssh: fetch the device's packages here; it needs no package index.")
+]
+Model = Annotated[str, typer.Option(help="Catalog model to push once it is up, or none.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep what was made when something fails.")]
+
+
+def of_place(on: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Kind of place and the options that were given, as they are kept; raises ProvisioningError for a foreign one."""
+    kind, _, place = on.partition("://")
+    options = {name: _plain(value) for name, value in given.items() if value is not None}
+    if place:
+        options["place"] = place.rstrip("/")
+    for name in options:
+        if OPTIONS.get(name, kind) != kind:
+            raise ProvisioningError(f"--{name} is for --on {OPTIONS[name]}, not for {kind}")
+    return kind, options
+
+
+def _plain(value: object) -> object:
+    return str(value.expanduser().absolute()) if isinstance(value, Path) else value
