@@ -40,6 +40,8 @@ class Forwarder:
                 return
             with pod:
                 pod.settimeout(None)
+                for end in (visitor, pod):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open |= {visitor, pod}
                 back = threading.Thread(target=_copy, args=(pod, visitor), daemon=True)
                 back.start()

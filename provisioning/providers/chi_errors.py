@@ -1,0 +1,98 @@
+"""What the services of CHI@Edge say when they refuse, in words that help; python-chi's errors have no common base."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from provisioning.errors import ProvisioningError
+
+RETRY_STATUSES = frozenset({502, 503, 504})
+RETRY_PAUSES_S = (0.3, 1.0, 3.0)
+NO_CONNECTION = frozenset(
+    {"ConnectFailure", "ConnectTimeout", "ConnectionFailed", "ConnectionRefused", "RetriableConnectionFailure"}
+    | {"SSLError", "UnknownConnectionError", "RequestTimeout", "ReadTimeout"}
+)
+NO_ADDRESS = frozenset(
+    {"IpAddressGenerationFailureClient", "IpAddressGenerationFailure", "ExternalIpAddressExhausted"}
+    | {"ExternalIpAddressExhaustedClient", "OverQuota", "OverQuotaClient", "NoMoreAddresses"}
+)
+NO_CREDENTIALS = frozenset(
+    {"Unauthorized", "MissingRequiredOptions", "MissingAuthPlugin", "NoMatchingPlugin", "MissingAuthMethods"}
+)
+
+T = TypeVar("T")
+
+
+class NotAdmitted(ProvisioningError):
+    """The site does not accept the credentials, or there are none."""
+
+    exit_code = 4
+
+
+class SiteUnreachable(ProvisioningError):
+    """Nothing answered at the site in time; what was asked for may have happened all the same."""
+
+    exit_code = 3
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that a client's error carries."""
+    for name in ("http_status", "status_code", "code"):
+        value = getattr(error, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether it means that the thing is not there (any more)."""
+    return status_of(error) == 404
+
+
+def explained(error: Exception, doing: str) -> ProvisioningError:
+    """A client's error as a line about what was being done, and what to do next."""
+    kind, status = type(error).__name__, status_of(error)
+    said = " ".join(str(error).split()) or kind
+    if kind in NO_CONNECTION:
+        hint = "check the network and OS_AUTH_URL; if the site is slow, EDGERUN_CHI_TIMEOUT is the seconds it is given"
+        return SiteUnreachable(f"{doing}: the site does not answer: {said}", hint=hint)
+    if kind in NO_CREDENTIALS or status == 401:
+        hint = (
+            "create an application credential in the CHI@Edge dashboard and export what its openrc file holds: "
+            "OS_AUTH_TYPE, OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, OS_APPLICATION_CREDENTIAL_SECRET"
+        )
+        return NotAdmitted(f"{doing}: the credentials are not accepted: {said}", hint=hint)
+    if kind in NO_ADDRESS or "No more IP addresses" in said or "ExternalIpAddressExhausted" in said:
+        hint = "`provision orphans` shows what holds addresses; the dashboard releases those that nobody needs"
+        return ProvisioningError(f"{doing}: no floating address is free: {said}", hint=hint)
+    if kind == "EndpointNotFound":
+        return ProvisioningError(f"{doing}: {said}", hint="is OS_REGION_NAME the site's name, CHI@Edge?")
+    if status == 403:
+        return NotAdmitted(f"{doing}: not allowed: {said}", hint="is this the project that holds the lease?")
+    if status == 413:
+        return ProvisioningError(f"{doing}: too large for the site: {said}", hint="fetch it from within the device")
+    return ProvisioningError(f"{doing}: {said}", hint="try again; if it stays, the site's status page may know")
+
+
+@contextmanager
+def saying(doing: str) -> Iterator[None]:
+    """Turn whatever a client raises into a ProvisioningError about what was being done."""
+    try:
+        yield
+    except ProvisioningError:
+        raise
+    except Exception as error:
+        raise explained(error, doing) from error
+
+
+def reading(call: Callable[[], T]) -> T:
+    """Make a call that changes nothing, again while the site stumbles; raises what the last attempt raised."""
+    for pause in RETRY_PAUSES_S:
+        try:
+            return call()
+        except Exception as error:
+            if status_of(error) not in RETRY_STATUSES and type(error).__name__ not in NO_CONNECTION:
+                raise
+            time.sleep(pause)
+    return call()
