@@ -13,7 +13,7 @@ from client.console import Output, emit, note, plain_table, run
 from client.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
-from provisioning import options
+from provisioning import chi_cli, options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.lifecycle import Lifecycle, Overview, Request
 from provisioning.provider import State
@@ -31,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+chi_cli.register(app)
 
 Name = Annotated[str, typer.Argument(help="The deployment's name.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
@@ -57,6 +59,10 @@ def up(
     device_type: options.DeviceType = None,
     allow_commands: options.AllowCommands = False,
     image: options.Image = None,
+    lease: options.Lease = None,
+    reservation: options.Reservation = None,
+    device_profile: options.DeviceProfile = None,
+    dry_run: options.DryRun = False,
     ssh_key: options.SshKey = None,
     known_hosts: options.KnownHosts = None,
     offline: options.Offline = False,
@@ -67,7 +73,10 @@ def up(
     agent = {"port": port, "workers": workers, "threads": threads, "device-type": device_type}
     agent["allow-commands"] = "on" if allow_commands else None
     place = {"image": image, "ssh-key": ssh_key, "known-hosts": known_hosts, "offline": offline or None}
-    kind, given = options.of_place(on, {**agent, **place})
+    leased = {"lease": lease, "reservation": reservation, "device-profile": device_profile or None}
+    kind, given = options.of_place(on, {**agent, **place, **leased})
+    if dry_run:
+        return chi_cli.plan(name, kind, given)
     host = _lifecycle().up(Request(name, kind, given, None if model == "none" else model, keep))
     note(f"try: client classify PICTURE --host {host.name}")
 

@@ -87,6 +87,12 @@ class Lifecycle:
             self._remove(deployment, provider_of(deployment.provider))
             self._report(f"{name} is gone")
 
+    def repair(self, name: str) -> Host:
+        """Bring back what a deployment lost, and pin its certificate anew; raises ProvisioningError."""
+        with self._deployments.alone(name):
+            deployment = self._require(name)
+            return self._bring_up(deployment, provider_of(deployment.provider))
+
     def overview(self, name: str) -> Overview:
         """A deployment, what its provider sees, and what its agent says; raises ProvisioningError."""
         return self._look_at(self._require(name))

@@ -16,7 +16,17 @@ DeviceType = Annotated[str | None, typer.Option(help="Type of the device as the 
 AllowCommands = Annotated[
     bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
 ]
-Image = Annotated[str | None, typer.Option(help="docker: image to run; default: built from this checkout.")]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        help="docker, chi: image to run; default: built from this checkout (docker), Python with the agent installed "
+        "into it (chi)."
+    ),
+]
+Lease = Annotated[str | None, typer.Option(help="chi: id or name of the lease; implies --on chi.")]
+Reservation = Annotated[str | None, typer.Option(help="chi: which device reservation, when the lease has several.")]
+DeviceProfile = Annotated[list[str] | None, typer.Option(help="chi: such as pi_camera; may be repeated.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
 SshKey = Annotated[
     Path | None, typer.Option(help="ssh: private key; default: your agent's and ~/.ssh's.", exists=True, dir_okay=False)
 ]
@@ -30,13 +40,15 @@ Keep = Annotated[bool, typer.Option("--keep", help="Keep what was made when some
 
 def of_place(on: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Kind of place and the options that were given, as they are kept; raises ProvisioningError for a foreign one."""
-    kind, _, place = on.partition("://")
+    kind, _, place = ("chi" if given.get("lease") and on == "local" else on).partition("://")
     options = {name: _plain(value) for name, value in given.items() if value is not None}
     if place:
         options["place"] = place.rstrip("/")
     for name in options:
-        if OPTIONS.get(name, kind) != kind:
-            raise ProvisioningError(f"--{name} is for --on {OPTIONS[name]}, not for {kind}")
+        if kind not in OPTIONS.get(name, (kind,)):
+            raise ProvisioningError(f"--{name} is for --on {' or '.join(OPTIONS[name])}, not for {kind}")
+    if kind == "chi" and "lease" not in options:
+        raise ProvisioningError("CHI@Edge needs --lease ID_OR_NAME", hint="`provision leases` lists them")
     return kind, options
 
 

@@ -3,11 +3,19 @@
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider
 
-KINDS = ("local", "docker", "ssh")
-OPTIONS = {"image": "docker", "ssh-key": "ssh", "known-hosts": "ssh", "offline": "ssh"}
-"""Options of `up` that one kind alone understands."""
+KINDS = ("local", "docker", "ssh", "chi")
+OPTIONS = {
+    "image": ("docker", "chi"),
+    "ssh-key": ("ssh",),
+    "known-hosts": ("ssh",),
+    "offline": ("ssh",),
+    "lease": ("chi",),
+    "reservation": ("chi",),
+    "device-profile": ("chi",),
+}
+"""Options of `up` that not every kind understands."""
 
-PLACES = "local, docker, docker://HOST, ssh://USER@HOST"
+PLACES = "local, docker, docker://HOST, ssh://USER@HOST, chi"
 
 
 def provider_of(kind: str) -> Provider:
@@ -16,4 +24,12 @@ def provider_of(kind: str) -> Provider:
         from provisioning.providers.local import LocalProvider
 
         return LocalProvider()
+    if kind == "chi":
+        from provisioning.providers.chi import ChiProvider
+
+        return ChiProvider()
+    if kind == "docker":
+        from provisioning.providers.docker import DockerProvider
+
+        return DockerProvider()
     raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {PLACES}")
