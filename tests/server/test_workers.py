@@ -119,7 +119,8 @@ def test_pictures_in_memory_are_limited_together(tmp_path: Path) -> None:
 def test_a_model_that_keeps_crashing_its_workers_is_refused(tmp_path: Path, fault: signal.Signals) -> None:
     """After three crashes on one model it is refused until it is uploaded again; others are not affected."""
     with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
-        for _ in range(3):
+        lost = 0
+        while lost < 3:
             wait_for(lambda: http.get("/health/ready").status_code == 200)
             (worker,) = agent.workers()
             with ThreadPoolExecutor(1) as threads, frozen(worker):
@@ -127,7 +128,11 @@ def test_a_model_that_keeps_crashing_its_workers_is_refused(tmp_path: Path, faul
                 time.sleep(0.3)
                 os.kill(worker, fault)
                 os.kill(worker, signal.SIGCONT)
-                assert problem(reply.result()).code == ErrorCode.WORKER_LOST
+                response = reply.result()
+            if response.status_code == 200:  # on a busy machine it came after the worker's end, to its successor
+                continue
+            assert problem(response).code == ErrorCode.WORKER_LOST
+            lost += 1
         found = problem(http.post("/v1/classify", content=digit(1)))
         assert (found.status, found.code) == (409, ErrorCode.MODEL_QUARANTINED)
 
