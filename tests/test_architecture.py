@@ -28,7 +28,10 @@ LIBRARIES = {
         *("ai_edge_litert", "tflite_runtime", "pynvml"),
     },
     "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
-    "provisioning": {"psutil", "typer", "rich", "platformdirs", "filelock"},
+    "provisioning": {
+        *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
+        *("chi", "zunclient", "openstack", "asyncssh", "docker", "requests"),
+    },
 }
 
 ONLY_IMPORTERS = {
@@ -36,6 +39,11 @@ ONLY_IMPORTERS = {
     "tflite_runtime": {"server/runtimes/tflite.py"},
     "pynvml": {"server/telemetry/nvml.py"},
     "httpx": {"image_model/download.py"},  # within image_model
+    "chi": {"provisioning/providers/chi_session.py"},
+    "zunclient": {"provisioning/providers/chi_session.py"},
+    "openstack": {"provisioning/providers/chi_settings.py"},
+    "docker": {"provisioning/providers/docker_engine.py"},
+    "requests": {"provisioning/providers/docker_engine.py"},
     "psutil": {"provisioning/providers/local.py"},
 }
 
@@ -105,7 +113,8 @@ def test_awkward_libraries_are_imported_in_one_place(library: str, allowed: set[
     ("statement", "absent"),
     [
         ("import client, client.cli.app", {"fastapi", "numpy", "PIL", "server", "ai_edge_litert"}),
-        ("import provisioning.cli, provisioning.providers.local", {"fastapi", "numpy", "PIL", "server", "chi"}),
+        ("import provisioning.cli, provisioning.providers.local", {"fastapi", "numpy", "PIL", "server", "chi", "asyncssh", "docker"}),
+        ("import provisioning.chi_cli, provisioning.providers.chi", {"chi", "zunclient", "openstack", "pandas"}),
         ("import server.app, server.agent", {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "httpx", "chi"}),
         ("import server.workers.messages, server.workers.confinement", {"pydantic", "fastapi", "numpy"}),
         ("import server.telemetry.recorder, server.telemetry.validity", {"numpy", "PIL", "fastapi", "pynvml", "httpx"}),
