@@ -62,7 +62,8 @@ async def _answer(testbed: Testbed, operation: str, request: Request, size: int,
     if fault.status is not None:
         refused = JSONResponse(refusal_body(service, fault.status, "injected failure"), fault.status)
     response = await call_next(request) if fault.after or refused is None else refused
-    await asyncio.sleep(fault.delay_s)
+    with contextlib.suppress(asyncio.CancelledError):  # whoever asked went away
+        await asyncio.sleep(fault.delay_s)
     return refused or response
 
 
