@@ -57,7 +57,7 @@ def _cells(row: Row) -> list[str | Text]:
     if first is None:
         spec = row.spec
         asked = [spec.runtime or "-", spec.device, spec.threads or "-", spec.streams or "-", spec.batch]
-        return [Text(row.host), *map(str, asked), *["-"] * 6, Text(row.problem or "no result", "bold red")]
+        return [Text(row.host), *map(str, asked), *["-"] * 6, verdict_text(row)]
     fixed = [first.runtime, first.device, str(first.threads), str(first.streams), batch_of(first)]
     return [
         Text(row.host),
@@ -91,7 +91,8 @@ def median_text(row: Row) -> str:
 def verdict_text(row: Row) -> Text:
     """The verdict, marked; how many of the repeats it rests on when some are missing."""
     if row.verdict is None:
-        return Text(row.problem or "no result", "bold red")
+        jobs = [entry.job for entry in row.entries if entry.job is not None]  # why is said below the table
+        return Text(jobs[-1].state.value if jobs else "not run", "bold red")
     missing = len(row.entries) - len(row.results)
     text = f"{row.verdict}, {missing} of {len(row.entries)} missing" if missing else str(row.verdict)
     return Text(text, VERDICT_STYLE[row.verdict])
