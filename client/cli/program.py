@@ -88,7 +88,9 @@ def _send(client: EdgeClient, bundle: Path, *, quiet: bool) -> str:
         if not quiet:
             left_out = f"; left out: {', '.join(packed.left_out)}" if packed.left_out else ""
             size = f"{packed.content_bytes / 1e6:.2f} MB"
-            note(f"bundle: {packed.files} file{'s' * (packed.files != 1)}, {size}, {file_digest(archive)[:19]}{left_out}")
+            note(
+                f"bundle: {packed.files} file{'s' * (packed.files != 1)}, {size}, {file_digest(archive)[:19]}{left_out}"
+            )
         with transferring(quiet=quiet or not sys.stderr.isatty()) as progress:
             return client.put_blob(archive, progress)
 
