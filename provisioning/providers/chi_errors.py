@@ -38,8 +38,9 @@ class SiteUnreachable(ProvisioningError):
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that a client's error carries."""
-    for name in ("http_status", "status_code", "code"):
-        value = getattr(error, name, None)
+    details = getattr(error, "kwargs", None)  # blazarclient keeps it there, and 500 for everything in `code`
+    given = details.get("code") if isinstance(details, dict) else None
+    for value in (given, *(getattr(error, name, None) for name in ("http_status", "status_code", "code"))):
         if isinstance(value, int) and value > 0:
             return value
     return None

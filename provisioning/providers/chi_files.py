@@ -85,19 +85,13 @@ class Files:
         scratch = self._scratch()
         try:
             self._put(scratch, "list", digests.encode())
-            failed = io.BytesIO()
-            words = [
-                "sh",
-                "-c",
-                'sha256sum -c "$1/list" 2>/dev/null | grep -v ": OK$" | sed "s/: [A-Z].*$//"',
-                "sh",
-                scratch,
-            ]
-            run_detached(self._containers, self._container, self._folder, words, out=failed, timeout_s=CHECK_TIMEOUT_S)
+            said = io.BytesIO()
+            words = ["sh", "-c", 'sha256sum -c "$1/list" 2>/dev/null', "sh", scratch]
+            run_detached(self._containers, self._container, self._folder, words, out=said, timeout_s=CHECK_TIMEOUT_S)
         finally:
             self._shell('rm -rf "$1"', scratch)
-        absent = set(failed.getvalue().decode().splitlines())
-        return [path for path, there in wanted.items() if there in absent]
+        lines = set(said.getvalue().decode(errors="replace").splitlines())
+        return [path for path, there in wanted.items() if f"{there}: OK" not in lines]
 
     def _send(self, whole: BinaryIO, folder: str) -> int:
         scratch = self._scratch()

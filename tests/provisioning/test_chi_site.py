@@ -1,0 +1,392 @@
+"""What python-chi 1.2.10 and its site do wrong, and what the provider makes of it; python-chi runs in this process."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from client.errors import EdgeError
+from provisioning.deployments import Deployment
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.provider import State
+from provisioning.providers.chi import ChiProvider
+from provisioning.providers.chi_addresses import Addresses
+from provisioning.providers.chi_containers import Containers
+from provisioning.providers.chi_errors import NotAdmitted, SiteUnreachable
+from provisioning.providers.chi_leases import LEAST_TIME_S, device_reservation, find_lease, usable_lease
+from provisioning.providers.chi_session import open_site
+from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
+
+NOTHING: tuple[list[str], list[str]] = ([], [])
+
+
+class Trial:
+    """One deployment that is made and removed without the command around it."""
+
+    def __init__(self, testbed: Testbed, **options: object) -> None:
+        self.testbed = testbed
+        self.provider = ChiProvider()
+        self.deployment = Deployment("edge1", "chi", {"lease": "demo", "image": AGENT_IMAGE, **options}, "a token")
+        self.said: list[str] = []
+
+    def up(self) -> None:
+        self.provider.create(self.deployment, lambda: None, self.said.append)
+
+    def down(self) -> None:
+        self.provider.destroy(self.deployment, lambda: None, self.said.append)
+
+    def fails(self, complaint: str, kind: type[EdgeError] = ProvisioningError) -> EdgeError:
+        """`up` fails with a word about it, and `down` leaves nothing."""
+        with pytest.raises(kind, match=complaint) as caught:
+            self.up()
+        self.down()
+        assert self.testbed.left() == NOTHING
+        return caught.value
+
+
+@pytest.fixture
+def trial(logged_in: Testbed) -> Trial:
+    return Trial(logged_in)
+
+
+def creates(testbed: Testbed) -> tuple[int, int]:
+    return len(testbed.calls("zun.create")), len(testbed.calls("neutron.create"))
+
+
+# Leases
+
+
+def test_a_lease_is_found_by_id_or_name(logged_in: Testbed) -> None:
+    """python-chi's own lease helpers raise AttributeError and TypeError."""
+    site = open_site()
+    (lease,) = logged_in.leases.values()
+    assert find_lease(site, "demo") == find_lease(site, lease.id)
+    assert device_reservation(find_lease(site, "demo"), None).id in lease.reservations
+
+
+def test_a_name_that_several_leases_have_is_said(logged_in: Testbed) -> None:
+    """python-chi calls it not found; ended leases of the name do not count."""
+    other = logged_in.add_lease("demo", status="TERMINATED", hours=-1)
+    site = open_site()
+    assert find_lease(site, "demo").id != other.id
+    logged_in.add_lease("demo")
+    with pytest.raises(ProvisioningError, match="2 leases are named 'demo'"):
+        find_lease(site, "demo")
+
+
+def test_a_lease_that_starts_now_is_waited_for(logged_in: Testbed) -> None:
+    """PENDING for a moment is no failure."""
+    logged_in.add_lease("soon", status="PENDING", starts_in_s=1.0)
+    said: list[str] = []
+    assert usable_lease(open_site(), "soon", said.append).status == "ACTIVE"
+    assert said == ["lease soon is PENDING: waiting for it to start"]
+
+
+@pytest.mark.parametrize(
+    ("lease", "complaint"),
+    [
+        ({"status": "PENDING", "starts_in_s": 7200.0}, "is PENDING"),
+        ({"status": "TERMINATED", "hours": -1.0}, "is TERMINATED"),
+        ({"status": "ERROR"}, "is ERROR"),
+        ({"hours": LEAST_TIME_S / 2 / 3600}, "too soon to start anything"),
+        ({"resource_types": ("physical:host",)}, "holds no device but physical:host"),
+        ({"resource_types": ("device", "device")}, "holds 2 devices"),
+    ],
+)
+def test_a_lease_that_does_not_do_is_refused_first(
+    logged_in: Testbed, lease: dict[str, object], complaint: str
+) -> None:
+    """Nothing is made on it."""
+    logged_in.add_lease("other", **lease)  # type: ignore[arg-type]
+    Trial(logged_in, lease="other").fails(complaint)
+    assert creates(logged_in) == (0, 0)
+
+
+def test_one_of_several_devices_can_be_chosen(logged_in: Testbed) -> None:
+    """By the id of its reservation."""
+    lease = logged_in.add_lease("two", resource_types=("device", "device"))
+    chosen = list(lease.reservations)[1]
+    assert device_reservation(find_lease(open_site(), "two"), chosen).id == chosen
+
+
+def test_little_time_is_said(logged_in: Testbed) -> None:
+    """With a warning that results are lost with the device."""
+    logged_in.add_lease("short", hours=0.25)
+    said: list[str] = []
+    usable_lease(open_site(), "short", said.append)
+    assert "ends in 14 min: fetch results before" in said[0]
+
+
+def test_a_lease_that_ends_takes_the_container_and_not_the_address(trial: Trial) -> None:
+    """`status` says so, and `down` gives the address back."""
+    trial.up()
+    (lease,) = trial.testbed.leases.values()
+    lease.end = lease.start
+    status = trial.provider.status(trial.deployment)
+    assert (status.state, status.detail) == (State.ABSENT, "the container is gone; lease is TERMINATED")
+    assert len(trial.testbed.addresses) == 1
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+# Credentials and services
+
+
+def test_wrong_credentials_are_said(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """zunclient alone would say "Not authorized" for any failure."""
+    monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", "wrong")
+    with pytest.raises(NotAdmitted, match="credentials are not accepted"):
+        open_site()
+
+
+def test_a_wrong_region_is_said(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not a matter of authorization."""
+    monkeypatch.setenv("OS_REGION_NAME", "CHI@Nowhere")
+    with pytest.raises(ProvisioningError, match="CHI@Nowhere region not found"):
+        open_site()
+
+
+def test_a_project_beside_an_application_credential_does_no_harm(
+    logged_in: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keystone refuses a scope there, and openrc files of other tools leave one in the environment."""
+    monkeypatch.setenv("OS_PROJECT_NAME", "some-project")
+    monkeypatch.setenv("OS_PROJECT_DOMAIN_NAME", "chameleon")
+    monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_ID", "loopback")
+    assert find_lease(open_site(), "demo").name == "demo"
+
+
+def test_an_expired_token_is_renewed(trial: Trial) -> None:
+    """In the middle of the work."""
+    trial.up()
+    trial.testbed.tokens.clear()
+    assert trial.provider.status(trial.deployment).state is State.RUNNING
+    trial.testbed.tokens.clear()
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_an_unreachable_site_is_said(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own exit code."""
+    monkeypatch.setenv("OS_AUTH_URL", "http://127.0.0.1:9/v3")
+    with pytest.raises(SiteUnreachable, match="does not answer") as caught:
+        open_site()
+    assert caught.value.exit_code == 3
+
+
+# Containers
+
+
+def test_a_create_whose_answer_is_lost_is_not_repeated(trial: Trial) -> None:
+    """The container is found by its label and used: one create, one container."""
+    trial.testbed.knobs.fail("zun.create", 504, after=True)
+    trial.up()
+    assert creates(trial.testbed) == (1, 1)
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_a_create_that_failed_is_not_repeated(trial: Trial) -> None:
+    """One create, and nothing left."""
+    trial.testbed.knobs.fail("zun.create", 500)
+    trial.fails("creating the container")
+    assert creates(trial.testbed) == (1, 0)
+
+
+def test_error_ends_the_wait_with_its_reason(trial: Trial) -> None:
+    """python-chi's wait ends without an exception."""
+    trial.testbed.knobs.error_reason = "0/3 nodes are available"
+    trial.fails("the container is Error: 0/3 nodes are available")
+
+
+def test_an_image_that_cannot_be_had_does_not_wait_for_ever(logged_in: Testbed) -> None:
+    """The pod stays in Creating; what it says there tells."""
+    Trial(logged_in, image="nosuch/image:1").fails("ImagePullBackOff")
+
+
+def test_stuck_in_creating_ends(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time it is given, with what the site says."""
+    monkeypatch.setenv("EDGERUN_CHI_START_TIMEOUT", "1")
+    trial.testbed.knobs.stuck_creating = "ContainerCreating"
+    trial.fails("still Creating: ContainerCreating")
+
+
+def test_a_program_that_crashes_is_no_running_container(logged_in: Testbed) -> None:
+    """The pod is restarted until Kubernetes gives up; the wait for the agent ends then."""
+    Trial(logged_in, workers="nonsense").fails("the agent did not start: its container is Error")
+
+
+def test_an_address_that_comes_late_is_waited_for(trial: Trial) -> None:
+    """python-chi would have leaked a floating address here."""
+    trial.testbed.knobs.address_delay_s = 1.0
+    trial.up()
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_what_is_in_error_is_replaced(trial: Trial) -> None:
+    """A container of ours in Error is deleted before another one is made; others' stay."""
+    trial.testbed.knobs.error_reason = "broken"
+    with pytest.raises(ProvisioningError):
+        trial.up()
+    trial.testbed.knobs.error_reason = None
+    trial.up()
+    assert trial.testbed.left()[0] == ["edge1"]
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_delete_without_the_right_to_force_stops_first(trial: Trial) -> None:
+    """Upstream policy allows force to administrators only."""
+    trial.up()
+    trial.testbed.knobs.force_delete = False
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+    assert [entry.status for entry in trial.testbed.calls("zun.delete")] == [403, 204]
+
+
+def test_a_container_that_stays_is_said(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is given back all the same, and `down` can be tried again."""
+    monkeypatch.setattr("provisioning.providers.chi_containers.GONE_TIMEOUT_S", 0.5)
+    trial.up()
+    trial.testbed.knobs.deletion_delay_s = 600
+    with pytest.raises(LeftBehind, match="is still there"):
+        trial.down()
+    assert trial.testbed.left()[1] == []
+    (container,) = trial.testbed.containers.values()
+    container.deleted_at = time.monotonic()
+    trial.down()
+    assert trial.deployment.resources == {}
+
+
+def test_the_spec_replaces_the_entrypoint(logged_in: Testbed) -> None:
+    """`command` alone becomes arguments of whatever entrypoint the image has."""
+    trial = Trial(logged_in, **{"device-profile": ["pi_camera"], "allow-commands": "on"})
+    trial.up()
+    body = json.loads(logged_in.calls("zun.create")[0].body)
+    assert body["entrypoint"] == ["sh", "-c"]
+    assert body["command"][1:] == ["sh", "--port", "8080", "--allow-commands", "on"]
+    assert body["device_profiles"] == ["pi_camera"]
+    assert (body["labels"]["edgerun-name"], "platform_version" in body) == ("edge1", False)
+    trial.down()
+
+
+# Addresses
+
+
+def test_no_free_address_is_said(trial: Trial) -> None:
+    """And nobody's address is taken instead, as python-chi's helper would."""
+    others = [trial.testbed.allocate("somebody else's") for _ in range(3)]
+    with pytest.raises(ProvisioningError, match="no floating address is free"):
+        trial.up()
+    trial.down()
+    assert trial.testbed.left() == ([], [each.address for each in others if each])
+
+
+def test_an_address_whose_answer_is_lost_is_not_leaked(trial: Trial) -> None:
+    """It is found by its description and used."""
+    trial.testbed.knobs.fail("neutron.create", 504, after=True)
+    trial.up()
+    assert creates(trial.testbed) == (1, 1)
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_an_address_that_vanished_is_said_and_replaced(trial: Trial) -> None:
+    """`status` tells, and `up` or `repair` takes another one."""
+    trial.up()
+    for address in list(trial.testbed.addresses.values()):
+        address.unbind()
+    trial.testbed.addresses.clear()
+    assert trial.provider.status(trial.deployment).detail.startswith("its floating address is gone")
+    trial.up()
+    assert creates(trial.testbed) == (1, 2)
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_a_silent_address_is_bound_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attached but dead happens on the testbed."""
+    monkeypatch.setattr("provisioning.providers.chi.REBIND_AFTER_S", 0.2)
+    trial.up()
+    (address,) = trial.testbed.addresses.values()
+    for forwarder in address.forwarders:
+        forwarder.close()
+    trial.up()
+    assert len(trial.testbed.calls("neutron.update")) == 2
+    assert creates(trial.testbed) == (1, 1)
+    trial.down()
+
+
+def test_a_release_that_fails_is_said(trial: Trial) -> None:
+    """The container goes all the same; the address is given back by the next `down`."""
+    trial.up()
+    trial.testbed.knobs.fail("neutron.delete", 500)
+    with pytest.raises(LeftBehind, match="is still taken"):
+        trial.down()
+    assert trial.testbed.left()[0] == []
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+# Files and commands
+
+
+def test_reads_are_tried_again(trial: Trial) -> None:
+    """A 504 now and then is weather."""
+    for operation in ("blazar.list", "zun.list", "zun.get", "neutron.list", "neutron.networks"):
+        trial.testbed.knobs.fail(operation, 504)
+    trial.up()
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
+def test_only_what_changed_goes_up_again(trial: Trial, tmp_path: Path) -> None:
+    """By digest."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / name).write_bytes(name.encode() * 100_000)
+    trial.up()
+    trial.provider.push(trial.deployment, folder, "there/")
+    before = len(trial.testbed.log)
+    trial.provider.push(trial.deployment, folder, "there/")
+    sent = [entry for entry in trial.testbed.log[before:] if entry.operation == "zun.put_archive"]
+    assert sum(len(entry.body) for entry in sent) < 20_000
+    (folder / "two").write_text("changed")
+    trial.provider.push(trial.deployment, folder, "there/")
+    trial.provider.pull(trial.deployment, "there/data", tmp_path / "back")
+    assert (tmp_path / "back" / "two").read_text() == "changed"
+    trial.down()
+
+
+def test_a_lost_upload_is_noticed(trial: Trial, tmp_path: Path) -> None:
+    """The site answers 200 when tar failed."""
+    trial.up()
+    trial.testbed.knobs.lose_uploads = True
+    (tmp_path / "file").write_text("content")
+    with pytest.raises(ProvisioningError, match="did not arrive whole"):
+        trial.provider.push(trial.deployment, tmp_path / "file", "file")
+    trial.down()
+
+
+def test_a_site_that_takes_little_gets_smaller_parts(trial: Trial, tmp_path: Path) -> None:
+    """413 is answered with a quarter of the size."""
+    trial.up()
+    trial.testbed.knobs.body_limit_bytes = 2_000_000
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 20_000)
+    trial.provider.push(trial.deployment, tmp_path / "file", "file")
+    trial.provider.pull(trial.deployment, "file", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "file").read_bytes()
+    trial.down()
+
+
+def test_a_command_that_is_too_long_is_refused_here(trial: Trial) -> None:
+    """It travels in a URL."""
+    trial.up()
+    containers = Containers(open_site())
+    with pytest.raises(ProvisioningError, match="too long"):
+        containers.execute(trial.deployment.resources["container"], "echo", "x" * 5000)
+    trial.down()
+    assert Addresses(open_site()).every() == []
