@@ -16,7 +16,8 @@ from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
 from client.library import Library, manifest_of
-from contract.jobs import BenchmarkRequest, BenchmarkResult, CommandRequest, CommandResult
+from contract.jobs import BenchmarkRequest, CommandRequest
+from contract.results import BenchmarkResult, CommandResult
 from image_model.catalog import PREFERRED_MODEL
 from image_model.download import PulledModel
 

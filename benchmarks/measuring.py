@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 from benchmarks.common import BenchmarkedAgent, Supplied, agent, push, supplied, table, wait_for_job
-from contract.jobs import BenchmarkRequest, BenchmarkResult, BenchmarkSpec
+from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.results import BenchmarkResult
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from client.hosts import Host
 from client.matrix import label
 from client.patiently import Patiently
 from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
-from contract.jobs import BenchmarkRequest, BenchmarkResult, BenchmarkSpec, Job
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job
+from contract.results import BenchmarkResult
 from contract.telemetry import Telemetry
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from client.exchange import RETRIED_CODES, error_of, unreachable
 from client.hosts import Host
 from client.sse import EventParser
 from contract import paths
-from contract.jobs import Job, Progress, Window
+from contract.jobs import Job, Progress
+from contract.results import Window
 from contract.telemetry import TelemetrySample
 
 T = TypeVar("T")

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from client.calls import JSON_HEADERS, Call, reply_as
 from contract import paths
-from contract.jobs import BenchmarkRequest, BenchmarkResult, CommandRequest, CommandResult, Job, JobList, JobState
-from contract.jobs import job_result as any_result
+from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobList, JobState
+from contract.results import BenchmarkResult, CommandResult
+from contract.results import job_result as any_result
 from contract.telemetry import Telemetry, TelemetrySample
 
 

@@ -10,15 +10,8 @@ from client.calls import Progress as Sent
 from client.feeds import EventFeed, FileFeed, JobEvent, LogFeed, TelemetryFeed
 from client.transport import AsyncTransport, Transport
 from contract import paths
-from contract.jobs import (
-    BenchmarkRequest,
-    BenchmarkResult,
-    CommandRequest,
-    CommandResult,
-    Job,
-    JobList,
-    JobState,
-)
+from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobList, JobState
+from contract.results import BenchmarkResult, CommandResult
 from contract.telemetry import DEFAULT_INTERVAL_S, Telemetry, TelemetrySample
 
 LIMIT_DEFAULT = 50

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from client.errors import EdgeError
 from contract.info import DeviceInfo
-from contract.jobs import BenchmarkRequest, BenchmarkResult, Job
+from contract.jobs import BenchmarkRequest, Job
+from contract.results import BenchmarkResult
 from contract.telemetry import Telemetry
 
 RUN_SCHEMA_VERSION = 1

@@ -8,7 +8,8 @@ from typing import Any
 from client.comparison import spread
 from client.matrix import label
 from client.runs import Entry, Run
-from contract.jobs import BatchMode, BenchmarkResult, BenchmarkSpec, JobState, LatencySummary, PictureInput
+from contract.jobs import BenchmarkSpec, JobState, PictureInput
+from contract.results import BatchMode, BenchmarkResult, LatencySummary
 from contract.validity import Verdict
 
 WORST_LAST = tuple(Verdict)

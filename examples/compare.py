@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from contract.jobs import CommandResult
+from contract.results import CommandResult
 from contract.telemetry import Telemetry
 
 Values = Sequence[float]

@@ -5,7 +5,6 @@ or not at all. A blob that no model names is removed an hour after it was last t
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -21,6 +20,7 @@ from contract.codes import ErrorCode
 from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL, load_catalog
 from image_model.labels import parse_labels
+from server.disk import storage_faults, write_atomically
 from server.errors import AgentError
 from server.workers.messages import ModelSpec
 
@@ -103,7 +103,7 @@ class ModelStore:
     def choose_default(self, name: str) -> None:
         """Remember a default; raises AgentError for a model that is not there or cannot classify."""
         _ = self.get(name).spec
-        _write_atomically(self._default_file, name.encode())
+        write_atomically(self._default_file, name.encode())
         self._chosen_default = name
 
     def blob(self, digest: str) -> Path | None:
@@ -119,7 +119,7 @@ class ModelStore:
         """Add a model or replace the one of its name."""
         document = {"manifest": manifest.model_dump(mode="json"), "description": description.model_dump(mode="json")}
         path = self._models / f"{description.name}.json"
-        _write_atomically(path, json.dumps(document, indent=2).encode())
+        write_atomically(path, json.dumps(document, indent=2).encode())
         self._recall(path)
         self.remove_orphans()
         return self._stored[description.name]
@@ -198,17 +198,6 @@ class Receiver:
         return not known
 
 
-@contextlib.contextmanager
-def storage_faults() -> Iterator[None]:
-    """Turn a full disk into an AgentError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise AgentError(ErrorCode.STORAGE_FULL, "the bytes could not be stored: no space left") from error
-        raise
-
-
 def embedded_model() -> StoredModel:
     """The model that ships with the agent."""
     entry = load_catalog()[EMBEDDED_MODEL]
@@ -232,15 +221,3 @@ def embedded_model() -> StoredModel:
     )
     folder = EMBEDDED_FOLDER
     return StoredModel(description, folder / entry.model.name, folder / entry.labels.name, manifest=None)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with storage_faults(), part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,13 +1,13 @@
 """The agent's own certificate: made once, kept in the data folder, pinned by clients."""
 
 import hashlib
-import os
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contract.paths import TLS_SERVER_NAME
+from server.disk import write_atomically
 
 VALID_FROM = datetime(2024, 1, 1, tzinfo=UTC)
 """Fixed, so that a board without a clock does not make a certificate of 1970 that clients refuse."""
@@ -83,13 +83,5 @@ def _make(certificate: Certificate) -> None:
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(certificate.key_path, key_pem, 0o600)
-    _write(certificate.certificate_path, leaf.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    part.replace(path)
+    write_atomically(certificate.key_path, key_pem, 0o600)
+    write_atomically(certificate.certificate_path, leaf.public_bytes(serialization.Encoding.PEM), 0o644)

@@ -10,7 +10,8 @@ from client.console import plain_table
 from client.ranking import verdict_lines
 from client.runs import Entry, Run
 from client.summary import Row, batch_of, footnotes, rows_of
-from contract.jobs import BenchmarkResult, BenchmarkSpec, LatencySummary, PictureInput
+from contract.jobs import BenchmarkSpec, PictureInput
+from contract.results import BenchmarkResult, LatencySummary
 from contract.validity import Verdict
 
 VERDICT_STYLE = {Verdict.OK: "green", Verdict.SUSPECT: "yellow", Verdict.UNRELIABLE: "bold red"}

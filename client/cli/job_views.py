@@ -13,7 +13,8 @@ from client.console import plain_table
 from client.durations import format_duration
 from client.hosts import Host
 from client.matrix import label
-from contract.jobs import BenchmarkRequest, BenchmarkResult, CommandResult, Job, JobState
+from contract.jobs import BenchmarkRequest, Job, JobState
+from contract.results import BenchmarkResult, CommandResult
 from contract.validity import Validity
 
 LETTERS = {

@@ -22,7 +22,8 @@ from client.matrix import UsageError
 from client.patiently import Patiently
 from client.runs import new_folder, reserved_folder
 from contract.codes import ErrorCode
-from contract.jobs import CommandRequest, CommandResult, CommandSpec, Job, JobState
+from contract.jobs import CommandRequest, CommandSpec, Job, JobState
+from contract.results import CommandResult
 
 POLL_INTERVAL_S = 0.5
 NAME_MAX = 200

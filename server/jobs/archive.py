@@ -2,23 +2,15 @@
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from contract.jobs import (
-    BenchmarkRequest,
-    BenchmarkResult,
-    CommandRequest,
-    CommandResult,
-    Conditions,
-    Job,
-    JobError,
-    JobState,
-)
+from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState
+from contract.results import BenchmarkResult, CommandResult, Conditions
 from contract.validity import Verdict
+from server.disk import write_atomically
 from server.jobs.conditions import conditions_now
 from server.jobs.execution import Outcome, ending
 from server.jobs.host.command import WORK_NAME
@@ -50,14 +42,14 @@ class Archive:
             wire = order.to_wire()
         else:
             wire = self._planner.command(request, folder).to_wire()
-        _write(folder / CONTEXT_NAME, json.dumps(context))
+        write_atomically(folder / CONTEXT_NAME, json.dumps(context).encode())
         return wire
 
     def keep(self, job: Job, folder: Path, outcome: Outcome) -> Verdict | None:
         """Write the result, as far as there is one, and drop what nobody needs any more; gives its verdict."""
         result = self._result(job, folder, outcome)
         if result is not None:
-            _write(folder / RESULT_NAME, result.model_dump_json())
+            write_atomically(folder / RESULT_NAME, result.model_dump_json().encode())
         for name in (WORK_NAME, INPUTS_NAME):
             shutil.rmtree(folder / name, ignore_errors=True)
         return result.validity.verdict if result is not None else None
@@ -119,13 +111,3 @@ def _read(path: Path) -> dict[str, Any] | None:
         return document
     except (OSError, ValueError):
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that it appears whole, also after a loss of power."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -5,7 +5,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from contract.jobs import Conditions
+from contract.results import Conditions
 from server import __version__
 from server.resources import allowed_resources, cpu_model, machine
 from server.settings import Settings

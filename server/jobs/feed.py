@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from contract.jobs import Window
+from contract.results import Window
 
 STATE, PROGRESS, WINDOW = "state", "progress", "window"
 

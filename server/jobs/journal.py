@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract.jobs import Probe, Window
+from contract.results import Probe, Window
 from server.jobs.host.events import EVENTS_NAME
 
 

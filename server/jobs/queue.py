@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import secrets
 import shutil
@@ -14,6 +13,7 @@ from typing import TypeVar
 from contract.codes import ErrorCode
 from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobList, JobState
 from contract.telemetry import Telemetry
+from server.disk import FULL
 from server.errors import AgentError
 from server.jobs.archive import Archive
 from server.jobs.execution import Execution, Outcome, Stop
@@ -184,7 +184,7 @@ class Jobs:
             outcome = await self._carry_out(execution, folder)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
-            full = isinstance(fault, OSError) and fault.errno == errno.ENOSPC
+            full = isinstance(fault, OSError) and fault.errno in FULL
             code = ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR
             error = JobError(code=code, detail=f"{type(fault).__name__}: {fault}")
             outcome = Outcome(JobState.FAILED, error, read_journal(folder), None)

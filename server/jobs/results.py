@@ -5,16 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.classify import Prediction
-from contract.jobs import (
-    ArtifactInfo,
-    BatchMode,
-    BenchmarkResult,
-    BenchmarkSpec,
-    CommandResult,
-    CommandSpec,
-    Conditions,
-    LatencySummary,
-)
+from contract.jobs import BenchmarkSpec, CommandSpec
+from contract.results import ArtifactInfo, BatchMode, BenchmarkResult, CommandResult, Conditions, LatencySummary
 from contract.telemetry import Telemetry
 from server.jobs.host.command import OUTPUT_NAME, STDERR_NAME, STDOUT_NAME
 from server.jobs.journal import Journal

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from contract.jobs import LatencySummary
+from contract.results import LatencySummary
 
 PERCENTILES = (90, 95, 99)
 MEDIAN_INTERVAL_MIN_SAMPLES = 6

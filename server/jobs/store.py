@@ -4,7 +4,6 @@ Everything large (results, logs, telemetry, artefacts) lies in one folder a job;
 """
 
 import contextlib
-import errno
 import json
 import shutil
 import sqlite3
@@ -17,6 +16,7 @@ from typing import Any
 from contract.codes import ErrorCode
 from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState, job_request
 from contract.validity import Verdict
+from server.disk import FULL
 from server.errors import AgentError
 
 SCHEMA = """
@@ -231,7 +231,7 @@ def _clear_errors() -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except (sqlite3.Error, OSError) as error:
-        if any(words in str(error) for words in _FULL) or getattr(error, "errno", None) == errno.ENOSPC:
+        if any(words in str(error) for words in _FULL) or getattr(error, "errno", None) in FULL:
             raise AgentError(
                 ErrorCode.STORAGE_FULL,
                 f"the job cannot be stored: {error}",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import FileResponse, StreamingResponse
 
 from contract.codes import ErrorCode
-from contract.jobs import PAGE_MAX, BenchmarkResult, CommandResult, Job, JobList, JobRequest, JobState
+from contract.jobs import PAGE_MAX, Job, JobList, JobRequest, JobState
 from contract.paths import (
     JOB,
     JOB_ARTIFACTS,
@@ -19,6 +19,7 @@ from contract.paths import (
     JOB_TELEMETRY,
     JOBS,
 )
+from contract.results import BenchmarkResult, CommandResult
 from contract.telemetry import Telemetry
 from server.agent import Agent
 from server.errors import AgentError

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 
-from contract.jobs import Probe
+from contract.results import Probe
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Finding, Verdict
 from server.telemetry.cut import Cut, NotCheckable, when_work_began

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from contract.jobs import Window
+from contract.results import Window
 from contract.validity import CheckCode, Finding, Verdict
 from server.telemetry.cut import NotCheckable
 

@@ -6,7 +6,7 @@ docs/validity.md explains every code for whoever reads a verdict.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from contract.jobs import Probe, Window
+from contract.results import Probe, Window
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Finding, Validity, Verdict
 from server.telemetry import checks

@@ -8,17 +8,8 @@ from statistics import median
 from typing import Any
 
 from client.runs import Entry, Run
-from contract.jobs import (
-    BatchMode,
-    BenchmarkRequest,
-    BenchmarkResult,
-    BenchmarkSpec,
-    Conditions,
-    Job,
-    JobState,
-    LatencySummary,
-    Window,
-)
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, JobState
+from contract.results import BatchMode, BenchmarkResult, Conditions, LatencySummary, Window
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
 CONDITIONS = Conditions(

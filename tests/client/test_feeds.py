@@ -15,7 +15,8 @@ from client.feeds import Patience
 from client.hosts import Host
 from client.sse import Event, EventParser
 from client.unpack import unpack
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, Job, JobState, Progress, Window
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, Job, JobState, Progress
+from contract.results import Window
 from tests.agents import RunningAgent
 from tests.client.proxy import proxied
 

@@ -6,7 +6,8 @@ import pytest
 
 from client import EdgeClient, Refused
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, BenchmarkResult, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from contract.results import BenchmarkResult
 from tests.agents import RunningAgent
 from tests.agents import wait_for as wait_until
 

@@ -3,7 +3,8 @@
 from client.alignment import align
 from client.ranking import verdict_lines
 from client.summary import footnotes, rows_of, title
-from contract.jobs import BatchMode, JobState
+from contract.jobs import JobState
+from contract.results import BatchMode
 from contract.validity import Verdict
 from tests.client.made_runs import made_entry, made_run, samples_around
 

@@ -36,26 +36,18 @@ from contract.info import (
     SecurityInfo,
 )
 from contract.jobs import (
-    ArtifactInfo,
-    BatchMode,
     BenchmarkRequest,
-    BenchmarkResult,
     BenchmarkSpec,
     CommandRequest,
-    CommandResult,
     CommandSpec,
-    Conditions,
     Hint,
     Job,
     JobError,
     JobList,
     JobState,
-    LatencySummary,
     PictureInput,
-    Probe,
     Progress,
     RandomInput,
-    Window,
 )
 from contract.models import (
     BlobReceipt,
@@ -66,6 +58,16 @@ from contract.models import (
     Preprocessing,
     RuntimeCheck,
     TensorInfo,
+)
+from contract.results import (
+    ArtifactInfo,
+    BatchMode,
+    BenchmarkResult,
+    CommandResult,
+    Conditions,
+    LatencySummary,
+    Probe,
+    Window,
 )
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
 from contract.validity import CheckCode, Finding, Validity, Verdict

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.jobs import BatchMode
+from contract.results import BatchMode
 from server.jobs.host.frames import Frame, stacked
 from server.runtimes.base import Array, LoadedModel, ModelFault, Runtime
 

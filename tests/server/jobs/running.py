@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 
-from contract.jobs import BenchmarkResult, CommandResult, Job, job_result
+from contract.jobs import Job
+from contract.results import BenchmarkResult, CommandResult, job_result
 from tests.agents import RunningAgent, wait_for
 
 

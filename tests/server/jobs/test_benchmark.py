@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BatchMode, BenchmarkResult, BenchmarkSpec, Hint, JobState
+from contract.jobs import BenchmarkSpec, Hint, JobState
+from contract.results import BatchMode, BenchmarkResult
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Verdict
 from server.jobs.host.frames import in_batches

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import CommandResult, JobState
+from contract.jobs import JobState
+from contract.results import CommandResult
 from tests.agents import RunningAgent, wait_for
 from tests.server.jobs.running import (
     benchmark,

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkResult, Job, JobList, JobState
+from contract.jobs import Job, JobList, JobState
+from contract.results import BenchmarkResult
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.pictures import digit
 from tests.server.jobs.running import (

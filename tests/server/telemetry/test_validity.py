@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.jobs import Probe, Window
+from contract.results import Probe, Window
 from contract.telemetry import Phase, SamplerQuality, Telemetry
 from contract.validity import CheckCode, Validity, Verdict
 from server.telemetry.probe import fixed_work_ms

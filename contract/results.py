@@ -1,0 +1,156 @@
+"""Results of jobs: what was measured, under which conditions, and whether it can be trusted."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from contract.classify import Prediction
+from contract.jobs import BenchmarkSpec, CommandSpec
+from contract.validity import Validity
+
+RESULT_SCHEMA_VERSION = 1
+
+
+class LatencySummary(BaseModel):
+    """Statistics of latencies in milliseconds. A percentile the sample cannot support is None and says why."""
+
+    count: int
+    mean_ms: float
+    std_ms: float | None
+    """Sample standard deviation; None for one sample."""
+    min_ms: float
+    p50_ms: float
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float
+    median_interval_ms: tuple[float, float] | None
+    """95 % confidence interval of the median, from order statistics; None below six samples."""
+    unsupported: dict[str, str] = {}
+    """By percentile: how many samples it needs."""
+
+
+class Window(BaseModel):
+    """A stretch of the timed phase."""
+
+    start_s: float
+    """Since the timed phase began."""
+    end_s: float
+    iterations: int
+    fps: float
+    p50_ms: float
+    max_ms: float
+
+
+class Probe(BaseModel):
+    """A fixed piece of work, timed before and after the measurement, without any sensor."""
+
+    before_ms: float
+    after_ms: float | None = None
+
+
+class Conditions(BaseModel):
+    """Under which circumstances something was measured. Missing is None."""
+
+    device_name: str
+    device_type: str | None
+    machine: str
+    cpu_model: str | None
+    kernel: str
+    python: str
+    agent_version: str
+    agent_revision: str | None
+    """As `git describe` gives it, where the agent runs from a checkout."""
+    cpus_allowed: float
+    memory_allowed_bytes: int | None
+    governor: str | None
+    load_average_before: float | None
+    cpu_temperature_before_celsius: float | None
+    cpu_temperature_after_celsius: float | None
+
+
+class BatchMode(StrEnum):
+    """How a batch was run."""
+
+    NATIVE = "native"
+    """The graph takes it as it is."""
+    PATCHED = "patched"
+    """The graph pinned its batch in the constant of a RESHAPE, which was changed."""
+    LOOP = "loop"
+    """The graph takes one frame only: a batch is so many inferences one after the other."""
+
+
+class BenchmarkResult(BaseModel):
+    """What a benchmark found. Latencies are those of one batch; frames per second count every frame."""
+
+    kind: Literal["benchmark"] = "benchmark"
+    schema_version: int = RESULT_SCHEMA_VERSION
+    complete: bool
+    """False when it was cut off: then everything holds for what was measured until then."""
+    spec: BenchmarkSpec
+    model: str
+    model_digest: str
+    runtime: str
+    runtime_version: str
+    device: str
+    delegate: str | None
+    threads: int
+    streams: int
+    batch: int
+    batch_mode: BatchMode
+    batch_detail: str | None = None
+    load_ms: float
+    """From the bytes of the model to an interpreter that is ready."""
+    first_inference_ms: float
+    first_inference_latency_ms: float
+    """Load plus first inference: what a user waits for the first answer of a cold program."""
+    warm_up_ms: list[float]
+    iterations: int
+    frames: int
+    """iterations x batch."""
+    duration_s: float
+    """Of the timed phase."""
+    fps: float | None
+    """frames / duration_s; None when nothing was timed."""
+    latency: LatencySummary | None
+    samples_ms: list[float]
+    """Every timed inference; where there were more than half a million, every k-th (`iterations` counts all)."""
+    windows: list[Window]
+    predictions: list[Prediction] = []
+    """Of the first frame, where the model is a classifier: what was measured really worked."""
+    probe: Probe | None
+    conditions: Conditions
+    validity: Validity
+
+
+class ArtifactInfo(BaseModel):
+    """A file that a command left in `$OUTPUT`."""
+
+    path: str
+    size_bytes: int
+
+
+class CommandResult(BaseModel):
+    """How a program ended."""
+
+    kind: Literal["command"] = "command"
+    schema_version: int = RESULT_SCHEMA_VERSION
+    complete: bool
+    spec: CommandSpec
+    exit_code: int | None
+    """None when it was ended by a signal, or never."""
+    signal: str | None = None
+    duration_s: float
+    cpu_s: float | None
+    max_resident_bytes: int | None
+    stdout_bytes: int
+    stderr_bytes: int
+    artifacts: list[ArtifactInfo]
+    probe: Probe | None
+    conditions: Conditions
+    validity: Validity
+
+
+JobResult = Annotated[BenchmarkResult | CommandResult, Field(discriminator="kind")]
+job_result: TypeAdapter[BenchmarkResult | CommandResult] = TypeAdapter(JobResult)
