@@ -15,6 +15,7 @@ from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.chi_addresses import Address, Addresses
 from provisioning.providers.chi_containers import Container, Containers, require_container_name
+from provisioning.providers.chi_errors import SiteUnreachable
 from provisioning.providers.chi_files import Files
 from provisioning.providers.chi_install import install_agent
 from provisioning.providers.chi_leases import device_reservation, find_lease, usable_lease
@@ -65,10 +66,10 @@ class ChiProvider:
         _wait_for_agent(containers, running.id, folder)
         addresses = Addresses(site)
         assert running.port_id is not None
-        deployment.resources.update(asked="address", folder=folder)
-        save()
-        address = addresses.obtain(deployment.name, owner, running.port_id)
-        deployment.resources.update(asked=None, address=address.id)
+        deployment.resources["folder"] = folder
+        with _asking_for("address", deployment, save):
+            address = addresses.obtain(deployment.name, owner, running.port_id)
+        deployment.resources["address"] = address.id
         save()
         port = int(deployment.options.get("port") or PORT)
         _wait_until_it_answers(addresses, address, running.port_id, port, report)
@@ -174,14 +175,27 @@ def _own_container(site: Site, containers: Containers, deployment: Deployment, s
     lease = usable_lease(site, str(deployment.options["lease"]), report)
     reservation = device_reservation(lease, deployment.options.get("reservation"))
     report(f"creating a container on {reservation.device or 'the device'}; lease {lease.name} has {lease.left} left")
-    deployment.resources["asked"] = "container"
-    save()
-    made = containers.create(name, owner, reservation.id, container_spec(deployment, reservation.device))
-    deployment.resources["asked"] = None
+    with _asking_for("container", deployment, save):
+        made = containers.create(name, owner, reservation.id, container_spec(deployment, reservation.device))
     rivals = [each for each in containers.every() if each.name == name and each.owner != owner]
     if any(each.id < made.id for each in rivals):  # of two at the same moment the same one gives way on both sides
         _require_free_name(rivals, name, owner)
     return made
+
+
+@contextlib.contextmanager
+def _asking_for(what: str, deployment: Deployment, save: Save) -> Iterator[None]:
+    """Note what is being asked for until there is an answer: whoever finds the note knows that it may still appear."""
+    deployment.resources["asked"] = what
+    save()
+    try:
+        yield
+    except SiteUnreachable:
+        raise
+    except ProvisioningError:
+        deployment.resources["asked"] = None
+        raise
+    deployment.resources["asked"] = None
 
 
 def _require_free_name(containers: Sequence[Container], name: str, owner: str) -> None:

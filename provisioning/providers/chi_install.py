@@ -15,6 +15,8 @@ from provisioning.providers.chi_containers import Containers
 from provisioning.providers.chi_files import Files
 from provisioning.providers.chi_processes import run_detached
 
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+"""Exact versions that were tested together, where edgerun runs from its checkout."""
 PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
 INSTALL_TIMEOUT_S = 1800.0
 """A Raspberry Pi unpacks slowly."""
@@ -22,7 +24,8 @@ INSTALL = """
 set -e
 test -x venv/bin/python || python3 -m venv venv
 venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$1"
-venv/bin/python -m pip install --quiet --disable-pip-version-check 'edgerun[server]'
+if [ -f constraints.txt ]; then set -- -c constraints.txt; else set --; fi
+venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" 'edgerun[server]'
 touch installed
 """
 
@@ -32,7 +35,10 @@ def install_agent(containers: Containers, container: str, folder: str, report: R
     report("the image has no agent: installing it, which takes minutes on a small board")
     with TemporaryDirectory() as scratch:
         wheel = make_wheel(Path(scratch))
-        Files(containers, container, folder).push(wheel, f"{folder}/")
+        files = Files(containers, container, folder)
+        files.push(wheel, f"{folder}/")
+        if CONSTRAINTS.is_file():
+            files.push(CONSTRAINTS, f"{folder}/")
         words = ["sh", "-c", INSTALL, "sh", wheel.name]
         said = io.BytesIO()
         code = run_detached(containers, container, folder, words, out=said, err=said, timeout_s=INSTALL_TIMEOUT_S)

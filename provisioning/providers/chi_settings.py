@@ -1,5 +1,6 @@
 """Credentials for CHI@Edge: from OS_* variables, else from clouds.yaml, in the form that python-chi reads."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +68,8 @@ def _of_cloud(name: str) -> dict[str, str]:
     from openstack.exceptions import ConfigException
 
     try:
-        entry: Any = OpenStackConfig(load_envvars=False).get_one(cloud=name).config
+        with warnings.catch_warnings(action="ignore"):  # about parts of openstacksdk that are not used here
+            entry: Any = OpenStackConfig(load_envvars=False).get_one(cloud=name).config
     except ConfigException as error:
         hint = "clouds.yaml is looked for here, in ~/.config/openstack, and in /etc/openstack"
         raise ProvisioningError(f"OS_CLOUD is {name!r}: {error}", hint=hint) from error
