@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from client.calls import JSON_HEADERS, Call, reply_as
 from contract import paths
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobList, JobState
-from contract.results import BenchmarkResult, CommandResult
+from contract.jobs import AnyRequest, Job, JobList, JobState
+from contract.results import AnyResult
 from contract.results import job_result as any_result
 from contract.telemetry import Telemetry, TelemetrySample
 
 
-def submit(request: BenchmarkRequest | CommandRequest, key: str) -> Call[Job]:
+def submit(request: AnyRequest, key: str) -> Call[Job]:
     """Hand in a job. The agent knows it again by its key, so it may be sent twice."""
     headers = {**JSON_HEADERS, paths.IDEMPOTENCY_KEY_HEADER: key}
     body = request.model_dump_json(exclude_none=True).encode()
@@ -40,7 +40,7 @@ def delete_job(job_id: str) -> Call[None]:
     return Call("DELETE", paths.JOB.format(id=job_id), lambda _: None, repeatable=False)
 
 
-def job_result(job_id: str) -> Call[BenchmarkResult | CommandResult]:
+def job_result(job_id: str) -> Call[AnyResult]:
     """What a job found."""
     return Call("GET", paths.JOB_RESULT.format(id=job_id), lambda reply: any_result.validate_json(reply.content))
 

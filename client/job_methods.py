@@ -10,8 +10,8 @@ from client.calls import Progress as Sent
 from client.feeds import EventFeed, FileFeed, JobEvent, LogFeed, TelemetryFeed
 from client.transport import AsyncTransport, Transport
 from contract import paths
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobList, JobState
-from contract.results import BenchmarkResult, CommandResult
+from contract.jobs import AnyRequest, Job, JobList, JobState
+from contract.results import AnyResult
 from contract.telemetry import DEFAULT_INTERVAL_S, Telemetry, TelemetrySample
 
 LIMIT_DEFAULT = 50
@@ -26,7 +26,7 @@ class JobMethods(Transport):
         self._run_all(calls.put_blob(digest, path, progress))
         return digest
 
-    def submit(self, request: BenchmarkRequest | CommandRequest, key: str | None = None) -> Job:
+    def submit(self, request: AnyRequest, key: str | None = None) -> Job:
         """Hand in a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
         return self._run(job_calls.submit(request, key or uuid.uuid4().hex))
 
@@ -46,7 +46,7 @@ class JobMethods(Transport):
         """Remove a job that has ended, with its result, logs, telemetry and artefacts."""
         self._run(job_calls.delete_job(job_id))
 
-    def job_result(self, job_id: str) -> BenchmarkResult | CommandResult:
+    def job_result(self, job_id: str) -> AnyResult:
         """What a job found; raises Refused before its end."""
         return self._run(job_calls.job_result(job_id))
 
@@ -86,7 +86,7 @@ class AsyncJobMethods(AsyncTransport):
         await self._run_all(calls.put_blob(digest, path, progress))
         return digest
 
-    async def submit(self, request: BenchmarkRequest | CommandRequest, key: str | None = None) -> Job:
+    async def submit(self, request: AnyRequest, key: str | None = None) -> Job:
         """Hand in a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
         return await self._run(job_calls.submit(request, key or uuid.uuid4().hex))
 
@@ -108,7 +108,7 @@ class AsyncJobMethods(AsyncTransport):
         """Remove a job that has ended, with its result, logs, telemetry and artefacts."""
         await self._run(job_calls.delete_job(job_id))
 
-    async def job_result(self, job_id: str) -> BenchmarkResult | CommandResult:
+    async def job_result(self, job_id: str) -> AnyResult:
         """What a job found; raises Refused before its end."""
         return await self._run(job_calls.job_result(job_id))
 

@@ -13,6 +13,7 @@ from contract.validity import Verdict
 DEFAULT_ITERATIONS = 1000
 BATCH_MAX = 256
 ITERATIONS_MAX = 1_000_000
+PROFILE_ITERATIONS_MAX = 100_000
 TIMEOUT_MAX_S = 7 * 24 * 3600.0
 PRIORITY_LIMIT = 100
 PAGE_MAX = 500
@@ -99,6 +100,30 @@ class BenchmarkSpec(BaseModel):
         return self
 
 
+class Kernels(StrEnum):
+    """What executes a graph."""
+
+    DEFAULT = "default"
+    """The runtime's own choice: XNNPACK where it is there."""
+    BUILTIN = "builtin"
+    """The interpreter's built-in kernels, one for each operator of the file."""
+
+
+class ProfileSpec(BaseModel):
+    """Which operators the time goes to. `None` leaves the choice to the agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = None
+    runtime: str | None = None
+    kernels: Kernels = Kernels.DEFAULT
+    threads: int = Field(default=1, ge=1, le=256)
+    iterations: int = Field(default=DEFAULT_ITERATIONS, ge=1, le=PROFILE_ITERATIONS_MAX)
+    warm_up_iterations: int = Field(default=10, ge=0, le=100_000)
+    seed: int = 0
+    """Of the noise that is fed to the model."""
+
+
 class CommandSpec(BaseModel):
     """A program to run in a folder of its own. What it writes into `$OUTPUT` is kept as artefacts."""
 
@@ -129,6 +154,13 @@ class BenchmarkRequest(_Request):
     spec: BenchmarkSpec
 
 
+class ProfileRequest(_Request):
+    """Time a model's operators one by one."""
+
+    kind: Literal["profile"] = "profile"
+    spec: ProfileSpec
+
+
 class CommandRequest(_Request):
     """Run a program."""
 
@@ -136,8 +168,9 @@ class CommandRequest(_Request):
     spec: CommandSpec
 
 
-JobRequest = Annotated[BenchmarkRequest | CommandRequest, Field(discriminator="kind")]
-job_request: TypeAdapter[BenchmarkRequest | CommandRequest] = TypeAdapter(JobRequest)
+AnyRequest = BenchmarkRequest | ProfileRequest | CommandRequest
+JobRequest = Annotated[AnyRequest, Field(discriminator="kind")]
+job_request: TypeAdapter[AnyRequest] = TypeAdapter(JobRequest)
 
 
 class Progress(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 from contract.classify import Prediction
-from contract.jobs import BenchmarkSpec, CommandSpec
+from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.validity import Validity
 
 RESULT_SCHEMA_VERSION = 1
@@ -124,6 +124,75 @@ class BenchmarkResult(BaseModel):
     validity: Validity
 
 
+class OperatorProfile(BaseModel):
+    """One operator as it was executed. A delegate may merge, split or rename those of the file."""
+
+    number: int
+    """In the order of execution."""
+    name: str
+    """As the runtime calls it."""
+    delegated: bool
+    operator: int | None
+    """The operator of the file it stands for; None where a delegate made it up."""
+    kind: str | None
+    """TFLite's name of that operator."""
+    output: str | None
+    output_shape: list[int] | None
+    output_dtype: str | None
+    calls: int
+    mean_us: float
+    std_us: float | None
+    p50_us: float
+    p95_us: float | None
+    """None where the sample does not support it."""
+    share: float
+    """Of the time of the whole graph, 0 to 1."""
+    macs: int | None
+    parameters: int | None
+    weight_bytes: int | None
+    activation_bytes: int | None
+    gflops: float | None
+    """Reached: two operations a multiply-accumulate, over the mean time; None where that is too short to tell."""
+
+
+class ProfileResult(BaseModel):
+    """Where the time of an inference goes."""
+
+    kind: Literal["profile"] = "profile"
+    schema_version: int = RESULT_SCHEMA_VERSION
+    complete: bool
+    spec: ProfileSpec
+    model: str
+    model_digest: str
+    runtime: str
+    runtime_version: str
+    method: str
+    """How the operators were timed: `litert-native`."""
+    threads: int
+    load_ms: float
+    first_inference_ms: float
+    iterations: int
+    latency: LatencySummary | None
+    """Of the whole graph, with the profiler on."""
+    plain_p50_ms: float | None
+    """Of the whole graph, with the profiler off: what profiling itself costs is the difference."""
+    operators: list[OperatorProfile]
+    explained: float | None
+    """Sum of the operators over the whole graph, both with the profiler on; the rest is unattributed."""
+    unattributed_us: float | None
+    macs: int
+    parameters: int
+    weight_bytes: int
+    peak_activation_bytes: int
+    """Largest sum of activations that live at once, by the file: what an arena needs at least."""
+    peak_operator: int
+    windows: list[Window]
+    samples_ms: list[float]
+    probe: Probe | None
+    conditions: Conditions
+    validity: Validity
+
+
 class ArtifactInfo(BaseModel):
     """A file that a command left in `$OUTPUT`."""
 
@@ -152,5 +221,6 @@ class CommandResult(BaseModel):
     validity: Validity
 
 
-JobResult = Annotated[BenchmarkResult | CommandResult, Field(discriminator="kind")]
-job_result: TypeAdapter[BenchmarkResult | CommandResult] = TypeAdapter(JobResult)
+AnyResult = BenchmarkResult | ProfileResult | CommandResult
+JobResult = Annotated[AnyResult, Field(discriminator="kind")]
+job_result: TypeAdapter[AnyResult] = TypeAdapter(JobResult)

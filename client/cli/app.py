@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli import bench, classify, compare, doctor, hosts, jobs, models, program, telemetry
+from client.cli import bench, classify, compare, doctor, hosts, jobs, models, profile, program, telemetry
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -43,6 +43,7 @@ def _options(
 app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
+app.command("profile")(profile.profile)
 app.command("run")(program.run)
 app.command("telemetry")(telemetry.telemetry)
 app.command("doctor")(doctor.doctor)

@@ -13,8 +13,8 @@ from client.console import plain_table
 from client.durations import format_duration
 from client.hosts import Host
 from client.matrix import label
-from contract.jobs import BenchmarkRequest, Job, JobState
-from contract.results import BenchmarkResult, CommandResult
+from contract.jobs import BenchmarkRequest, Job, JobState, ProfileRequest
+from contract.results import AnyResult, BenchmarkResult, CommandResult
 from contract.validity import Validity
 
 LETTERS = {
@@ -54,6 +54,8 @@ def job_name(job: Job) -> str:
         return job.request.name
     if isinstance(job.request, BenchmarkRequest):
         return label(job.request.spec)
+    if isinstance(job.request, ProfileRequest):
+        return f"operators of {job.request.spec.model or 'the default model'}"
     return " ".join(job.request.spec.argv)[:60]
 
 
@@ -129,7 +131,7 @@ def job_row(each: Listed) -> dict[str, Any]:
     }
 
 
-def job_view(host: Host, job: Job, result: BenchmarkResult | CommandResult | None) -> RenderableType:
+def job_view(host: Host, job: Job, result: AnyResult | None) -> RenderableType:
     """One job in detail."""
     facts: dict[str, Any] = {
         "id": job.id,
@@ -149,7 +151,7 @@ def job_view(host: Host, job: Job, result: BenchmarkResult | CommandResult | Non
         **_spec_facts(job),
     }
     if result is not None:
-        facts |= _benchmark_facts(result) if isinstance(result, BenchmarkResult) else _command_facts(result)
+        facts |= _result_facts(result)
     table = plain_table("", "")
     table.show_header = False
     for name, value in facts.items():
@@ -162,7 +164,17 @@ def _spec_facts(job: Job) -> dict[str, Any]:
     request = job.request
     if isinstance(request, BenchmarkRequest):
         return {"measures": f"{request.spec.model or 'default model'}, {label(request.spec)}"}
+    if isinstance(request, ProfileRequest):
+        return {"profiles": f"{request.spec.model or 'default model'}, {request.spec.iterations} iterations"}
     return {"command": " ".join(request.spec.argv)}
+
+
+def _result_facts(result: AnyResult) -> dict[str, Any]:
+    if isinstance(result, BenchmarkResult):
+        return _benchmark_facts(result)
+    if isinstance(result, CommandResult):
+        return _command_facts(result)
+    return {"operators": f"{len(result.operators)}; `client profile` shows them, and `client jobs results` saves them"}
 
 
 def _benchmark_facts(result: BenchmarkResult) -> dict[str, Any]:

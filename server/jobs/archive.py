@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState
-from contract.results import BenchmarkResult, CommandResult, Conditions
+from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState, ProfileRequest
+from contract.results import AnyResult, Conditions
 from contract.validity import Verdict
 from server.disk import write_atomically
 from server.jobs.conditions import conditions_now
@@ -16,7 +16,7 @@ from server.jobs.execution import Outcome, ending
 from server.jobs.host.command import WORK_NAME
 from server.jobs.journal import read_journal
 from server.jobs.planning import INPUTS_NAME, Planner
-from server.jobs.results import Measured, Subject, benchmark_result, command_result
+from server.jobs.results import Measured, Subject, benchmark_result, command_result, profile_result
 from server.settings import Settings
 from server.telemetry.recorder import load_recording
 
@@ -40,6 +40,10 @@ class Archive:
             order, subject = self._planner.benchmark(request.spec, folder)
             context["subject"] = vars(subject)
             wire = order.to_wire()
+        elif isinstance(request, ProfileRequest):
+            profile, subject = self._planner.profile(request.spec)
+            context |= {"subject": vars(subject), "runtime_version": self._planner.runtime_version(subject.runtime)}
+            wire = profile.to_wire()
         else:
             wire = self._planner.command(request, folder).to_wire()
         write_atomically(folder / CONTEXT_NAME, json.dumps(context).encode())
@@ -88,7 +92,7 @@ class Archive:
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _result(self, job: Job, folder: Path, outcome: Outcome) -> BenchmarkResult | CommandResult | None:
+    def _result(self, job: Job, folder: Path, outcome: Outcome) -> AnyResult | None:
         context = _read(folder / CONTEXT_NAME)
         if context is None:
             return None
@@ -102,6 +106,8 @@ class Archive:
         if isinstance(request, CommandRequest):
             return command_result(request.spec, folder, measured)
         subject = Subject(**context["subject"])
+        if isinstance(request, ProfileRequest):
+            return profile_result(request.spec, subject, context["runtime_version"], measured)
         return benchmark_result(request.spec, subject, measured, self._planner.labels(subject))
 
 

@@ -100,8 +100,8 @@ class Execution:
         if journal.windows:
             newest = journal.windows[-1]
             progress.fps, progress.latency_p50_ms = newest.fps, newest.p50_ms
-        if spec.duration_s is not None:
-            progress.unit, progress.done, progress.total = "seconds", journal.duration_s(), spec.duration_s
+        if request.kind == "benchmark" and request.spec.duration_s is not None:
+            progress.unit, progress.done, progress.total = "seconds", journal.duration_s(), request.spec.duration_s
         else:
             progress.done, progress.total = journal.iterations, spec.iterations or DEFAULT_ITERATIONS
         return progress

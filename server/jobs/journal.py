@@ -20,6 +20,8 @@ class Journal:
     windows: list[Window] = field(default_factory=list)
     iterations: int = 0
     samples_ms: list[float] = field(default_factory=list)
+    profiled: dict[str, Any] | None = None
+    """Operators and what the file says of them."""
     ended: dict[str, Any] | None = None
     """How a command ended."""
     probe: Probe | None = None
@@ -40,6 +42,8 @@ class Journal:
                 self.windows.append(Window.model_validate(event))
                 self.iterations += self.windows[-1].iterations
                 self.samples_ms.extend(event["samples_ms"])
+            case "profiled":
+                self.profiled = event
             case "ended":
                 self.ended = event
             case "probe":

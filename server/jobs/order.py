@@ -41,6 +41,26 @@ class BenchmarkOrder:
 
 
 @dataclass(frozen=True)
+class ProfileOrder:
+    """A model whose operators are timed."""
+
+    model_path: str
+    builtin: bool
+    threads: int
+    iterations: int
+    warm_up_iterations: int
+    seed: int
+    window_s: float = 1.0
+    batch: int = 1
+    duration_s: float | None = None
+    kind: str = "profile"
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class CommandOrder:
     """A program to run."""
 

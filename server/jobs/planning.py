@@ -6,15 +6,17 @@ from pathlib import Path
 from contract.codes import ErrorCode
 from contract.jobs import (
     DEFAULT_ITERATIONS,
-    BenchmarkRequest,
+    AnyRequest,
     BenchmarkSpec,
     CommandRequest,
     Hint,
+    Kernels,
     PictureInput,
+    ProfileSpec,
     RandomInput,
 )
 from server.errors import AgentError
-from server.jobs.order import BenchmarkOrder, CommandOrder
+from server.jobs.order import BenchmarkOrder, CommandOrder, ProfileOrder
 from server.jobs.results import Subject
 from server.model_registry import ModelRegistry
 from server.model_store import StoredModel
@@ -23,6 +25,7 @@ from server.settings import Settings
 from server.workers.pools import Pools
 
 INPUTS_NAME = "inputs"
+PROFILED_RUNTIME = "litert"
 
 
 class Planner:
@@ -33,7 +36,7 @@ class Planner:
         self._registry = registry
         self._pools = pools
 
-    def accept(self, request: BenchmarkRequest | CommandRequest, folder: Path) -> None:
+    def accept(self, request: AnyRequest, folder: Path) -> None:
         """Check that a request can be done here, and keep the files it needs in the job's folder.
 
         Raises AgentError: COMMANDS_NOT_ALLOWED, UNKNOWN_MODEL, UNKNOWN_BLOB, NOT_A_CLASSIFIER, RUNTIME_UNAVAILABLE.
@@ -45,8 +48,10 @@ class Planner:
             return
         spec = request.spec
         model = self._registry.find(spec.model)
-        self._runtime(model, spec.runtime)
-        if isinstance(spec.input, PictureInput):
+        runtime = self._runtime(model, spec.runtime)
+        if isinstance(spec, ProfileSpec):
+            _require_profiler(runtime)
+        elif isinstance(spec.input, PictureInput):
             _ = model.spec  # raises when it takes no picture
             self._keep(spec.input.digests, folder)
 
@@ -77,6 +82,24 @@ class Planner:
         description = model.description
         return order, Subject(description.name, description.digest, runtime, threads, streams)
 
+    def profile(self, spec: ProfileSpec) -> tuple[ProfileOrder, Subject]:
+        """Whose operators to time; raises AgentError when it is not there any more."""
+        model = self._registry.find(spec.model)
+        runtime = self._runtime(model, spec.runtime)
+        order = ProfileOrder(
+            model_path=str(model.model_path),
+            builtin=spec.kernels is Kernels.BUILTIN or not self._pools.uses_delegates(runtime),
+            threads=spec.threads,
+            iterations=spec.iterations,
+            warm_up_iterations=spec.warm_up_iterations,
+            seed=spec.seed,
+        )
+        return order, Subject(model.description.name, model.description.digest, runtime, spec.threads, 1)
+
+    def runtime_version(self, runtime: str) -> str:
+        """Of the installed distribution."""
+        return self._pools.installed[runtime]
+
     def command(self, request: CommandRequest, folder: Path) -> CommandOrder:
         """What to run."""
         spec = request.spec
@@ -105,6 +128,12 @@ class Planner:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 os.link(path, target)
+
+
+def _require_profiler(runtime: str) -> None:
+    if runtime != PROFILED_RUNTIME:
+        detail = f"operators are timed with {PROFILED_RUNTIME} only, not with {runtime}"
+        raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail)
 
 
 def threads_and_streams(spec: BenchmarkSpec, cores: int) -> tuple[int, int]:

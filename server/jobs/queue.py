@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobList, JobState
+from contract.jobs import AnyRequest, Job, JobError, JobList, JobState
 from contract.telemetry import Telemetry
 from server.disk import FULL
 from server.errors import AgentError
@@ -79,7 +79,7 @@ class Jobs:
         for feed in list(self._feeds.values()):
             await feed.close()
 
-    async def submit(self, request: BenchmarkRequest | CommandRequest, key: str | None) -> tuple[Job, bool]:
+    async def submit(self, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new. Raises AgentError when it cannot be done here."""
         job_id = secrets.token_hex(ID_BYTES)
         folder = self._store.folder_of(job_id)

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.classify import Prediction
-from contract.jobs import BenchmarkSpec, CommandSpec
-from contract.results import ArtifactInfo, BatchMode, BenchmarkResult, CommandResult, Conditions, LatencySummary
+from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
+from contract.results import (
+    ArtifactInfo,
+    BatchMode,
+    BenchmarkResult,
+    CommandResult,
+    Conditions,
+    LatencySummary,
+    OperatorProfile,
+    ProfileResult,
+)
 from contract.telemetry import Telemetry
 from server.jobs.host.command import OUTPUT_NAME, STDERR_NAME, STDOUT_NAME
 from server.jobs.journal import Journal
@@ -70,6 +79,40 @@ def benchmark_result(
         samples_ms=journal.samples_ms,
         windows=journal.windows,
         predictions=_predictions(loaded["predictions"], labels),
+        probe=journal.probe,
+        conditions=_with_temperatures(measured),
+        validity=judge(measured.telemetry, journal.probe, samples_ms=journal.samples_ms, windows=journal.windows),
+    )
+
+
+def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: Measured) -> ProfileResult | None:
+    """The result of a profile, None when it was cut off before the operators were summed up."""
+    journal = measured.journal
+    loaded, profiled = journal.loaded, journal.profiled
+    if loaded is None or profiled is None:
+        return None
+    latency = _latency(journal)
+    explained = profiled["explained"]
+    unattributed = None if latency is None or explained is None else latency.mean_ms * 1e3 * (1 - explained)
+    facts = ("macs", "parameters", "weight_bytes", "peak_activation_bytes", "peak_operator", "method", "plain_p50_ms")
+    return ProfileResult(
+        complete=measured.complete,
+        spec=spec,
+        model=subject.model,
+        model_digest=subject.model_digest,
+        runtime=subject.runtime,
+        runtime_version=version,
+        threads=subject.threads,
+        load_ms=loaded["load_ms"],
+        first_inference_ms=loaded["first_inference_ms"],
+        iterations=journal.iterations,
+        latency=latency,
+        operators=[OperatorProfile.model_validate(row) for row in profiled["operators"]],
+        explained=explained,
+        unattributed_us=unattributed,
+        **{name: profiled[name] for name in facts},
+        windows=journal.windows,
+        samples_ms=journal.samples_ms,
         probe=journal.probe,
         conditions=_with_temperatures(measured),
         validity=judge(measured.telemetry, journal.probe, samples_ms=journal.samples_ms, windows=journal.windows),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState, job_request
+from contract.jobs import AnyRequest, Job, JobError, JobState, job_request
 from contract.validity import Verdict
 from server.disk import FULL
 from server.errors import AgentError
@@ -99,7 +99,7 @@ class JobStore:
         """Where everything of a job lies."""
         return self.folder / job_id
 
-    def add(self, job_id: str, request: BenchmarkRequest | CommandRequest, key: str | None) -> tuple[Job, bool]:
+    def add(self, job_id: str, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new.
 
         A key that was used before gives the job it was used for. Raises AgentError: IDEMPOTENCY_CONFLICT when that one

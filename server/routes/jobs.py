@@ -19,7 +19,7 @@ from contract.paths import (
     JOB_TELEMETRY,
     JOBS,
 )
-from contract.results import BenchmarkResult, CommandResult
+from contract.results import AnyResult
 from contract.telemetry import Telemetry
 from server.agent import Agent
 from server.errors import AgentError
@@ -122,9 +122,7 @@ async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json",
     return Response(recorded.model_dump_json(), media_type=JSON)
 
 
-@router.get(
-    JOB_RESULT, operation_id="job_result", response_model=BenchmarkResult | CommandResult, responses=problems(404, 409)
-)
+@router.get(JOB_RESULT, operation_id="job_result", response_model=AnyResult, responses=problems(404, 409))
 async def job_result(id: str, agent: AgentDependency) -> Response:
     """What a job found; of one that was cut off, as far as it came."""
     path = await agent.jobs.folder(id, ended=True) / RESULT_NAME

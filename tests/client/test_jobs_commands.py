@@ -268,3 +268,18 @@ def test_priority_and_requeue_reach_the_agent(edge: Home) -> None:
     shown = json.loads(edge.client("jobs", "show", job_id, "-o", "json").stdout)["job"]["request"]
     assert (shown["priority"], shown["after_restart"]) == (7, "requeue")
     assert edge.client("run", "--priority", "1000", "--", "true").returncode == 2
+
+
+def test_profile_shows_the_slowest_operators_and_saves_all(edge: Home) -> None:
+    """A table with what they explain, csv with every operator, the whole result in a file."""
+    done = edge.client("profile", "--model", "digits", "--iterations", "30", "--top", "2", "--save", "profile.json")
+    assert done.returncode == 0, done.stderr
+    assert "others" in done.stdout
+    assert "the operators explain" in done.stdout
+    saved = json.loads((edge.folder / "profile.json").read_text())
+    rows = edge.client("profile", "--model", "digits", "--iterations", "30", "--kernels", "builtin", "-o", "csv")
+    assert rows.stdout.splitlines()[0].startswith("number,name,")
+    assert len(rows.stdout.splitlines()) >= 6
+    assert saved["method"] == "litert-native"
+    refused = edge.client("profile", "--model", "nosuch")
+    assert (refused.returncode, "no model" in refused.stderr) == (5, True)

@@ -28,7 +28,7 @@ def single_frames(order: BenchmarkOrder, inputs: Sequence[Tensor]) -> list[Frame
             raise JobFailed("not_a_classifier", "the model takes no picture: measure it with random input")
         return [_picture(Path(path), order.classifier, inputs[0], order.max_pixels) for path in order.pictures]
     source = np.random.default_rng(order.seed)
-    return [[_noise(source, tensor) for tensor in inputs] for _ in range(RANDOM_FRAMES)]
+    return [[noise(source, tensor.shape, tensor.dtype) for tensor in inputs] for _ in range(RANDOM_FRAMES)]
 
 
 def in_batches(frames: Sequence[Frame], batch: int) -> list[list[Frame]]:
@@ -43,14 +43,15 @@ def stacked(group: Sequence[Frame]) -> Frame:
     return [np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*group, strict=True)]
 
 
-def _noise(source: np.random.Generator, tensor: Tensor) -> Array:
-    kind = np.dtype(tensor.dtype)
+def noise(source: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
+    """Uniform over all integers of a type, or over 0 to 1."""
+    kind = np.dtype(dtype)
     if np.issubdtype(kind, np.integer):
         limits = np.iinfo(kind)
-        return source.integers(limits.min, limits.max, tensor.shape, kind, endpoint=True)
+        return source.integers(limits.min, limits.max, shape, kind, endpoint=True)
     if kind == np.bool_:
-        return source.random(tensor.shape) < 0.5
-    return source.random(tensor.shape).astype(kind)
+        return source.random(shape) < 0.5
+    return source.random(shape).astype(kind)
 
 
 def _picture(path: Path, spec: ModelSpec, tensor: Tensor, max_pixels: int) -> Frame:

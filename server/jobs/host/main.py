@@ -54,6 +54,10 @@ def _run(order: dict[str, object], folder: Path, events: Events) -> None:
         from server.jobs.host.command import run_command
 
         run_command(order, folder, events)
+    elif order["kind"] == "profile":
+        from server.jobs.host.profile import run_profile
+
+        run_profile(order, events)
     else:
         from server.jobs.host.benchmark import run_benchmark
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.jobs.host.events import Events
-from server.jobs.order import BenchmarkOrder
+from server.jobs.order import BenchmarkOrder, ProfileOrder
 from server.jobs.statistics import percentile
 
 SAMPLES_KEPT = 500_000
@@ -20,7 +20,11 @@ Finished = deque[tuple[int, int]]
 
 
 def report_windows(
-    order: BenchmarkOrder, streams: Sequence[threading.Thread], finished: Finished, start_ns: int, events: Events
+    order: BenchmarkOrder | ProfileOrder,
+    streams: Sequence[threading.Thread],
+    finished: Finished,
+    start_ns: int,
+    events: Events,
 ) -> None:
     """Write a window for each stretch of `window_s` until all streams have ended.
 
@@ -47,7 +51,9 @@ def _wait(streams: Sequence[threading.Thread], until_ns: int) -> None:
         stream.join(max(0.0, (until_ns - time.perf_counter_ns()) / 1e9))
 
 
-def _window(order: BenchmarkOrder, taken: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> dict[str, Any]:
+def _window(
+    order: BenchmarkOrder | ProfileOrder, taken: Sequence[tuple[int, int]], start_ns: int, end_ns: int
+) -> dict[str, Any]:
     kept_ms = [took / 1e6 for _, took in taken[:: _every(order, len(taken))]]
     return {
         "start_s": start_ns / 1e9,
@@ -60,7 +66,7 @@ def _window(order: BenchmarkOrder, taken: Sequence[tuple[int, int]], start_ns: i
     }
 
 
-def _every(order: BenchmarkOrder, count: int) -> int:
+def _every(order: BenchmarkOrder | ProfileOrder, count: int) -> int:
     """Which part of a window's samples is kept, so that all windows keep about the same part."""
     if order.iterations is not None:
         return math.ceil(order.iterations / SAMPLES_KEPT)

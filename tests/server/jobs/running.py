@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from contract.jobs import Job
-from contract.results import BenchmarkResult, CommandResult, job_result
+from contract.results import AnyResult, job_result
 from tests.agents import RunningAgent, wait_for
 
 
@@ -53,12 +53,12 @@ def wait_until_it_runs(http: httpx.Client, job_id: str, phase: str) -> None:
     wait_for(there)
 
 
-def result_of(http: httpx.Client, job_id: str) -> BenchmarkResult | CommandResult:
+def result_of(http: httpx.Client, job_id: str) -> AnyResult:
     """The result of an ended job."""
     return job_result.validate_json(http.get(f"/v1/jobs/{job_id}/result").raise_for_status().content)
 
 
-def run(agent: RunningAgent, request: dict[str, Any]) -> tuple[Job, BenchmarkResult | CommandResult]:
+def run(agent: RunningAgent, request: dict[str, Any]) -> tuple[Job, AnyResult]:
     """Submit a job and give it and its result once it has ended."""
     with agent.http() as http:
         job = wait_until_ended(http, submit(http, request).id)
