@@ -16,8 +16,8 @@ from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
 from client.library import Library, manifest_of
-from contract.jobs import BenchmarkRequest, CommandRequest
-from contract.results import BenchmarkResult, CommandResult
+from contract.jobs import AnyRequest
+from contract.results import AnyResult
 from image_model.catalog import PREFERRED_MODEL
 from image_model.download import PulledModel
 
@@ -125,7 +125,7 @@ def push(host: Host, model: Supplied) -> None:
         client.push_model(model.pulled.entry.name, manifest, files)
 
 
-def wait_for_job(host: Host, request: BenchmarkRequest | CommandRequest) -> BenchmarkResult | CommandResult:
+def wait_for_job(host: Host, request: AnyRequest) -> AnyResult:
     """Submit a job, wait for its end and give its result."""
     with EdgeClient(host) as client:
         job = client.submit(request)
