@@ -1,13 +1,17 @@
 """Commands about CHI@Edge itself: leases, what is still allocated there, and what `up` would do."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from client.console import Output, emit, note, plain_table
+from client.durations import parse_duration
 from client.hosts import HostsFile
+from provisioning.chi_watch import Watch
+from provisioning.chi_watch import watch as until_the_end
 from provisioning.deployments import Deployment, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.lifecycle import Lifecycle
@@ -24,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("leases")(leases)
     app.command("orphans")(orphans)
     app.command("repair")(repair)
+    app.command("watch")(watch)
 
 
 def leases(output: OutputForm = Output.TABLE) -> None:
@@ -78,6 +83,38 @@ def repair(name: Annotated[str, typer.Argument(help="The deployment's name.")]) 
     """
     host = Lifecycle(Deployments(), HostsFile(), note).repair(name)
     note(f"try: client classify PICTURE --host {host.name}")
+
+
+def watch(
+    name: Annotated[str, typer.Argument(help="The deployment's name.")],
+    output_folder: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
+    every: Annotated[str, typer.Option(help="How often to look, such as 30s.")] = "60s",
+) -> None:
+    """Fetch every job's result, telemetry and artefacts as it ends, until the lease does.
+
+    Shortly before the end of a lease also what is not finished is fetched. Ctrl-C ends the watching, nothing else.
+    """
+    try:
+        interval_s = parse_duration(every)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    deployment = Deployments().find(name)
+    if deployment is None:
+        raise ProvisioningError(f"no deployment {name!r}", hint="`provision list` lists them")
+    watching = Watch(HostsFile().named(name), output_folder, note)
+    until_the_end(
+        Lifecycle(Deployments(), HostsFile(), note), name, watching, interval_s, lambda: _left_s(deployment), note
+    )
+
+
+def _left_s(deployment: Deployment) -> float | None:
+    """Seconds that its lease lasts; None for what has no lease."""
+    if "lease" not in deployment.options:
+        return None
+    from provisioning.providers.chi_leases import find_lease
+    from provisioning.providers.chi_session import open_site
+
+    return find_lease(open_site(), str(deployment.options["lease"])).left_s
 
 
 def plan(name: str, kind: str, options: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ SCRIPT = """
 for name in srv mnt; do mount --bind "$0/$name" "/$name" || exit 213; done
 cd / && { command -v "$1" >/dev/null || exit 214; } && exec "$@"
 """
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""A pod does not outlive the service, even one that was killed."""
 NOT_FOUND = 214
 MARK = "POD_UUID"
 RESTARTS_UNTIL_ERROR = 2
@@ -139,7 +141,7 @@ class Pod:
         restarts = 0
         while not self._gone:
             with self.log_path.open("ab") as log:
-                process = self._spawn(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                process = self._spawn([*WITH_US, *self._command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             process.wait()
             restarts += 1
             self.failed = restarts > RESTARTS_UNTIL_ERROR

@@ -170,6 +170,7 @@ def test_an_expired_token_is_renewed(trial: Trial) -> None:
 def test_an_unreachable_site_is_said(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its own exit code."""
     monkeypatch.setenv("OS_AUTH_URL", "http://127.0.0.1:9/v3")
+    monkeypatch.setattr("provisioning.providers.chi_errors.RETRY_PAUSES_S", ())
     with pytest.raises(SiteUnreachable, match="does not answer") as caught:
         open_site()
     assert caught.value.exit_code == 3
@@ -200,8 +201,11 @@ def test_error_ends_the_wait_with_its_reason(trial: Trial) -> None:
     trial.fails("the container is Error: 0/3 nodes are available")
 
 
-def test_an_image_that_cannot_be_had_does_not_wait_for_ever(logged_in: Testbed) -> None:
+def test_an_image_that_cannot_be_had_does_not_wait_for_ever(
+    logged_in: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pod stays in Creating; what it says there tells."""
+    monkeypatch.setattr("provisioning.providers.chi_containers.HOPELESS_AFTER_S", 0.5)
     Trial(logged_in, image="nosuch/image:1").fails("ImagePullBackOff")
 
 
