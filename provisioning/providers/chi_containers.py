@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import quote_plus
 
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report
@@ -25,8 +26,8 @@ HOPELESS_AFTER_S = 8.0
 ADDRESS_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 150.0
 POLL_FIRST_S, POLL_MOST_S = 0.1, 3.0
-COMMAND_LIMIT = 3500
-"""Characters of a command; it travels in a URL."""
+COMMAND_LIMIT = 4000
+"""Characters of a command as it is written in a URL, in which it travels."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Containers:
         `again` says that it may run twice, so that a call whose answer was lost is repeated.
         """
         command = shlex.join(words)
-        if len(command) > COMMAND_LIMIT:
+        if len(quote_plus(command)) > COMMAND_LIMIT:
             raise ProvisioningError("the command is too long for the site", hint="push a script and run that")
         with saying("running a command in the container"):
             call = partial(self._zun.execute, identifier, command=command, run=True)

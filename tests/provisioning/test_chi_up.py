@@ -187,6 +187,22 @@ def test_two_machines_do_not_share_a_name(student: Home, testbed: Testbed, tmp_p
     down(student)
 
 
+def test_two_machines_at_the_same_moment(student: Home, testbed: Testbed, tmp_path: Path) -> None:
+    """Both saw that the name is free: the same one gives way on both sides, and one container stays."""
+    other = Home(tmp_path / "other")
+    other.folder.mkdir()
+    other.environment.update(testbed.environment())
+    testbed.knobs.fail("zun.create", None, after=True, delay_s=1.5, times=2)
+    both = [started(student), started(other)]
+    outcomes = [(child.communicate(timeout=60)[1], child.returncode) for child in both]
+    assert sorted(code for _, code in outcomes) == [0, 1], outcomes
+    assert "another edgerun made it" in "".join(said for said, code in outcomes if code)
+    assert testbed.left()[0] == ["edge1"]
+    for home in (student, other):
+        down(home)
+    assert testbed.left() == NOTHING
+
+
 @pytest.mark.parametrize("operation", ["zun.create", "neutron.create"])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_ended_at_any_step_nothing_stays(student: Home, testbed: Testbed, operation: str, end: signal.Signals) -> None:
