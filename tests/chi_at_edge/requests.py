@@ -28,7 +28,7 @@ OPERATIONS = (
 """Name, method and path of everything that is served; the name begins with the service."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Logged:
     """A request as it came, and how it was answered."""
 
@@ -37,7 +37,8 @@ class Logged:
     target: str
     """Path and query, as sent."""
     body: bytes
-    status: int
+    status: int | None = None
+    """None until it is answered."""
 
 
 class Refusal(Exception):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 from tests.home import Home
 
@@ -24,6 +26,7 @@ def run(script: str, home: Home) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_the_commands_for_a_lease(student: Home, testbed: Testbed) -> None:
     """Everything but the file with the credentials, which this user exported already, and the slow installing."""
     testbed.add_lease("my-lease")

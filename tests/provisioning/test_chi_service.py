@@ -32,7 +32,8 @@ def notebook(student: Home, testbed: Testbed, **variables: str) -> dict[str, Any
     return seen
 
 
-@pytest.mark.parametrize("by_password", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("by_password", [False, True])
 def test_the_notebooks_flow(student: Home, testbed: Testbed, by_password: bool) -> None:
     """use_site, lease, container, address, files, commands, release; and what is broken in 1.2.10 is still broken.
 

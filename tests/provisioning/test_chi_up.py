@@ -98,6 +98,7 @@ def test_only_exposed_ports_answer(student: Home, testbed: Testbed) -> None:
     down(student)
 
 
+@pytest.mark.slow
 def test_a_stock_image_gets_the_agent_installed(student: Home, testbed: Testbed) -> None:
     """The wheel goes up and is installed by a step that outlives the site's patience; `exec` finds its python."""
     testbed.knobs.exec_timeout_s = 1.0
