@@ -9,6 +9,7 @@ from tests.chi_at_edge.containers import namespaces_work
 from tests.chi_at_edge.service import running_testbed
 from tests.chi_at_edge.state import Testbed
 from tests.home import Home
+from tests.provisioning.trial import Trial
 
 
 @pytest.fixture
@@ -35,3 +36,9 @@ def logged_in(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> Testbed:
     for name, value in testbed.environment().items():
         monkeypatch.setenv(name, value)
     return testbed
+
+
+@pytest.fixture
+def trial(logged_in: Testbed) -> Trial:
+    """The provider and one deployment on the site."""
+    return Trial(logged_in)
