@@ -21,8 +21,11 @@ def own_name(path: Path) -> str:
     return path.resolve().name
 
 
-def pack(source: Path, name: str, into: BinaryIO, *, owner: int | None = None) -> None:
-    """Write a file or folder as an archive with one entry `name` at its top, and rewind; `owner` is a user's number."""
+def pack(source: Path, name: str, into: BinaryIO, *, owner: int | None = None, follow: bool = False) -> None:
+    """Write a file or folder as an archive with one entry `name` at its top, and rewind.
+
+    `owner` is a user's number; `follow` takes what links lead to instead of the links.
+    """
 
     def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
         if owner is not None:
@@ -30,7 +33,7 @@ def pack(source: Path, name: str, into: BinaryIO, *, owner: int | None = None) -
         member.uname = member.gname = ""
         return member
 
-    with tarfile.open(fileobj=into, mode="w") as archive:
+    with tarfile.open(fileobj=into, mode="w", dereference=follow) as archive:
         archive.add(source, arcname=name, filter=owned)
     into.seek(0)
 

@@ -13,3 +13,9 @@ class DeploymentBusy(ProvisioningError):
 
 class LeftBehind(ProvisioningError):
     """Something could not be removed; the deployment's state is kept, so that `down` can be tried again."""
+
+
+class AccessDenied(ProvisioningError):
+    """The place does not let us in."""
+
+    exit_code = 4

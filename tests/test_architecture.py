@@ -43,6 +43,7 @@ ONLY_IMPORTERS = {
     "chi": {"provisioning/providers/chi_session.py"},
     "zunclient": {"provisioning/providers/chi_session.py"},
     "openstack": {"provisioning/providers/chi_settings.py"},
+    "asyncssh": {"provisioning/providers/ssh_connection.py"},
     "docker": {"provisioning/providers/docker_engine.py"},
     "requests": {"provisioning/providers/docker_engine.py"},
     "psutil": {"provisioning/providers/local.py"},

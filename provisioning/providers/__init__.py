@@ -32,4 +32,8 @@ def provider_of(kind: str) -> Provider:
         from provisioning.providers.docker import DockerProvider
 
         return DockerProvider()
+    if kind == "ssh":
+        from provisioning.providers.ssh import SshProvider
+
+        return SshProvider()
     raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {PLACES}")

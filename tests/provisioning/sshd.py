@@ -1,0 +1,147 @@
+"""A device reached by SSH: Debian's sshd on loopback, for a user without rights and with a fresh home folder.
+
+The user exists only for this sshd, which runs in a mount namespace with a user list of its own, so nothing of the
+machine is changed. It needs root; the user it lets in is not.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.agents import wait_for
+
+USER = "board"
+USER_ID = 42420
+SSHD = "/usr/sbin/sshd"
+TOOLS = ("sh", "uname", "df", "awk", "getconf", "tar", "cat", "mkdir")
+
+
+@dataclass
+class Device:
+    """A running sshd, who may log in, and the home folder there."""
+
+    port: int
+    home: Path
+    key: Path
+    known_hosts: Path
+    log: Path
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The options of `provision up` for it."""
+        place = f"ssh://{USER}@127.0.0.1:{self.port}"
+        return ("--on", place, "--ssh-key", str(self.key), "--known-hosts", str(self.known_hosts))
+
+    def processes(self) -> list[psutil.Process]:
+        """What runs as the device's user, less its login."""
+        return [process for process in _processes() if not process.info["name"].startswith("sshd")]
+
+    def leftovers(self) -> list[str]:
+        """Files in its home folder."""
+        return sorted(str(path.relative_to(self.home)) for path in self.home.rglob("*"))
+
+
+def _processes() -> list[psutil.Process]:
+    every = psutil.process_iter(["uids", "name", "status"])
+    return [p for p in every if p.info["uids"].real == USER_ID and p.info["status"] != psutil.STATUS_ZOMBIE]
+
+
+def require_sshd() -> None:
+    """Skip the test where such a device cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("a device of its own for SSH needs root: run the tests in a container")
+    if not Path(SSHD).exists():
+        pytest.skip("no sshd: `scripts/setup dev` as root installs Debian's openssh-server")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+
+
+@contextmanager
+def device(*, path: str | None = None, disk: str | None = None) -> Iterator[Device]:
+    """A device with a search path and a size of its home folder, such as `20m`."""
+    require_sshd()
+    folder = Path(tempfile.mkdtemp(prefix="edgerun-device-"))
+    folder.chmod(0o755)
+    made = Device(_free_port(), folder / "home", folder / "key", folder / "known_hosts", folder / "sshd.log")
+    made.home.mkdir()
+    os.chown(made.home, USER_ID, USER_ID)
+    for name in ("key", "host_key"):
+        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(keygen, check=True)
+    show_key(made)
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _script(folder, made, path, disk)]
+    Path("/run/sshd").mkdir(exist_ok=True)
+    sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: "Server listening" in (made.log.read_text() if made.log.exists() else ""))
+        yield made
+    finally:
+        for process in _processes():
+            process.kill()
+        sshd.terminate()
+        sshd.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def show_key(made: Device, key: Path | None = None) -> None:
+    """Enter a host key, the device's own unless another is given, into the file of trusted ones."""
+    kind, value, *_ = Path(f"{key or made.key.with_name('host_key')}.pub").read_text().split()
+    made.known_hosts.write_text(f"[127.0.0.1]:{made.port} {kind} {value}\n")
+
+
+def tools(folder: Path, python: str | None = None) -> str:
+    """A search path with the plain tools and, if it is given, a `python3` that is this shell script."""
+    folder.mkdir()
+    for name in TOOLS:
+        found = shutil.which(name, path="/usr/bin:/bin")
+        assert found
+        (folder / name).symlink_to(found)
+    if python is not None:
+        (folder / "python3").write_text(f"#!/bin/sh\n{python}\n")
+        (folder / "python3").chmod(0o755)
+    return str(folder)
+
+
+def _script(folder: Path, made: Device, path: str | None, disk: str | None) -> str:
+    entries = {
+        "passwd": f"{USER}:x:{USER_ID}:{USER_ID}::{made.home}:/bin/sh\n",
+        "group": f"{USER}:x:{USER_ID}:\n",
+        "shadow": f"{USER}:*:19000:0:99999:7:::\n",
+    }
+    lines = []
+    for name, entry in entries.items():
+        (folder / name).write_text((Path("/etc") / name).read_text() + entry)
+        lines.append(f"mount --bind {folder / name} /etc/{name}")
+    if disk:
+        lines.append(f"mount -t tmpfs -o size={disk},uid={USER_ID},mode=700 none {made.home}")
+    (folder / "authorized").write_text(Path(f"{made.key}.pub").read_text())
+    config = {
+        "Port": made.port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "host_key",
+        "AuthorizedKeysFile": folder / "authorized",
+        "AllowUsers": USER,
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
+        "PidFile": "none",
+    }
+    if path:
+        config["SetEnv"] = f"PATH={path}"
+    (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in config.items()))
+    return "\n".join([*lines, f"exec {SSHD} -D -f {folder / 'config'} -E {made.log}"])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,100 @@
+"""The promises of conformance.py, kept on this machine, on a device by SSH, and in a container (`-m slow`)."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.home import Home
+from tests.provisioning import conformance, sshd, wheelhouse
+from tests.provisioning.conformance import NAME, Place
+
+KINDS = ("local", "ssh", pytest.param("docker", marks=pytest.mark.slow))
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that point pip at a folder with all wheels of the agent."""
+    return wheelhouse.fill(tmp_path_factory.mktemp("wheels"))
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A fresh user and a fresh place."""
+    user = Home(tmp_path)
+    if request.param == "local":
+        yield _local(user)
+    elif request.param == "ssh":
+        with sshd.device() as device:
+            yield _ssh(user, device, request.getfixturevalue("wheels"))
+    else:
+        yield _docker(user)
+    user.provision("down", NAME)
+
+
+@pytest.mark.parametrize("place", KINDS, indirect=True)
+def test_a_life(place: Place) -> None:
+    """From nothing to an agent, through all that a user does with it, a crash included, and back to nothing."""
+    conformance.comes_up_and_classifies(place)
+    conformance.tells_how_it_is(place)
+    conformance.runs_programs(place)
+    conformance.moves_files(place)
+    conformance.is_brought_back(place)
+    conformance.goes_without_a_trace(place)
+
+
+@pytest.mark.parametrize("delay_s", [0.4, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize("place", KINDS, indirect=True)
+def test_a_kill_at_any_moment(place: Place, delay_s: float) -> None:
+    """See conformance.survives_a_kill."""
+    conformance.survives_a_kill(place, delay_s)
+
+
+def _local(user: Home) -> Place:
+    folder = user.folder / "data" / "edgerun" / "agents"
+
+    def kill() -> None:
+        state = json.loads((user.folder / "state" / "edgerun" / "deployments" / f"{NAME}.json").read_text())
+        psutil.Process(state["resources"]["pid"]).kill()
+
+    return Place(user, ("--on", "local"), {}, kill, lambda: [str(path) for path in folder.glob("*")])
+
+
+def _ssh(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
+    # The device's own pip has no index to ask: everything must come from here.
+    (device.home / ".config" / "pip").mkdir(parents=True)
+    (device.home / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/simple\n")
+    before = device.leftovers()
+
+    def kill() -> None:
+        for process in device.processes():
+            if "server.cli" in process.cmdline():
+                process.kill()
+
+    def leftovers() -> list[str]:
+        return [*set(device.leftovers()) - set(before), *(" ".join(each.cmdline()) for each in device.processes())]
+
+    return Place(user, (*device.on, "--offline"), wheels, kill, leftovers)
+
+
+def _docker(user: Home) -> Place:
+    variables = {name: value for name, value in os.environ.items() if name.startswith("DOCKER")}
+    try:
+        answers = subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        answers = False
+    if not answers:
+        pytest.skip("no Docker engine answers: start one, or set DOCKER_HOST")
+
+    def ours(*command: str) -> list[str]:
+        label = ["--quiet", "--filter", f"label=edgerun.name={NAME}"]
+        return subprocess.run(["docker", *command, *label], capture_output=True, text=True, check=True).stdout.split()
+
+    def kill() -> None:
+        subprocess.run(["docker", "kill", *ours("ps")], capture_output=True, check=True)
+
+    return Place(user, ("--on", "docker"), variables, kill, lambda: [*ours("ps", "--all"), *ours("volume", "ls")])
