@@ -195,7 +195,14 @@ def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -
         device.upload(archive, device.folder)
         report("installing the agent" if offline else "installing the agent from the device's package index")
         version = wheel.name.split("-")[1]
-        device.call("install", folder=device.folder, requirement=f"edgerun[server]=={version}", offline=offline)
+        requirement = f"edgerun[server]=={version}"
+        try:
+            device.call("install", folder=device.folder, requirement=requirement, offline=offline)
+        except ProvisioningError as error:
+            error.hint = (
+                None if offline else "if the device reaches no package index: --offline fetches everything here"
+            )
+            raise
 
 
 def _start(device: _Device, resources: dict[str, Any], save: Save) -> str:

@@ -47,7 +47,9 @@ def test_a_life(place: Place) -> None:
     conformance.goes_without_a_trace(place)
 
 
-@pytest.mark.parametrize("delay_s", [0.4, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize(
+    "delay_s", [0.8, 1.5, *(pytest.param(delay_s, marks=pytest.mark.slow) for delay_s in (0.4, 3.0, 6.0, 12.0))]
+)
 @pytest.mark.parametrize("place", KINDS, indirect=True)
 def test_a_kill_at_any_moment(place: Place, delay_s: float) -> None:
     """See conformance.survives_a_kill."""
