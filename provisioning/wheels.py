@@ -1,8 +1,10 @@
 """Wheels for a device: edgerun's own, made from this checkout, and those it needs, for the device's platform."""
 
+import contextlib
 import hashlib
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -19,7 +21,6 @@ OLDEST_GLIBC_MINOR = 17
 OLD_TAGS = {"x86_64": ("manylinux2014", "manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1", "linux")}
 BUILD_TIMEOUT_S = 120
 DOWNLOAD_TIMEOUT_S = 900
-COMPLETE = ".complete"
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,24 @@ def download(wheel: Path, platform: Platform) -> list[Path]:
     constraints = platform.needs([line for line in CONSTRAINTS.read_text().splitlines() if "==" in line])
     key = hashlib.sha256("\n".join([*platform.tags, platform.python, *requirements, *constraints]).encode()).hexdigest()
     folder = user_cache_path("edgerun") / "wheels" / key[:16]
-    if not (folder / COMPLETE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--only-binary=:all:", "--python-version", platform.python, "--dest", str(folder)]
-        command += [word for tag in platform.tags for word in ("--platform", tag)]
-        command += ["--constraint", str(folder / "constraints.txt"), *requirements]
-        _run(command, f"the wheels for {platform.machine} could not be fetched", DOWNLOAD_TIMEOUT_S)
-        (folder / COMPLETE).touch()
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:  # the kept folder appears whole or not at all
+            fresh = Path(name) / "wheels"
+            _download(fresh, platform, requirements, constraints)
+            with contextlib.suppress(OSError):  # another provision was faster
+                fresh.rename(folder)
     return sorted(folder.glob("*.whl"))
+
+
+def _download(folder: Path, platform: Platform, requirements: list[str], constraints: list[str]) -> None:
+    folder.mkdir()
+    (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--python-version", platform.python, "--dest", str(folder)]
+    command += [word for tag in platform.tags for word in ("--platform", tag)]
+    command += ["--constraint", str(folder / "constraints.txt"), *requirements]
+    _run(command, f"the wheels for {platform.machine} could not be fetched", DOWNLOAD_TIMEOUT_S)
 
 
 def _requires(wheel: Path) -> list[str]:
