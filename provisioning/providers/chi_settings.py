@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from provisioning.errors import ProvisioningError
@@ -62,6 +63,12 @@ def _kind(given: Mapping[str, str]) -> str:
     return "v3password" if "OS_PASSWORD" in given else "v3token" if "OS_TOKEN" in given else APPLICATION_CREDENTIAL
 
 
+def _files(stem: str) -> list[str]:
+    """Where clouds.yaml may be: openstacksdk's own list keeps the folder in which it was imported."""
+    folders = (Path.cwd(), Path.home() / ".config" / "openstack", Path("/etc/openstack"))
+    return [str(folder / f"{stem}.{ending}") for folder in folders for ending in ("yaml", "yml")]
+
+
 def _of_cloud(name: str) -> dict[str, str]:
     """An entry of clouds.yaml, which python-chi does not read, as variables; raises ProvisioningError."""
     from openstack.config import OpenStackConfig
@@ -69,7 +76,8 @@ def _of_cloud(name: str) -> dict[str, str]:
 
     try:
         with warnings.catch_warnings(action="ignore"):  # about parts of openstacksdk that are not used here
-            entry: Any = OpenStackConfig(load_envvars=False).get_one(cloud=name).config
+            files = OpenStackConfig(load_envvars=False, config_files=_files("clouds"), secure_files=_files("secure"))
+            entry: Any = files.get_one(cloud=name).config
     except ConfigException as error:
         hint = "clouds.yaml is looked for here, in ~/.config/openstack, and in /etc/openstack"
         raise ProvisioningError(f"OS_CLOUD is {name!r}: {error}", hint=hint) from error
