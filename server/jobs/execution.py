@@ -18,6 +18,7 @@ from server.jobs.feed import PROGRESS, WINDOW, Feed
 from server.jobs.host.main import ORDER_NAME
 from server.jobs.journal import Journal, decode_event
 from server.jobs.processes import JOB_VARIABLE, described, end_all
+from server.jobs.results import CPU_TEMPERATURE
 from server.jobs.store import StoredProcess
 from server.telemetry.checks import HEADROOM_CELSIUS
 from server.telemetry.recorder import Recorder
@@ -28,7 +29,6 @@ HOST_LOG_NAME = "host.log"
 GRACE_S = 3.0
 """Between being asked to end and being killed."""
 MAX_EVENT_BYTES = 64 << 20
-CPU_TEMPERATURE = "cpu_temperature_celsius"
 CPU_TRIP = "cpu_temperature_trip_celsius"
 COOLDOWN_POLL_S = 0.5
 

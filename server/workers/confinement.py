@@ -25,8 +25,7 @@ def confine(parent_pid: int, memory_bytes: int) -> None:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # unlike the agent, see `yield_to_workers`
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:  # it died before the line above took effect
+    if not die_with(parent_pid):
         sys.exit(1)
     forbid_new_privileges()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -34,6 +33,12 @@ def confine(parent_pid: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def die_with(parent_pid: int) -> bool:
+    """Have this process killed when its parent dies (`PR_SET_PDEATHSIG`); False when it died already."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent_pid
 
 
 def forbid_new_privileges() -> None:

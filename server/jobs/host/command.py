@@ -1,6 +1,5 @@
 """Run a program in a folder of its own; what it leaves in `$OUTPUT` are its artefacts."""
 
-import ctypes
 import os
 import resource
 import signal
@@ -15,12 +14,12 @@ from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import CommandOrder
 from server.telemetry.probe import fixed_work_ms
+from server.workers.confinement import die_with
 
 WORK_NAME = "work"
 OUTPUT_NAME = "output"
 STDOUT_NAME = "stdout.log"
 STDERR_NAME = "stderr.log"
-_PR_SET_PDEATHSIG = 1
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
 
 
@@ -59,6 +58,7 @@ def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"  # `python` has the agent's packages
     ours = {"PATH": path, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1"}
     environment = {**passed_on, **ours, **order.env}
+    host_pid = os.getpid()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program gets it too, and how it ends is worth knowing
     with (folder / STDOUT_NAME).open("ab") as stdout, (folder / STDERR_NAME).open("ab") as stderr:
         try:
@@ -69,7 +69,7 @@ def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                preexec_fn=lambda: _before_the_program(os.getppid(), order.max_file_bytes),
+                preexec_fn=lambda: _before_the_program(host_pid, order.max_file_bytes),
             )
         except OSError as error:
             detail = f"{order.argv[0]}: {error.strerror}"
@@ -77,13 +77,12 @@ def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
         return program.wait()
 
 
-def _before_the_program(parent_pid: int, max_file_bytes: int) -> None:
+def _before_the_program(host_pid: int, max_file_bytes: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
+    if not die_with(host_pid):
         os._exit(1)
 
 

@@ -6,7 +6,6 @@ telemetry beside it misses nothing.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.workers.confinement import forbid_new_privileges
+from server.workers.confinement import die_with, forbid_new_privileges
 
 ORDER_NAME = "order.json"
-_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> int:
@@ -27,8 +25,7 @@ def main(argv: list[str]) -> int:
     folder, events_fd, agent_pid = Path(argv[0]), int(argv[1]), int(argv[2])
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # unlike the agent
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != agent_pid:
+    if not die_with(agent_pid):
         return 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     forbid_new_privileges()
