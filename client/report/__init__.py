@@ -1,0 +1,1 @@
+"""Reports: what runs found, as one page that needs nothing else."""
