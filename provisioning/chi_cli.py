@@ -79,7 +79,7 @@ def repair(name: Annotated[str, typer.Argument(help="The deployment's name.")]) 
     """Bring back what a deployment lost, such as an agent whose container was restarted.
 
     A restarted container has lost its files: the agent comes back with a new certificate, which is pinned again, and
-    without the models, jobs and results it had.
+    with the model that `up` pushed, but without other models, jobs and results it had.
     """
     host = Lifecycle(Deployments(), HostsFile(), note).repair(name)
     note(f"try: client classify PICTURE --host {host.name}")

@@ -41,6 +41,8 @@ class Deployment:
     resources: dict[str, Any] = field(default_factory=dict)
     """What the provider made and must remove, in its own words."""
     url: str | None = None
+    model: str | None = None
+    """Catalog model that `up` pushes, and again after the device lost its files."""
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def __repr__(self) -> str:

@@ -4,12 +4,12 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from client.edge_client import EdgeClient
-from client.errors import EdgeError
+from client.errors import EdgeError, NotTrusted
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
 from provisioning.deployments import Deployment, Deployments, Phase
@@ -64,17 +64,20 @@ class Lifecycle:
             deployment = self._deployments.find(request.name) or self._new(request)
             self._require_same(deployment, request)
             provider = provider_of(deployment.provider)
+            deployment.model = request.model or deployment.model
             if host := self._already_up(deployment, provider):
                 self._report(f"{request.name} is up already at {host.url}")
-                return host
-            was_up = deployment.phase is Phase.UP
-            try:
-                host = self._bring_up(deployment, provider)
-            except BaseException as error:
-                self._undo(deployment, provider, error, keep=request.keep or was_up)
-                raise
-        if request.model is not None:
-            self._push_model(host, request.model)
+                if not self._enter(host):
+                    return host
+                self._deployments.save(deployment)
+            else:
+                was_up = deployment.phase is Phase.UP
+                try:
+                    host = self._bring_up(deployment, provider)
+                except BaseException as error:
+                    self._undo(deployment, provider, error, keep=request.keep or was_up)
+                    raise
+        self._push_model(host, deployment.model)
         return host
 
     def down(self, name: str) -> None:
@@ -88,10 +91,12 @@ class Lifecycle:
             self._report(f"{name} is gone")
 
     def repair(self, name: str) -> Host:
-        """Bring back what a deployment lost, and pin its certificate anew; raises ProvisioningError."""
+        """Bring back what a deployment lost: agent, address, pinned certificate, model; raises ProvisioningError."""
         with self._deployments.alone(name):
             deployment = self._require(name)
-            return self._bring_up(deployment, provider_of(deployment.provider))
+            host = self._bring_up(deployment, provider_of(deployment.provider))
+        self._push_model(host, deployment.model)
+        return host
 
     def overview(self, name: str) -> Overview:
         """A deployment, what its provider sees, and what its agent says; raises ProvisioningError."""
@@ -130,7 +135,7 @@ class Lifecycle:
             raise ProvisioningError(f"the hosts file has a {request.name} already, at {known.url}", hint=hint)
         provider_of(request.kind)  # an unknown kind is refused before anything is written
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        deployment = Deployment(request.name, request.kind, request.options, token)
+        deployment = Deployment(request.name, request.kind, request.options, token, model=request.model)
         self._deployments.save(deployment)
         return deployment
 
@@ -144,15 +149,27 @@ class Lifecycle:
     def _already_up(self, deployment: Deployment, provider: Provider) -> Host | None:
         if deployment.phase is not Phase.UP or provider.status(deployment).state is not State.RUNNING:
             return None
-        host = self._host(deployment, provider)
         try:
+            host = self._host(deployment, provider)
             with EdgeClient(host, retries=0) as client:
                 client.ready()
         except EdgeError:
             return None
-        if self._hosts.hosts().get(host.name) is None:
-            self._hosts.put(host)
         return host
+
+    def _enter(self, host: Host) -> bool:
+        """Enter an agent into the hosts file; whether it came back without its files, as its new certificate tells."""
+        known = self._hosts.hosts().get(host.name)
+        if known is None or known.provider != host.provider:
+            self._hosts.put(host)
+            return False
+        lost = host.certificate != known.certificate
+        if lost:
+            self._report(f"{host.name} lost its files and made a new certificate, which is pinned now")
+            self._report("  models, jobs, results and pushed files that were there are gone")
+        if lost or host.url != known.url:
+            self._hosts.put(replace(known, url=host.url, certificate=host.certificate))
+        return lost
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
         if deployment.phase is not Phase.UP:  # an agent that is brought back keeps its phase, and so what it has
@@ -160,9 +177,8 @@ class Lifecycle:
         started = time.monotonic()
         self._report(f"starting an agent on {place_of(deployment)}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
-        host = self._host(deployment, provider)
-        _wait_until_ready(host)
-        self._hosts.put(host)
+        host = self._wait_until_ready(deployment, provider)
+        self._enter(host)
         deployment.phase = Phase.UP
         self._deployments.save(deployment)
         self._report(f"{host.name} is ready at {host.url} after {time.monotonic() - started:.1f} s")
@@ -172,6 +188,22 @@ class Lifecycle:
         assert deployment.url is not None
         certificate = provider.certificate(deployment)
         return Host(deployment.name, deployment.url, certificate, token=deployment.token, provider=deployment.provider)
+
+    def _wait_until_ready(self, deployment: Deployment, provider: Provider) -> Host:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        host = self._host(deployment, provider)
+        while True:
+            try:
+                with EdgeClient(host, timeout_s=5.0, retries=0) as client:
+                    client.ready()
+                    return host
+            except EdgeError as error:
+                if time.monotonic() > deadline:
+                    raise ProvisioningError(f"{host.name} was not ready in time: {error}") from error
+                if isinstance(error, NotTrusted):  # it was restarted since its certificate was read
+                    with contextlib.suppress(EdgeError):
+                        host = self._host(deployment, provider)
+            time.sleep(POLL_INTERVAL_S)
 
     def _undo(self, deployment: Deployment, provider: Provider, error: BaseException, *, keep: bool) -> None:
         if isinstance(error, EdgeError):
@@ -212,14 +244,20 @@ class Lifecycle:
         if status.state is not State.RUNNING or deployment.url is None:
             return Overview(deployment, status, "unreachable")
         try:
-            with EdgeClient(self._host(deployment, provider), timeout_s=5.0, retries=0) as client:
+            host = self._host(deployment, provider)
+            with EdgeClient(host, timeout_s=5.0, retries=0) as client:
                 health = client.ready().status
+                known = self._hosts.hosts().get(host.name)
+                if known is not None and known.certificate != host.certificate:
+                    health = f"lost its files: provision repair {host.name}"
                 return Overview(deployment, status, health, client.info().default_model)
         except EdgeError as error:
             return Overview(deployment, status, str(error))
 
-    def _push_model(self, host: Host, name: str) -> None:
+    def _push_model(self, host: Host, name: str | None) -> None:
         """Best effort: an agent without the model still serves the embedded one."""
+        if name is None:
+            return
         try:
             with EdgeClient(host) as client:
                 if any(model.name == name for model in client.models().models):
@@ -228,8 +266,9 @@ class Lifecycle:
                 manifest, files = manifest_of(model)
                 client.push_model(name, manifest, files)
             self._report(f"{name} is on {host.name} and is its default model")
-        except LibraryError as error:
-            self._report(f"{name} could not be had, so {host.name} answers with the embedded digits model: {error}")
+        except EdgeError as error:
+            what = "had" if isinstance(error, LibraryError) else "pushed"
+            self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
 
 
@@ -237,17 +276,3 @@ def place_of(deployment: Deployment) -> str:
     """Where a deployment is, as in `--on`."""
     place = deployment.options.get("place")
     return f"{deployment.provider}://{place}" if place else deployment.provider
-
-
-def _wait_until_ready(host: Host) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    with EdgeClient(host, timeout_s=5.0, retries=0) as client:
-        while True:
-            try:
-                client.ready()
-            except EdgeError as error:
-                if time.monotonic() > deadline:
-                    raise ProvisioningError(f"{host.name} was not ready in time: {error}") from error
-                time.sleep(POLL_INTERVAL_S)
-            else:
-                return

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from image_model.catalog import SAMPLES_FOLDER
 from tests.agents import wait_for
 from tests.chi_at_edge.state import AGENT_IMAGE, STOCK_IMAGE, Testbed
+from tests.conftest import SuppliedModel
 from tests.home import Home, Result
 
 THREE = str(SAMPLES_FOLDER / "digit-3.png")
@@ -147,21 +149,41 @@ def test_exec_push_pull(student: Home, testbed: Testbed, tmp_path: Path) -> None
     down(student)
 
 
-def test_repair_after_a_restarted_pod(student: Home, testbed: Testbed) -> None:
-    """The files are gone and the certificate is new: `repair` pins it, on the same container and address."""
+@pytest.mark.parametrize("verb", ["repair", "up"])
+def test_after_a_restarted_pod(student: Home, testbed: Testbed, verb: str) -> None:
+    """The files are gone and the certificate is new: `status` says so, and it is pinned on the same address."""
     up(student)
-    before = student.hosts.named("edge1")
-    (container,) = testbed.containers.values()
-    container.pod.restart()
-    wait_for(lambda: student.client("classify", THREE).returncode == 4)  # not the certificate that was pinned
-    repaired = student.provision("repair", "edge1")
-    assert repaired.returncode == 0, repaired.stderr
+    before = replace(student.hosts.named("edge1"), groups=("mine",))
+    student.hosts.put(before)
+    restart(student, testbed)
+    assert "provision repair edge1" in student.provision("status", "edge1", "-o", "json").stdout
+    back = student.provision("repair", "edge1") if verb == "repair" else up(student)
+    assert back.returncode == 0, back.stderr
+    assert "jobs, results and pushed files that were there are gone" in back.stderr
     after = student.hosts.named("edge1")
-    assert (after.url, after.token) == (before.url, before.token)
-    assert after.certificate != before.certificate
+    assert after == replace(before, certificate=after.certificate)
     assert student.client("classify", THREE).returncode == 0
     assert len(testbed.calls("zun.create")) == 1
     down(student)
+
+
+def test_repair_brings_the_model_that_up_pushed(student: Home, testbed: Testbed, mobilenet: SuppliedModel) -> None:
+    """A restarted pod answers as before."""
+    mirror = {"EDGERUN_MODEL_MIRROR": mobilenet.mirror}
+    made = student.provision(*UP[:-1], mobilenet.entry.name, **mirror)
+    assert made.returncode == 0, made.stderr
+    restart(student, testbed)
+    assert student.provision("repair", "edge1", **mirror).returncode == 0
+    parrot = student.client("classify", "-", "-o", "json", stdin=mobilenet.parrot)
+    assert json.loads(parrot.stdout)["results"][0]["predictions"][0]["label"] == "macaw", parrot.stderr
+    down(student)
+
+
+def restart(student: Home, testbed: Testbed) -> None:
+    """Let the pod lose its files, and wait for its agent to be back."""
+    (container,) = testbed.containers.values()
+    container.pod.restart()
+    wait_for(lambda: student.client("classify", THREE).returncode == 4)  # not the certificate that was pinned
 
 
 def test_two_at_once_make_one_container(student: Home, testbed: Testbed) -> None:
