@@ -25,7 +25,7 @@ LIBRARIES = {
     "image_model": {"numpy", "PIL", "httpx"},
     "server": {
         *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
-        *("ai_edge_litert", "tflite_runtime", "pynvml"),
+        *("ai_edge_litert", "flatbuffers", "tflite_runtime", "pynvml"),
     },
     "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
     "provisioning": {
@@ -36,7 +36,8 @@ LIBRARIES = {
 
 ONLY_IMPORTERS = {
     # The interpreter, and the schema of the file.
-    "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "graph", "facts")},
+    "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "flatbuffer")},
+    "flatbuffers": {"server/runtimes/flatbuffer.py"},
     "tflite_runtime": {"server/runtimes/tflite.py"},
     "pynvml": {"server/telemetry/nvml.py"},
     "httpx": {"image_model/download.py"},  # within image_model

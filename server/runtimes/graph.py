@@ -1,7 +1,8 @@
-"""Changes to a TFLite file itself, by the schema module that LiteRT ships."""
+"""Changes to a TFLite file itself."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from server.runtimes.flatbuffer import schema
 
 
 def unpin_batch(model: bytes) -> bytes | None:
