@@ -82,9 +82,15 @@ def up(
 
 
 @app.command("down")
-def down(name: Name) -> None:
+def down(
+    name: Name,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="Forget it even when it cannot be removed, such as on a board that died."),
+    ] = False,
+) -> None:
     """End an agent and remove everything that `up` made; a second time is fine."""
-    _lifecycle().down(name)
+    _lifecycle().down(name, forget=forget)
 
 
 @app.command("status")

@@ -80,15 +80,30 @@ class Lifecycle:
         self._push_model(host, deployment.model)
         return host
 
-    def down(self, name: str) -> None:
-        """Remove a deployment and its host entry; fine when nothing is there. Raises LeftBehind."""
+    def down(self, name: str, *, forget: bool = False) -> None:
+        """Remove a deployment and its host entry; fine when nothing is there. Raises LeftBehind.
+
+        `forget` removes the entry also when the rest cannot be removed, and says what may still be there.
+        """
         with self._deployments.alone(name):
             deployment = self._deployments.find(name)
             if deployment is None:
                 self._report(f"{name}: nothing is there")
                 return
-            self._remove(deployment, provider_of(deployment.provider))
-            self._report(f"{name} is gone")
+            provider = provider_of(deployment.provider)
+            try:
+                self._remove(deployment, provider)
+                self._report(f"{name} is gone")
+            except EdgeError as error:
+                if not forget:
+                    raise
+                self._forget(deployment)
+                self._report(f"{name} is forgotten, but could not be removed: {error}")
+                for line in provider.remains(deployment):
+                    self._report(f"  may still be there: {line}")
+            except KeyboardInterrupt:
+                self._report(f"{name} is not gone yet: `provision down {name}` again goes on")
+                raise
 
     def repair(self, name: str) -> Host:
         """Bring back what a deployment lost: agent, address, pinned certificate, model; raises ProvisioningError."""
@@ -223,6 +238,9 @@ class Lifecycle:
         deployment.phase = Phase.REMOVING
         self._deployments.save(deployment)
         provider.destroy(deployment, lambda: self._deployments.save(deployment), self._report)
+        self._forget(deployment)
+
+    def _forget(self, deployment: Deployment) -> None:
         host = self._hosts.hosts().get(deployment.name)
         if host is not None and host.provider == deployment.provider:
             self._hosts.remove(deployment.name)

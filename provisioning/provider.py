@@ -84,3 +84,6 @@ class Provider(Protocol):
 
     def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Remove everything that `create` made, also after it was cut off half-way; raises LeftBehind."""
+
+    def remains(self, deployment: Deployment) -> list[str]:
+        """What may be there of it, as far as it was noted here: a line each, without asking the place."""

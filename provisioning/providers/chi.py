@@ -141,6 +141,16 @@ class ChiProvider:
         deployment.resources.clear()
         save()
 
+    def remains(self, deployment: Deployment) -> list[str]:
+        """Container and address, both until the site is asked, since a kill may have come before an answer."""
+        resources = deployment.resources
+        if "owner" not in resources:
+            return []
+        known = [f"{what} {resources[what]}" for what in ("container", "address") if what in resources]
+        asked = [f"a {resources['asked']} that was being asked for"] if resources.get("asked") else []
+        hint = "`provision orphans` lists what is still allocated at CHI@Edge, and gives it back"
+        return [*known, *asked, hint] if known or asked else []
+
 
 def container_spec(deployment: Deployment, device: str | None) -> dict[str, Any]:
     """What a container is made of, without its name and marks. Of the token it holds the SHA-256 alone."""

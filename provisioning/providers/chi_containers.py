@@ -24,7 +24,8 @@ START_TIMEOUT_S = 900.0
 HOPELESS = re.compile("ErrImagePull|ImagePullBackOff|InvalidImageName|CrashLoop|Unschedulable|nodes are available")
 HOPELESS_AFTER_S = 8.0
 ADDRESS_TIMEOUT_S = 120.0
-GONE_TIMEOUT_S = 150.0
+DELETE_TIMEOUT_VARIABLE = "EDGERUN_CHI_DELETE_TIMEOUT"
+DELETE_TIMEOUT_S = 150.0
 POLL_FIRST_S, POLL_MOST_S = 0.1, 3.0
 COMMAND_LIMIT = 4000
 """Characters of a command as it is written in a URL, in which it travels."""
@@ -97,7 +98,7 @@ class Containers:
 
     def wait_until_running(self, identifier: str, report: Report) -> Container:
         """Wait for Running and an address; raises ProvisioningError with the site's reason."""
-        deadline = time.monotonic() + start_timeout_s()
+        deadline = time.monotonic() + _seconds(START_TIMEOUT_VARIABLE, START_TIMEOUT_S)
         pause, said, hopeless_since = POLL_FIRST_S, "", None
         while True:
             now = time.monotonic()
@@ -156,14 +157,17 @@ class Containers:
 
     def delete(self, identifier: str) -> None:
         """Delete a container and wait until it is gone; raises LeftBehind."""
-        deadline = time.monotonic() + GONE_TIMEOUT_S
+        deadline = time.monotonic() + _seconds(DELETE_TIMEOUT_VARIABLE, DELETE_TIMEOUT_S)
         pause = POLL_FIRST_S
         while True:
             problem = self._ask_to_delete(identifier)
             until = min(deadline, time.monotonic() + 10 * pause)
             while time.monotonic() < until:
-                if self.get(identifier) is None:
-                    return
+                try:
+                    if self.get(identifier) is None:
+                        return
+                except ProvisioningError as error:  # the site stumbles; it may go on
+                    problem = f": {error}"
                 time.sleep(pause)
             pause = min(pause * 2, POLL_MOST_S)
             if time.monotonic() > deadline:
@@ -199,12 +203,11 @@ def require_container_name(name: str) -> None:
         raise ProvisioningError(f"{name!r} cannot be a container's name", hint=hint)
 
 
-def start_timeout_s() -> float:
-    """Seconds a container is given to run."""
+def _seconds(variable: str, default: float) -> float:
     try:
-        return float(os.environ.get(START_TIMEOUT_VARIABLE) or START_TIMEOUT_S)
+        return float(os.environ.get(variable) or default)
     except ValueError:
-        raise ProvisioningError(f"{START_TIMEOUT_VARIABLE} must be a number of seconds") from None
+        raise ProvisioningError(f"{variable} must be a number of seconds") from None
 
 
 def _failed(container: Container) -> ProvisioningError:

@@ -131,9 +131,27 @@ class DockerProvider:
                 with engine_errors():
                     _remove(Engine.of(deployment), _label(deployment), report)
             except ProvisioningError as error:
-                raise LeftBehind(f"container and volume of {deployment.name}: {error}", hint=error.hint) from error
+                gone = f"when the engine is gone for good: provision down {deployment.name} --forget"
+                hint = f"{error.hint}; {gone}" if error.hint else gone
+                raise LeftBehind(f"container and volume of {deployment.name}: {error}", hint=hint) from error
         resources.clear()
         save()
+
+    def remains(self, deployment: Deployment) -> list[str]:
+        """Container and volume."""
+        if "id" not in deployment.resources:
+            return []
+        what = f"docker ps --all --filter label={_label(deployment)}"
+        names = (_container_name(deployment), _volume_name(deployment))
+        return [f"container {names[0]} ({what})", f"volume {names[1]}"]
+
+
+def _container_name(deployment: Deployment) -> str:
+    return f"edgerun-{deployment.name}"
+
+
+def _volume_name(deployment: Deployment) -> str:
+    return f"edgerun-{deployment.name}-{deployment.resources['id']}"
 
 
 def _label(deployment: Deployment) -> str:
@@ -166,7 +184,7 @@ def _create(engine: Engine, deployment: Deployment, image: str, save: Save) -> C
     port = options.get("port") or resources.get("port") or (_free_port() if engine.is_here else INNER_PORT)
     resources["port"] = port
     save()
-    volume = engine.client.volumes.create(f"edgerun-{deployment.name}-{resources['id']}", labels=labels)
+    volume = engine.client.volumes.create(_volume_name(deployment), labels=labels)
     listen = "127.0.0.1" if engine.is_here else "0.0.0.0"
     command = ["server", *agent_arguments(options, without=["port"])]
     network: dict[str, Any] = {"ports": {f"{INNER_PORT}/tcp": (listen, port)}}
@@ -176,7 +194,7 @@ def _create(engine: Engine, deployment: Deployment, image: str, save: Save) -> C
     return engine.client.containers.create(
         image,
         command,
-        name=f"edgerun-{deployment.name}",
+        name=_container_name(deployment),
         labels=labels,
         environment={"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()},
         volumes={volume.name: {"bind": DATA, "mode": "rw"}},

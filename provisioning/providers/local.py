@@ -124,6 +124,13 @@ class LocalProvider:
         resources.clear()
         save()
 
+    def remains(self, deployment: Deployment) -> list[str]:
+        """Process and folder."""
+        resources = deployment.resources
+        process = [f"process {resources['pid']}"] if _running(resources) else []
+        folder = [f"folder {resources['folder']}"] if "folder" in resources else []
+        return process + folder
+
 
 def _existing_folder(deployment: Deployment) -> Path:
     folder = Path(deployment.resources.get("folder", ""))

@@ -103,9 +103,18 @@ class SshProvider:
                     report(f"removing {device.folder} from {deployment.options['place']}")
                     device.call("remove", folder=device.folder, owner=device.owner, unit=resources["unit"])
             except EdgeError as error:
-                raise LeftBehind(f"{resources['folder']} on the device: {error}", hint=error.hint) from error
+                hint = f"when it is gone for good: provision down {deployment.name} --forget"
+                raise LeftBehind(f"{resources['folder']} on the device: {error}", hint=hint) from error
         resources.clear()
         save()
+
+    def remains(self, deployment: Deployment) -> list[str]:
+        """Its folder there, and the agent that runs out of it."""
+        resources = deployment.resources
+        if "folder" not in resources:
+            return []
+        unit = [f"the unit {resources['unit']} of the user's systemd there"] if resources["unit"] else []
+        return [f"{resources['folder']} on {deployment.options['place']}, and the agent that runs from it", *unit]
 
 
 class _Device:

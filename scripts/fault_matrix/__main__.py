@@ -6,6 +6,7 @@ happens, and `provision down`, twice when the first one says that something is l
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,9 +77,10 @@ def run(case: Case) -> Row:
         code, said = _up(case, home, bed)
         seconds, after_up = time.monotonic() - began, _own(bed)
         case.before_down(bed)
-        first = home.provision("down", "edge1")
-        codes = [first.returncode]
-        if first.returncode != 0:
+        first, words = _down(case, home, bed)
+        codes = [first]
+        if first != 0:
+            said = words if code == 0 else said
             bed.knobs.faults.clear()  # the site has recovered
             codes.append(home.provision("down", "edge1").returncode)
         left = _own(bed)
@@ -91,18 +93,28 @@ def run(case: Case) -> Row:
 
 
 def _up(case: Case, home: Home, bed: Testbed) -> tuple[int, str]:
-    command = [str(Path(sys.executable).with_name("provision")), "up", "--name", "edge1", "--model", "none"]
-    command += ["--image", case.image, "--lease", "demo", *case.arguments]
-    if case.ended_at is not None:
-        bed.knobs.fail(case.ended_at, None, after=True, delay_s=1.0)
-    child = subprocess.Popen(
-        command, env={**home.environment, **case.variables}, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    )
-    if case.ended_at is not None:
+    arguments = ["up", "--name", "edge1", "--model", "none", "--image", case.image, "--lease", "demo", *case.arguments]
+    return _provision(arguments, {**home.environment, **case.variables}, bed, case.ended_at, case.end)
+
+
+def _down(case: Case, home: Home, bed: Testbed) -> tuple[int, str]:
+    variables = {**home.environment, **case.down_variables}
+    return _provision(["down", "edge1"], variables, bed, case.down_ended_at, case.end)
+
+
+def _provision(
+    arguments: list[str], environment: dict[str, str], bed: Testbed, ended_at: str | None, end: signal.Signals
+) -> tuple[int, str]:
+    """Exit code and last words; a signal ends it while the answer to the operation `ended_at` is held back."""
+    command = [str(Path(sys.executable).with_name("provision")), *arguments]
+    if ended_at is not None:
+        bed.knobs.fail(ended_at, None, after=True, delay_s=1.0)
+    child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    if ended_at is not None:
         while child.poll() is None and any(fault.times for fault in bed.knobs.faults):
             time.sleep(0.01)
         time.sleep(0.3)
-        child.send_signal(case.end)
+        child.send_signal(end)
     said = child.communicate(timeout=TIMEOUT_S)[1].strip().splitlines()
     errors = [line.removeprefix("provision: ") for line in said if line.startswith("provision: ")]
     message = (errors or said or [""])[-1]

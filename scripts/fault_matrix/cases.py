@@ -12,8 +12,10 @@ from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 
 FOR_EVER = 1000
 STALL_S = 6.0
+SHORT_DELETE = {"EDGERUN_CHI_DELETE_TIMEOUT": "3"}
 SHORT_TIMEOUT = {"EDGERUN_CHI_TIMEOUT": "2"}
 STEPS = ("blazar.list", "zun.list", "zun.create", "zun.get", "zun.execute", "neutron.networks", "neutron.create")
+DOWN_STEPS = ("neutron.list", "neutron.delete", "zun.list", "zun.delete", "zun.get")
 EFFECTS = ("zun.create", "zun.execute", "neutron.create")
 Prepare = Callable[[Testbed], object]
 
@@ -33,8 +35,11 @@ class Case:
     image: str = AGENT_IMAGE
     variables: dict[str, str] = field(default_factory=dict)
     ended_at: str | None = None
-    """The operation during which the signal comes."""
+    """The operation of `up` during which the signal comes."""
+    down_ended_at: str | None = None
+    """The operation of `down` during which it comes instead."""
     end: signal.Signals = signal.SIGINT
+    down_variables: dict[str, str] = field(default_factory=dict)
 
 
 def every_case() -> list[Case]:
@@ -80,6 +85,10 @@ def _addresses() -> Iterator[Case]:
 
 
 def _files() -> Iterator[Case]:
+    for status, after in ((504, False), (504, True), (500, False), (500, True)):
+        when = "after it took effect" if after else "before it took effect"
+        fail: Prepare = lambda bed, s=status, a=after: bed.knobs.fail("zun.put_archive", s, after=a)  # type: ignore[misc]  # noqa: E731
+        yield Case(f"zun.put_archive answers {status} {when}", fail, image=STOCK_IMAGE)
     yield Case("uploads are lost", _set("lose_uploads", True), image=STOCK_IMAGE)
     yield Case("uploads over 1 MB are refused", _set("body_limit_bytes", 1_000_000), image=STOCK_IMAGE)
     yield Case("commands are cut off after 0.2 s", _set("exec_timeout_s", 0.2))
@@ -115,11 +124,10 @@ def _leases() -> Iterator[Case]:
 
 def _down() -> Iterator[Case]:
     yield Case("down may not use force", before_down=_set("force_delete", False))
-    for step in ("neutron.list", "neutron.delete", "zun.list", "zun.delete", "zun.get"):
+    for step in DOWN_STEPS:
         for times, how in ((1, "once"), (FOR_EVER, "always")):
-            if (step, how) not in (("zun.get", "always"), ("zun.delete", "always")):  # they are waited for for minutes
-                fail: Prepare = lambda bed, s=step, t=times: bed.knobs.fail(s, 500, times=t)  # type: ignore[misc]  # noqa: E731
-                yield Case(f"down: {step} answers 500 {how}", before_down=fail)
+            fail: Prepare = lambda bed, s=step, t=times: bed.knobs.fail(s, 500, times=t)  # type: ignore[misc]  # noqa: E731
+            yield Case(f"down: {step} answers 500 {how}", before_down=fail, down_variables=SHORT_DELETE)
     for step in ("neutron.delete", "zun.delete"):
         lost: Prepare = lambda bed, s=step: bed.knobs.fail(s, 504, after=True)  # type: ignore[misc]  # noqa: E731
         yield Case(f"down: {step} answers 504 after it took effect", before_down=lost)
@@ -129,6 +137,9 @@ def _ended() -> Iterator[Case]:
     for end, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGKILL, "kill -9")):
         for step in ("keystone.token", *STEPS):
             yield Case(f"{name} at {step}", ended_at=step, end=end)
+        yield Case(f"{name} at zun.put_archive", image=STOCK_IMAGE, ended_at="zun.put_archive", end=end)
+        for step in ("keystone.token", *DOWN_STEPS):
+            yield Case(f"down: {name} at {step}", down_ended_at=step, end=end)
 
 
 def _set(knob: str, value: object) -> Prepare:

@@ -89,7 +89,7 @@ def test_delete_without_the_right_to_force_stops_first(trial: Trial) -> None:
 
 def test_a_container_that_stays_is_said(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address is given back all the same, and `down` can be tried again."""
-    monkeypatch.setattr("provisioning.providers.chi_containers.GONE_TIMEOUT_S", 0.5)
+    monkeypatch.setenv("EDGERUN_CHI_DELETE_TIMEOUT", "0.5")
     trial.up()
     trial.testbed.knobs.deletion_delay_s = 600
     with pytest.raises(LeftBehind, match="is still there"):

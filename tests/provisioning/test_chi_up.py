@@ -186,6 +186,21 @@ def restart(student: Home, testbed: Testbed) -> None:
     wait_for(lambda: student.client("classify", THREE).returncode == 4)  # not the certificate that was pinned
 
 
+def test_what_cannot_be_removed_can_be_forgotten(student: Home, testbed: Testbed) -> None:
+    """When the site does not answer: the entry goes, and what may still be allocated is said and found again."""
+    up(student)
+    ids = [*testbed.containers, *testbed.addresses]
+    nowhere = {"OS_AUTH_URL": "http://127.0.0.1:9/v3"}
+    assert student.provision("down", "edge1", **nowhere).returncode == 3
+    assert list(student.hosts.hosts()) == ["edge1"]
+    forgotten = student.provision("down", "edge1", "--forget", **nowhere)
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert all(identifier in forgotten.stderr for identifier in ids), forgotten.stderr
+    assert student.hosts.hosts() == {}
+    rows = json.loads(student.provision("orphans", "-o", "json").stdout)["orphans"]
+    assert [row["id"] for row in rows] == ids
+
+
 def test_two_at_once_make_one_container(student: Home, testbed: Testbed) -> None:
     """Of two `up` for one name on one machine one works, and the other waits or says so."""
     both = [started(student), started(student)]

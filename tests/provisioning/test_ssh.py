@@ -93,12 +93,31 @@ def test_a_full_device_is_refused(user: Home) -> None:
         assert (code, "no space on the device" in said) == (1, True), said
 
 
+def without_index(device: sshd.Device) -> None:
+    """Point the device's pip at nothing."""
+    config = device.home / ".config" / "pip" / "pip.conf"
+    config.parent.mkdir(parents=True)
+    config.write_text("[global]\nindex-url = http://127.0.0.1:9/simple\nretries = 0\n")
+
+
+def test_a_device_that_died_can_be_forgotten(user: Home) -> None:
+    """`down` cannot reach it and says how to go on; `--forget` says what would still be on its disk."""
+    with sshd.device() as device:
+        without_index(device)
+        kept = user.provision("up", *device.on, "--name", "pi4", "--model", "none", "--keep")
+        assert kept.returncode == 1, kept.stderr
+        folder = str(device.home / ".edgerun" / "pi4")
+    down = user.provision("down", "pi4")
+    assert (down.returncode, "provision down pi4 --forget" in down.stderr) == (1, True), down.stderr
+    forgotten = user.provision("down", "pi4", "--forget")
+    assert (forgotten.returncode, f"may still be there: {folder}" in forgotten.stderr) == (0, True), forgotten.stderr
+    assert user.provision("list", "-o", "csv").stdout.strip() == ""
+
+
 def test_without_an_index_up_says_so_and_is_undone(user: Home) -> None:
     """Without --offline a device that reaches no package index fails with pip's reason."""
     with sshd.device() as device:
-        config = device.home / ".config" / "pip" / "pip.conf"
-        config.parent.mkdir(parents=True)
-        config.write_text("[global]\nindex-url = http://127.0.0.1:9/simple\nretries = 0\n")
+        without_index(device)
         done = user.provision("up", *device.on, "--name", "pi4", "--model", "none")
         assert (done.returncode, "install failed on the device" in done.stderr) == (1, True), done.stderr
         assert "--offline" in done.stderr
