@@ -13,6 +13,7 @@ from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
 from contract.info import AgentInfo, Health
 from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest
+from contract.session import SessionCode
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -80,6 +81,11 @@ def ready() -> Call[Health]:
 def info() -> Call[AgentInfo]:
     """Ask what the agent is."""
     return Call("GET", paths.INFO, reply_as(AgentInfo))
+
+
+def new_session_code() -> Call[SessionCode]:
+    """Ask for a code that lets a browser in, once."""
+    return Call("POST", paths.SESSION_CODES, reply_as(SessionCode))
 
 
 def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:

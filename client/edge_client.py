@@ -12,6 +12,7 @@ from client.job_methods import AsyncJobMethods, JobMethods
 from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
 from contract.info import AgentInfo, Health
 from contract.models import ModelDescription, ModelList, ModelManifest
+from contract.session import SessionCode
 
 Picture = bytes | str | Path
 """The bytes of a picture file, or where the file is."""
@@ -87,6 +88,10 @@ class EdgeClient(JobMethods):
         """What the agent is and what it may use."""
         return self._run(calls.info())
 
+    def new_session_code(self) -> SessionCode:
+        """A code that lets a browser in, once: `https://AGENT/#CODE`."""
+        return self._run(calls.new_session_code())
+
     def models(self) -> ModelList:
         """The agent's models and its default."""
         return self._run(calls.models())
@@ -142,6 +147,10 @@ class AsyncEdgeClient(AsyncJobMethods):
     async def info(self) -> AgentInfo:
         """What the agent is and what it may use."""
         return await self._run(calls.info())
+
+    async def new_session_code(self) -> SessionCode:
+        """A code that lets a browser in, once: `https://AGENT/#CODE`."""
+        return await self._run(calls.new_session_code())
 
     async def models(self) -> ModelList:
         """The agent's models and its default."""

@@ -13,6 +13,7 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
     FORBIDDEN_ORIGIN = "forbidden_origin"
+    SESSION_CODE_REFUSED = "session_code_refused"
     # pictures
     EMPTY_BODY = "empty_body"
     TOO_MANY_BYTES = "too_many_bytes"
@@ -32,6 +33,7 @@ class ErrorCode(StrEnum):
     NOT_A_CLASSIFIER = "not_a_classifier"
     MODEL_PROTECTED = "model_protected"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
+    DEVICE_UNAVAILABLE = "device_unavailable"
     # jobs
     UNKNOWN_JOB = "unknown_job"
     JOB_ACTIVE = "job_active"

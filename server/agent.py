@@ -16,6 +16,7 @@ from contract.info import (
     RuntimeInfo,
     SecurityInfo,
 )
+from contract.session import LIVE_PAGE
 from server import __version__
 from server.classification import Classification
 from server.intake import Intake
@@ -25,12 +26,13 @@ from server.model_registry import ModelRegistry
 from server.model_store import ModelStore
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
 from server.runtimes import PACKAGES
+from server.sessions import Sessions
 from server.settings import Settings
 from server.telemetry.live import LiveTelemetry
 from server.tls import Certificate
 from server.workers.pools import Pools
 
-FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry"]
+FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry", LIVE_PAGE]
 
 COMMANDS = "commands"
 """Only of an agent that was started to run programs."""
@@ -49,6 +51,7 @@ class Agent:
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
         self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
         self.telemetry = LiveTelemetry(settings.sensors_root)
+        self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()

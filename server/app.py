@@ -12,13 +12,13 @@ from server.agent import Agent
 from server.auth import Authentication
 from server.express import Express
 from server.requests import RequestIds, install_error_handlers
-from server.routes import blobs, classify, health, info, jobs, models, telemetry
+from server.routes import blobs, classify, health, info, jobs, models, page, session, telemetry
 
 
 def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
     app = _api(agent)
-    return RequestIds(Authentication(Express(app), agent.settings.token_sha256))
+    return RequestIds(Authentication(Express(app), agent.settings.token_sha256, agent.sessions))
 
 
 def _api(agent: Agent) -> FastAPI:
@@ -39,7 +39,7 @@ def _api(agent: Agent) -> FastAPI:
         openapi_url=OPENAPI,
     )
     app.state.agent = agent
-    for module in (health, info, classify, models, blobs, jobs, telemetry):
+    for module in (health, info, classify, models, blobs, jobs, telemetry, session, page):
         app.include_router(module.router)
     install_error_handlers(app)
     return app

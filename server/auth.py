@@ -1,9 +1,10 @@
-"""Who may ask: everything but liveness needs the token, and without one only this machine's own programs may ask."""
+"""Who may ask: everything but liveness needs the token, or a session that was opened with it.
+
+Without a token only this machine's own programs may ask.
+"""
 
 import hashlib
 import hmac
-import time
-from collections import deque
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,31 +13,36 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.codes import ErrorCode
-from contract.paths import HEALTH_LIVE
+from contract.paths import HEALTH_LIVE, PAGE, SESSION, STATIC_PREFIX
+from server.attempts import WrongAttempts
 from server.errors import AgentError
 from server.requests import send_error
+from server.sessions import Sessions
 
-OPEN_PATHS = frozenset({HEALTH_LIVE})
-ATTEMPTS_PER_MINUTE = 10
-ADDRESSES_REMEMBERED = 1024
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+READING = frozenset({"GET", "HEAD"})
+OWN_PAGE = frozenset({"same-origin", "none"})
+"""Values of Sec-Fetch-Site for what the agent's own page or the address bar asked for."""
 
 
 class Authentication:
     """ASGI middleware that answers unauthenticated requests itself, before anything reads their bodies.
 
     With a token: its SHA-256 is compared in constant time, and an address that keeps sending wrong ones is told to
-    wait. Without one the agent listens on loopback only, and refuses what a web page in the user's browser could
-    send there: foreign origins, and host names that are not this machine's (DNS rebinding).
+    wait. A browser's session counts as the token, for requests of the agent's own page alone. The page itself, which
+    holds no data, and the path that takes a one-time code are open. Without a token the agent listens on loopback
+    only, and refuses what a web page in the user's browser could send there: foreign origins, and host names that are
+    not this machine's (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, token_sha256: str | None) -> None:
+    def __init__(self, app: ASGIApp, token_sha256: str | None, sessions: Sessions) -> None:
         self._app = app
         self._token_sha256 = token_sha256
-        self._wrong: dict[str, deque[float]] = {}
+        self._sessions = sessions
+        self._wrong = WrongAttempts("tokens")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] != HEALTH_LIVE:
             try:
                 self._check(Headers(scope=scope), scope)
             except AgentError as error:
@@ -48,25 +54,52 @@ class Authentication:
         if self._token_sha256 is None:
             _require_local(headers)
             return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
+        authorization = headers.get("authorization")
+        if authorization is None:
+            self._check_browser(headers, scope)
+            return
+        scheme, _, token = authorization.partition(" ")
         presented = hashlib.sha256(token.strip().encode()).hexdigest()
         if scheme.lower() == "bearer" and hmac.compare_digest(presented, self._token_sha256):
             return
         if not token:
-            raise AgentError(ErrorCode.UNAUTHORIZED, "this agent wants a token and the request brought none")
-        self._count_wrong(str((scope.get("client") or ("unknown",))[0]))
+            raise _no_token()
+        self._wrong.count(address_of(scope))
         raise AgentError(ErrorCode.UNAUTHORIZED, "this is not the token this agent was started with")
 
-    def _count_wrong(self, address: str) -> None:
-        attempts = self._wrong.setdefault(address, deque(maxlen=ATTEMPTS_PER_MINUTE))
-        now = time.monotonic()
-        if len(attempts) == ATTEMPTS_PER_MINUTE and now - attempts[0] < 60:
-            raise AgentError(
-                ErrorCode.TOO_MANY_ATTEMPTS, f"more than {ATTEMPTS_PER_MINUTE} wrong tokens within a minute"
-            )
-        attempts.append(now)
-        if len(self._wrong) > ADDRESSES_REMEMBERED:
-            self._wrong.pop(next(iter(self._wrong)))
+    def _check_browser(self, headers: Headers, scope: MutableMapping[str, Any]) -> None:
+        """A request without a token: for what is open, or with the cookie of a session."""
+        method, path = scope["method"], scope["path"]
+        if method in READING and (path == PAGE or path.startswith(STATIC_PREFIX)):
+            return
+        opens = (method, path) == ("POST", SESSION)
+        if not opens and not self._sessions.holds(headers.get("cookie", "")):
+            raise _no_token()
+        _require_own_page(headers, method)
+
+
+def address_of(scope: MutableMapping[str, Any]) -> str:
+    """Where a request came from."""
+    return str((scope.get("client") or ("unknown",))[0])
+
+
+def _no_token() -> AgentError:
+    return AgentError(ErrorCode.UNAUTHORIZED, "this agent wants a token and the request brought none")
+
+
+def _require_own_page(headers: Headers, method: str) -> None:
+    """Refuse what another site's page, or one on another port of this host, sends with the browser's cookie.
+
+    SameSite=Strict keeps other sites' requests bare of it, but ports of a host are one site.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+    foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    if foreign or site not in OWN_PAGE or (origin is None and method not in READING):
+        raise AgentError(
+            ErrorCode.FORBIDDEN_ORIGIN,
+            "a browser's session is for the agent's own page",
+            hint="programs send the token: Authorization: Bearer TOKEN",
+        )
 
 
 def _require_local(headers: Headers) -> None:

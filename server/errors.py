@@ -30,11 +30,16 @@ FAULTS: dict[ErrorCode, Fault] = {
     ),
     ErrorCode.TOO_MANY_ATTEMPTS: Fault(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "Too many wrong tokens",
-        "wait a minute; a request with the right token is answered at once",
+        "Too many wrong tokens or codes",
+        "wait a minute; a request with the right one is answered at once",
         retry_after_s=60,
     ),
     ErrorCode.FORBIDDEN_ORIGIN: Fault(HTTPStatus.FORBIDDEN, "Requests from other web sites are refused"),
+    ErrorCode.SESSION_CODE_REFUSED: Fault(
+        HTTPStatus.FORBIDDEN,
+        "This code opens nothing",
+        "`client open` gives a new one; each is good once and for a few minutes",
+    ),
     ErrorCode.EMPTY_BODY: Fault(
         HTTPStatus.BAD_REQUEST,
         "The request has no body",
@@ -68,8 +73,8 @@ FAULTS: dict[ErrorCode, Fault] = {
     ),
     ErrorCode.NOT_A_MODEL: Fault(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "The file is not a TFLite model",
-        "send a .tflite file: byte 4 to 7 must read TFL3",
+        "The file is not a model of its format",
+        "tflite: byte 4 to 7 must read TFL3; openvino: the .xml; onnx: a ModelProto",
     ),
     ErrorCode.MODEL_REJECTED: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "No installed runtime can run the model"),
     ErrorCode.MODEL_CRASHED: Fault(
@@ -86,6 +91,9 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.NOT_A_CLASSIFIER: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The model does not classify pictures"),
     ErrorCode.MODEL_PROTECTED: Fault(HTTPStatus.CONFLICT, "This model cannot be changed"),
     ErrorCode.RUNTIME_UNAVAILABLE: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The runtime cannot be used"),
+    ErrorCode.DEVICE_UNAVAILABLE: Fault(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "No runtime can use the device", "AUTO takes what is there"
+    ),
     ErrorCode.UNKNOWN_JOB: Fault(HTTPStatus.NOT_FOUND, "The agent has no such job", "GET /v1/jobs lists all"),
     ErrorCode.JOB_ACTIVE: Fault(
         HTTPStatus.CONFLICT, "The job has not ended", "cancel it first: POST /v1/jobs/{id}/cancel"

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _HEADER = REQUEST_ID_HEADER.lower().encode()
 
-_HARDENING = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 class RequestIds:
@@ -40,7 +41,10 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, request_id), *_HARDENING]
+                headers = [*message["headers"], (_HEADER, request_id), _NOSNIFF]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, send_with_id)

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import BaseModel
 
 from contract.results import Window
+from server.sse import event
 
 STATE, PROGRESS, WINDOW = "state", "progress", "window"
 
@@ -19,13 +21,18 @@ class Event:
     data: BaseModel
     number: int | None = None
 
+    @cached_property
+    def encoded(self) -> bytes:
+        """As it is sent, the same to all watchers."""
+        return event(self.name, self.data.model_dump_json(), self.number)
+
 
 class Feed:
     """The events of one job. Windows are kept; of states and progress only the newest counts."""
 
     def __init__(self) -> None:
-        self._windows: list[Window] = []
-        self._newest: dict[str, BaseModel] = {}
+        self._windows: list[Event] = []
+        self._newest: dict[str, Event] = {}
         self._changed = asyncio.Condition()
         self._version = 0
         self._closed = False
@@ -33,9 +40,9 @@ class Feed:
     async def publish(self, name: str, data: BaseModel) -> None:
         """Tell all watchers."""
         if isinstance(data, Window):
-            self._windows.append(data)
+            self._windows.append(Event(name, data, len(self._windows) + 1))
         else:
-            self._newest[name] = data
+            self._newest[name] = Event(name, data)
         await self._wake()
 
     async def close(self) -> None:
@@ -50,17 +57,17 @@ class Feed:
 
     async def watch(self, after: int, pause_s: float) -> AsyncIterator[Event | None]:
         """Events from window number `after` on; None whenever nothing happened for `pause_s`."""
-        seen: dict[str, BaseModel] = {}
+        seen: dict[str, Event] = {}
         while True:
             version, closed = self._version, self._closed
             for number in range(after, len(self._windows)):
-                yield Event(WINDOW, self._windows[number], number + 1)
+                yield self._windows[number]
             after = max(after, len(self._windows))
             for name in (PROGRESS, STATE):
                 newest = self._newest.get(name)
                 if newest is not None and seen.get(name) is not newest:
                     seen[name] = newest
-                    yield Event(name, newest)
+                    yield newest
             if closed:
                 return
             if not await self._changed_since(version, pause_s):

@@ -52,6 +52,8 @@ class Jobs:
         self._running: Execution | None = None
         self._feeds: dict[str, Feed] = {}
         self._draining = False
+        self._run_id = secrets.token_hex(4)
+        self._changes = 0
 
     async def start(self) -> None:
         """Clear up after an agent that died, then begin with the queue."""
@@ -111,6 +113,11 @@ class Jobs:
             stored_bytes=page.stored_bytes,
             quota_bytes=self._settings.max_jobs_bytes,
         )
+
+    @property
+    def tag(self) -> str:
+        """A weak ETag of the whole list: another one whenever more than progress has changed."""
+        return f'W/"{self._run_id}-{self._changes}"'
 
     async def get(self, job_id: str) -> Job:
         """One job; raises AgentError."""
@@ -283,4 +290,11 @@ class Jobs:
 
     async def _call(self, work: Callable[[], T]) -> T:
         """Do something with the list or the disk in the one thread that may."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+        def do() -> T:
+            try:
+                return work()
+            finally:
+                self._changes = self._store.changes
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)

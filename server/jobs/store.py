@@ -95,6 +95,11 @@ class JobStore:
         """Release the file."""
         self._db.close()
 
+    @property
+    def changes(self) -> int:
+        """Rows that were written since the list was opened; it only grows."""
+        return self._db.total_changes
+
     def folder_of(self, job_id: str) -> Path:
         """Where everything of a job lies."""
         return self.folder / job_id

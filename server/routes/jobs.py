@@ -27,7 +27,7 @@ from server.jobs.archive import RESULT_NAME
 from server.jobs.files import follow_log, stream_tar, telemetry_csv
 from server.jobs.host.command import OUTPUT_NAME
 from server.routes import AgentDependency, problems
-from server.sse import KEEP_ALIVE, event
+from server.sse import KEEP_ALIVE
 from server.telemetry.recorder import load_recording
 
 router = APIRouter(tags=["jobs"])
@@ -50,14 +50,23 @@ async def submit_job(request: JobRequest, agent: AgentDependency, response: Resp
     return job
 
 
-@router.get(JOBS, operation_id="list_jobs", responses=problems(422))
+@router.get(JOBS, operation_id="list_jobs", response_model=JobList, responses=problems(422))
 async def list_jobs(
     agent: AgentDependency,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
     before: Annotated[int | None, Query(ge=1)] = None,
     state: Annotated[list[JobState], Query()] = [],  # noqa: B006
-) -> JobList:
-    """A page of jobs, newest first; `next` is the value of `before` for the following one."""
+    known: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> JobList | Response:
+    """A page of jobs, newest first; `next` is the value of `before` for the following one.
+
+    Its ETag is a weak one: progress alone does not change it.
+    """
+    tag = agent.jobs.tag
+    if known == tag:
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"etag": tag})
+    response.headers["etag"] = tag
     return await agent.jobs.page(limit, before, state)
 
 
@@ -90,7 +99,7 @@ async def watch_job(
 
 async def _events(agent: Agent, job_id: str, after: int) -> AsyncIterator[bytes]:
     async for each in agent.jobs.watch(job_id, after, SSE_PAUSE_S):
-        yield KEEP_ALIVE if each is None else event(each.name, each.data.model_dump_json(), each.number)
+        yield KEEP_ALIVE if each is None else each.encoded
 
 
 @router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404))

@@ -1,7 +1,5 @@
 """What the device's sensors say now."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,11 +8,9 @@ from fastapi.responses import StreamingResponse
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
 from server.routes import AgentDependency, problems
-from server.sse import MEDIA_TYPE, event, kept_alive
+from server.sse import MEDIA_TYPE, kept_alive
 
 router = APIRouter(tags=["telemetry"])
-
-EVENT_NAME = "sample"
 
 Interval = Annotated[
     float,
@@ -39,15 +35,6 @@ async def telemetry(agent: AgentDependency) -> TelemetrySample:
 @router.get(TELEMETRY_STREAM, operation_id="telemetry_stream", **_STREAM)
 async def stream(agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S) -> StreamingResponse:
     """Samples as server-sent events until the reader hangs up."""
-    samples = agent.telemetry.samples(interval_s)
+    events = agent.telemetry.events(interval_s)
     headers = {"x-accel-buffering": "no"}  # a proxy in between must not collect them
-    return StreamingResponse(kept_alive(_events(samples)), media_type=MEDIA_TYPE, headers=headers)
-
-
-async def _events(samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[bytes, None]:
-    first = True
-    async with aclosing(samples):
-        async for sample in samples:
-            told = sample if first else sample.model_copy(update={"info": {}})
-            yield event(EVENT_NAME, told.model_dump_json())
-            first = False
+    return StreamingResponse(kept_alive(events), media_type=MEDIA_TYPE, headers=headers)

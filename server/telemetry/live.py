@@ -3,15 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime
 from pathlib import Path
 
 from contract.codes import ErrorCode
 from contract.telemetry import DEFAULT_INTERVAL_S, TelemetrySample
 from server.errors import AgentError
+from server.sse import event
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 
 STREAMS_MAX = 8
+EVENT_NAME = "sample"
 IDLE_STOP_S = 60.0
 """The sampler goes on for so long after the last look, so that who asks every few seconds gets rates."""
 FIRST_LOOK_S = 0.25
@@ -36,6 +40,8 @@ class LiveTelemetry:
         self._looked_at = 0.0
         self._idle: asyncio.Task[None] | None = None
         self._ended = False
+        self._frames_of: datetime | None = None
+        self._frames: dict[tuple[float, bool], bytes] = {}
 
     @property
     def sampling(self) -> bool:
@@ -59,6 +65,10 @@ class LiveTelemetry:
         if self._streams >= STREAMS_MAX:
             raise AgentError(ErrorCode.QUEUE_FULL, f"{STREAMS_MAX} streams of telemetry are open already")
         return self._samples(interval_s)
+
+    def events(self, interval_s: float) -> AsyncGenerator[bytes, None]:
+        """`samples` as server-sent events, with `info` in the first one only."""
+        return self._events(self.samples(interval_s))
 
     def end_streams(self) -> None:
         """End all streams and begin none any more: the agent stops."""
@@ -84,6 +94,23 @@ class LiveTelemetry:
         finally:
             self._streams -= 1
             self._looked_at = time.monotonic()
+
+    async def _events(self, samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[bytes, None]:
+        first = True
+        async with aclosing(samples):
+            async for sample in samples:
+                yield self._frame(sample, first)
+                first = False
+
+    def _frame(self, sample: TelemetrySample, first: bool) -> bytes:
+        """A sample's event, encoded once for all streams that are at it."""
+        if self._frames_of != sample.at:
+            self._frames_of, self._frames = sample.at, {}
+        key = (sample.interval_s, first)
+        if key not in self._frames:
+            told = sample if first else sample.model_copy(update={"info": {}})
+            self._frames[key] = event(EVENT_NAME, told.model_dump_json())
+        return self._frames[key]
 
     async def _from(self, due_s: float) -> TelemetrySample | None:
         """The first sample that is taken from now on and not before it is due; None when the agent stops."""

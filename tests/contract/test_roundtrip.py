@@ -74,6 +74,7 @@ from contract.results import (
     ProfileResult,
     Window,
 )
+from contract.session import Session, SessionCode, SessionRequest
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
@@ -309,6 +310,7 @@ EXAMPLES: list[BaseModel] = [
     ModelManifest(model=DIGEST, labels=DIGEST, preprocessing=Preprocessing(input_range=(-1.0, 1.0))),
     DefaultModel(name="digits"),
     BlobReceipt(digest=DIGEST, size_bytes=7, created=True),
+    *(SessionCode(code="abc", expires_in_s=300.0), SessionRequest(code="abc"), Session(expires_at=NOW)),
     *(LIMITS, BUILD, DEVICE, ALLOWED, SECURITY, RUNTIME, Health(status="live")),
     AgentInfo(
         agent=BUILD,

@@ -1,0 +1,72 @@
+"""`client open`: an agent's live page in the browser."""
+
+import os
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from client.cli.options import Hosts, chosen, on_each
+from client.console import note
+from client.edge_client import EdgeClient
+from client.errors import EdgeError
+from client.hosts import Host
+from client.trust import fingerprint
+from contract.session import LIVE_PAGE
+
+
+def open_page(
+    name: Annotated[list[str] | None, typer.Argument(help="Hosts; default: the current one.")] = None,
+    host: Hosts = [],  # noqa: B006
+    print_only: Annotated[
+        bool, typer.Option("--print", "--no-browser", help="Print the address and open no browser.")
+    ] = False,
+) -> None:
+    """Open an agent's live page: the running job, sensors, results, and pictures to classify.
+
+    The address carries a code that lets one browser in, once, within a few minutes; the token stays here.
+
+    Example: client open edge1
+    """
+    on_each(chosen([*(name or []), *host]), lambda each: _open(each, print_only=print_only))
+
+
+def _open(host: Host, *, print_only: bool) -> None:
+    url, minutes = _address(host)
+    if host.certificate:
+        note(f"{host.name}: the browser will warn, as the agent made its certificate itself. Go on only if it shows")
+        note(f"  SHA-256 {_spaced(fingerprint(host.certificate))}")
+    if minutes:
+        note(f"{host.name}: the address is good once, for {minutes:.0f} minutes")
+    if print_only or not _has_browser():
+        print(url)
+    elif webbrowser.open(url):
+        note(f"{host.name}: {host.url} is open in the browser")
+    else:
+        note(f"{host.name}: no browser could be started; open this address:")
+        print(url)
+
+
+def _address(host: Host) -> tuple[str, float | None]:
+    """The page's address, with a code where one is needed, and for how many minutes it is good."""
+    with EdgeClient(host) as client:
+        info = client.info()
+        if LIVE_PAGE not in info.agent.features:
+            hint = "bring the agent to this client's version"
+            raise EdgeError(f"{host.name}: agent {info.agent.version} has no live page", hint=hint)
+        if not info.security.token_required:
+            return f"{host.url}/", None
+        code = client.new_session_code()
+    return f"{host.url}/#{code.code}", code.expires_in_s / 60
+
+
+def _spaced(digest: str) -> str:
+    """A fingerprint as browsers show it, so that it can be compared."""
+    digits = digest.removeprefix("sha256:").upper()
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+
+
+def _has_browser() -> bool:
+    """Whether a browser would have a screen; without one, text browsers would take the terminal over."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -1,0 +1,29 @@
+"""Sessions of browsers, which cannot send a token with every request: a one-time code, then a cookie."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LIVE_PAGE = "live-page"
+"""Feature of an agent that has a page for browsers."""
+
+
+class SessionCode(BaseModel):
+    """`POST /v1/session-codes`: what opens one session, once."""
+
+    code: str
+    expires_in_s: float
+
+
+class SessionRequest(BaseModel):
+    """What `POST /v1/session` takes, without a token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str = Field(min_length=1, max_length=200)
+
+
+class Session(BaseModel):
+    """A session that was opened; its secret is in the cookie alone."""
+
+    expires_at: datetime

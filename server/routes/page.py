@@ -1,0 +1,95 @@
+"""The live page: HTML, style and scripts, which hold no data and are the same on every agent of a version."""
+
+import asyncio
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response, status
+
+from contract.codes import ErrorCode
+from contract.paths import PAGE, STATIC_PREFIX
+from server.errors import AgentError
+
+router = APIRouter(include_in_schema=False)
+
+FOLDER = Path(__file__).parents[1] / "static"
+INDEX = "index.html"
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""Files of other kinds are not served."""
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "media-src blob:",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cache-control": "no-cache",  # kept, but asked for each time: a new agent may be at this address
+    "vary": "accept-encoding",
+}
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """A file as it is sent."""
+
+    content: bytes
+    compressed: bytes
+    media_type: str
+    etag: str
+
+
+@router.get(PAGE)
+async def page(request: Request) -> Response:
+    """The live page."""
+    return await _answer(INDEX, request)
+
+
+@router.get(STATIC_PREFIX + "{name}")
+async def static(name: str, request: Request) -> Response:
+    """A part of the live page."""
+    return await _answer(name, request)
+
+
+async def _answer(name: str, request: Request) -> Response:
+    file = (await asyncio.to_thread(_files)).get(name)
+    if file is None:
+        raise AgentError(ErrorCode.NOT_FOUND, f"no resource {request.url.path}")
+    headers = {**HEADERS, "etag": file.etag}
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(file.compressed, headers=headers, media_type=file.media_type)
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+@cache
+def _files() -> dict[str, StaticFile]:
+    """All files of the page by name, read when the first one is asked for."""
+    return {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
+
+
+def _read(path: Path) -> StaticFile:
+    content = path.read_bytes()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return StaticFile(content, gzip.compress(content, mtime=0), MEDIA_TYPES[path.suffix], etag)

@@ -1,0 +1,173 @@
+"""A browser gets in with a one-time code and stays with a cookie; nobody else does, and no other site uses it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.codes import ErrorCode
+from contract.session import SessionCode
+from server.errors import AgentError
+from server.sessions import FILE_NAME, Sessions
+from tests.agents import TOKEN, RunningAgent, running_agent
+from tests.pictures import digit
+from tests.server.test_classify import problem
+from tests.server.test_security import SNI
+
+NO_TOKEN = {"Authorization": ""}
+DATA = ["/v1/info", "/v1/jobs", "/v1/models", "/v1/telemetry", "/v1/telemetry/stream", "/openapi.json"]
+TOKEN_SHA256 = "ab" * 32
+
+
+@pytest.fixture
+def browser(secured_agent: RunningAgent) -> Iterator[httpx.Client]:
+    """A client without the token that keeps cookies and says where its requests come from, like a page."""
+    with secured_agent.http() as http:
+        del http.headers["Authorization"]
+        http.headers["Origin"] = secured_agent.url
+        yield http
+
+
+def new_code(agent: RunningAgent) -> str:
+    """A code, asked for with the token."""
+    return SessionCode.model_validate_json(agent.post("/v1/session-codes", b"").raise_for_status().content).code
+
+
+def opened(browser: httpx.Client, agent: RunningAgent) -> httpx.Response:
+    """The answer to a code that is good."""
+    return browser.post("/v1/session", json={"code": new_code(agent)}, extensions=SNI).raise_for_status()
+
+
+def test_the_page_holds_no_data_and_everything_else_wants_a_session(browser: httpx.Client) -> None:
+    """The shell is open, as a browser cannot send a token; what it shows is not."""
+    for path in ("/", "/static/main.js", "/static/page.css"):
+        response = browser.get(path, extensions=SNI)
+        assert response.status_code == 200
+        policy = response.headers["content-security-policy"]
+        for rule in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"):
+            assert rule in policy
+        assert "unsafe" not in policy
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert not any(name.startswith("access-control") for name in response.headers)
+    for path in DATA:
+        assert problem(browser.get(path, extensions=SNI)).code == ErrorCode.UNAUTHORIZED
+    for path in ("/static/nothing.js", "/static/..%2f..%2fsettings.py", "/static/echarts-licenses"):
+        assert browser.get(path, extensions=SNI).status_code == 404
+
+
+def test_the_cookie_opens_what_the_token_opens(browser: httpx.Client, secured_agent: RunningAgent) -> None:
+    """Data, classification on its own short way, and the end of the session; the cookie is out of scripts' reach."""
+    cookie = opened(browser, secured_agent).headers["set-cookie"]
+    for attribute in ("HttpOnly", "Secure", "SameSite=Strict", "Path=/", "Max-Age="):
+        assert attribute in cookie
+    assert cookie.startswith("__Host-edgerun-")
+    assert browser.get("/v1/info", extensions=SNI).status_code == 200
+    assert browser.post("/v1/classify", content=digit(3), extensions=SNI).json()["predictions"][0]["label"] == "3"
+    kept = dict(browser.cookies)
+    assert browser.delete("/v1/session", extensions=SNI).status_code == 204
+    browser.cookies.update(kept)
+    assert problem(browser.get("/v1/info", extensions=SNI)).code == ErrorCode.UNAUTHORIZED
+
+
+def test_a_code_is_good_once(browser: httpx.Client, secured_agent: RunningAgent) -> None:
+    """Whoever finds it in a history or a log finds nothing."""
+    code = new_code(secured_agent)
+    answers = [browser.post("/v1/session", json={"code": code}, extensions=SNI) for _ in range(2)]
+    assert answers[0].status_code == 201
+    assert problem(answers[1]).code == ErrorCode.SESSION_CODE_REFUSED
+    assert "client open" in (problem(answers[1]).hint or "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_other_pages_cannot_use_the_cookie(
+    browser: httpx.Client, secured_agent: RunningAgent, headers: dict[str, str]
+) -> None:
+    """Not even one on another port of this host, which browsers count as the same site."""
+    opened(browser, secured_agent)
+    for method, path in (("GET", "/v1/info"), ("POST", "/v1/classify"), ("POST", "/v1/session")):
+        response = browser.request(method, path, headers=headers, extensions=SNI)
+        assert problem(response).code == ErrorCode.FORBIDDEN_ORIGIN
+
+
+def test_what_changes_something_must_name_its_origin(browser: httpx.Client, secured_agent: RunningAgent) -> None:
+    """Every browser does, with requests that are not GET."""
+    opened(browser, secured_agent)
+    del browser.headers["Origin"]
+    assert browser.get("/v1/info", extensions=SNI).status_code == 200
+    response = browser.post("/v1/jobs/x/cancel", extensions=SNI)
+    assert problem(response).code == ErrorCode.FORBIDDEN_ORIGIN
+
+
+def test_only_the_token_gives_codes(browser: httpx.Client, secured_agent: RunningAgent) -> None:
+    """Without it there are none; with a session there are, as it counts as the token."""
+    assert problem(browser.post("/v1/session-codes", extensions=SNI)).code == ErrorCode.UNAUTHORIZED
+    opened(browser, secured_agent)
+    assert browser.post("/v1/session-codes", extensions=SNI).status_code == 201
+
+
+def test_sessions_outlive_a_restart_and_guesses_are_slowed(tmp_path: Path) -> None:
+    """The page comes back by itself; the eleventh wrong code in a minute gets 429, a good one is answered."""
+    with running_agent(tmp_path / "data", "--workers", "1", token=TOKEN) as agent, agent.http() as http:
+        del http.headers["Authorization"]
+        http.headers["Origin"] = agent.url
+        codes = [http.post("/v1/session", json={"code": f"{n}"}, extensions=SNI).status_code for n in range(12)]
+        assert codes == [403] * 10 + [429] * 2
+        opened(http, agent)
+        cookies = dict(http.cookies)
+        stored = (tmp_path / "data" / FILE_NAME).read_text()
+        assert not any(value in stored for value in cookies.values())
+        assert (tmp_path / "data" / FILE_NAME).stat().st_mode & 0o077 == 0
+    with running_agent(tmp_path / "data", "--workers", "1", token=TOKEN) as agent, agent.http() as http:
+        assert http.get("/v1/info", headers=NO_TOKEN, extensions=SNI).status_code == 401
+        del http.headers["Authorization"]
+        http.cookies.update(cookies)
+        assert http.get("/v1/info", extensions=SNI).status_code == 200
+
+
+def test_an_agent_without_a_token_needs_no_code(agent: RunningAgent) -> None:
+    """The page and its data are there for this machine, and for no other site's name."""
+    assert agent.get("/").status_code == 200
+    with agent.http() as http:
+        assert problem(http.get("/", headers={"Host": "evil.example"})).code == ErrorCode.FORBIDDEN_ORIGIN
+
+
+def test_codes_and_sessions_end(tmp_path: Path) -> None:
+    """A code after its minutes, a session after its hours, all sessions with the token they were opened under."""
+    old = Sessions(tmp_path, TOKEN_SHA256, tls=True, code_lifetime_s=0)
+    with pytest.raises(AgentError):
+        old.open(old.new_code().code, "somewhere")
+
+    sessions = Sessions(tmp_path, TOKEN_SHA256, tls=True)
+    _, cookie = sessions.open(sessions.new_code().code, "somewhere")
+    assert sessions.holds(cookie)
+    assert Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+    assert not Sessions(tmp_path, "cd" * 32, tls=True).holds(cookie)
+
+    document = json.loads((tmp_path / FILE_NAME).read_text())
+    for expires_s in (0.0, 1e12):  # past, and further away than any session ever is: the clock was set back
+        document["sessions"] = dict.fromkeys(document["sessions"], expires_s)
+        (tmp_path / FILE_NAME).write_text(json.dumps(document))
+        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+    (tmp_path / FILE_NAME).write_text("damaged")
+    assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+
+
+def test_only_so_many_codes_and_sessions_are_remembered(tmp_path: Path) -> None:
+    """The oldest make room."""
+    sessions = Sessions(tmp_path, TOKEN_SHA256, tls=False)
+    codes = [sessions.new_code().code for _ in range(17)]
+    with pytest.raises(AgentError):
+        sessions.open(codes[0], "somewhere")
+    cookies = [sessions.open(sessions.new_code().code, "somewhere")[1] for _ in range(65)]
+    assert [sessions.holds(cookie) for cookie in (cookies[0], cookies[1], cookies[-1])] == [False, True, True]
