@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client.comparison import Jobs, Ratio, speed_ratio
+from client.comparison import LONE_JOBS, Jobs, Ratio, speed_ratio, times_faster
 from client.runs import Entry, Run
 from client.summary import Row, rows_of
 from contract.jobs import PictureInput
@@ -55,6 +55,26 @@ def align(runs: Sequence[Run]) -> Alignment:
     keys = dict.fromkeys(key for table in keyed for key in table)
     lines = tuple(Line(_name(key, varying), _cells([table.get(key) for table in keyed])) for key in keys)
     return Alignment(lines, _differences(runs, tables, varying))
+
+
+def sentences(names: Sequence[str], alignment: Alignment) -> list[str]:
+    """Where a run is faster or slower than the first one, and the samples can tell; `names` are those of the runs."""
+    found = []
+    for line in alignment.lines:
+        first, *others = zip(names, line.cells, strict=True)
+        for name, cell in others:
+            if cell is not None and cell.ratio is not None and cell.ratio.separates:
+                where = "" if line.name == "all" else f": {line.name}"
+                found.append(times_faster(_marked(name, cell), cell.ratio, _marked(*first)) + where)
+    cells = (cell for line in alignment.lines for cell in line.cells if cell is not None)
+    if found and any(len(cell.row.results) == 1 for cell in cells):
+        found.append(LONE_JOBS)
+    return found
+
+
+def _marked(name: str, cell: Cell | None) -> str:
+    doubted = cell is not None and cell.row.verdict is Verdict.SUSPECT
+    return f"{name} [suspect]" if doubted else name
 
 
 def _dimensions(row: Row) -> dict[str, Any]:

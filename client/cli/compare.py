@@ -7,14 +7,12 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from client.alignment import Alignment, Cell, Line, align
+from client.alignment import Alignment, Cell, Line, align, sentences
 from client.cli.bench_view import VERDICT_STYLE, figure, median_text
 from client.cli.options import OutputForm
-from client.comparison import LONE_JOBS, times_faster
 from client.console import Output, emit, plain_table
 from client.matrix import UsageError
 from client.runs import Run, read_run
-from contract.validity import Verdict
 
 
 def compare(
@@ -101,29 +99,11 @@ def _view(names: list[str], alignment: Alignment) -> RenderableType:
         for what, values in alignment.differences.items():
             differing.add_row(what, *map(Text, values))
         parts = [differing, Text()]
-    sentences = _sentences(names, alignment)
-    if sentences and any(len(cell.row.results) == 1 for line in alignment.lines for _, cell in _pairs(names, line)):
-        sentences.append(LONE_JOBS)
-    return Group(*parts, table, *([Text(), *map(Text, sentences)] if sentences else []))
+    found = sentences(names, alignment)
+    return Group(*parts, table, *([Text(), *map(Text, found)] if found else []))
 
 
 def _ratio_text(cell: Cell) -> Text:
     if cell.ratio is None:
         return Text(cell.why_not or "baseline", "dim")
     return Text(str(cell.ratio) if cell.ratio.separates else f"{cell.ratio}: no difference to be seen")
-
-
-def _sentences(names: list[str], alignment: Alignment) -> list[str]:
-    found = []
-    for line in alignment.lines:
-        first, *others = zip(names, line.cells, strict=True)
-        for name, cell in others:
-            if cell is not None and cell.ratio is not None and cell.ratio.separates:
-                where = "" if line.name == "all" else f": {line.name}"
-                found.append(times_faster(_marked(name, cell), cell.ratio, _marked(*first)) + where)
-    return found
-
-
-def _marked(name: str, cell: Cell | None) -> str:
-    doubted = cell is not None and cell.row.verdict is Verdict.SUSPECT
-    return f"{name} [suspect]" if doubted else name
