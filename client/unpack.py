@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from client.errors import EdgeError
 
@@ -24,23 +25,29 @@ class _Plan:
     copies: dict[PurePosixPath, PurePosixPath] = field(default_factory=dict)
 
 
-def unpack(archive: Path, folder: Path) -> list[Path]:
+def unpack(archive: Path | BinaryIO, folder: Path, *, files_only: bool = False) -> list[Path]:
     """Unpack a tar file into a folder that is empty or does not exist; gives the files, in the archive's order.
 
-    The whole archive is looked at before anything is written. Raises UnsafeArchive, and EdgeError for one that is
+    The whole archive is looked at before anything is written. `files_only` leaves out symbolic links and special
+    files, wherever they lead, instead of refusing them. Raises UnsafeArchive, and EdgeError for an archive that is
     damaged or does not fit on the disk.
     """
     if folder.exists() and any(folder.iterdir()):
         raise EdgeError(f"{folder} is not empty", hint="name another folder: nothing is overwritten")
+    source, opened = (archive, None) if isinstance(archive, Path) else (None, archive)
     try:
-        with tarfile.open(archive, "r:") as tar:
-            plan = _plan(tar.getmembers())
+        with tarfile.open(source, "r:", fileobj=opened) as tar:
+            plan = _plan(member for member in tar.getmembers() if not files_only or _is_plain(member))
             folder.mkdir(parents=True, exist_ok=True)
             return _write(tar, plan, folder)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise EdgeError(f"the archive is damaged: {error}") from error
     except OSError as error:
         raise EdgeError(f"{error.filename or folder}: {error.strerror or error}") from error
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    return member.isdir() or member.isreg() or member.islnk()
 
 
 def _plan(members: Iterable[tarfile.TarInfo]) -> _Plan:

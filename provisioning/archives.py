@@ -1,10 +1,12 @@
 """Files on their way to and from a place: one tar archive, and the rules of `cp -r` for where they land."""
 
-import shutil
+import posixpath
 import tarfile
+import tempfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from client.unpack import unpack as unpack_tar
 from provisioning.errors import ProvisioningError
 
 
@@ -38,38 +40,36 @@ def pack(source: Path, name: str, into: BinaryIO, *, owner: int | None = None, f
     into.seek(0)
 
 
-def unpack(archive: BinaryIO, local: Path, called: str | None = None) -> Path:
-    """Write what an archive holds to `local`, or into it when that is a folder; returns where it landed.
+def unpack(archive: BinaryIO, local: Path) -> Path:
+    """Write an archive's one top entry as `local`, or into it when that is a folder; returns where it landed.
 
-    `called` replaces the name of the archive's one top entry. Only files and folders are taken, and nothing lands
-    outside, whatever an archive says. Raises ProvisioningError.
+    Folders are merged and files replaced, as `cp -r` does. Only files and folders are taken, and nothing lands outside,
+    whatever an archive says. Raises EdgeError.
     """
-    landed: Path | None = None
+    into = local if local.is_dir() else local.parent
     try:
-        with tarfile.open(fileobj=archive, mode="r|") as members:
-            for member in members:
-                top, *below = (part for part in PurePosixPath(member.name).parts if part != ".")
-                if landed is None:
-                    landed = local / (called or top) if local.is_dir() else local
-                if ".." in below or top in ("..", "/"):
-                    raise ProvisioningError(f"refusing to write {member.name!r}, which leads outside")
-                _write(members, member, landed.joinpath(*below))
-    except tarfile.TarError as error:
-        raise ProvisioningError(f"what arrived is not a whole archive: {error}") from error
+        into.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".edgerun-", dir=into) as scratch:
+            unpack_tar(archive, Path(scratch) / "all", files_only=True)
+            entries = list((Path(scratch) / "all").iterdir())
+            if len(entries) != 1:
+                raise ProvisioningError("nothing arrived" if not entries else "more arrived than was asked for")
+            landed = local / entries[0].name if local.is_dir() else local
+            _move(entries[0], landed)
     except OSError as error:
         raise ProvisioningError(f"{error.filename or local}: {error.strerror or error}") from error
-    if landed is None:
-        raise ProvisioningError("nothing arrived")
     return landed
 
 
-def _write(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    if member.isdir():
-        path.mkdir(parents=True, exist_ok=True)
-    elif member.isfile():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = members.extractfile(member)
-        assert content is not None
-        with path.open("wb") as file:
-            shutil.copyfileobj(content, file)
-        path.chmod(0o755 if member.mode & 0o100 else 0o644)
+def _move(source: Path, target: Path) -> None:
+    if source.is_dir() and target.is_dir():
+        for child in source.iterdir():
+            _move(child, target / child.name)
+    else:
+        source.replace(target)
+
+
+def below(folder: str, remote: str) -> str:
+    """A path on a device: absolute, or below the agent's folder. A slash at its end stays."""
+    path = posixpath.normpath(posixpath.join(folder, remote))
+    return f"{path}/" if remote.endswith("/") and path != "/" else path

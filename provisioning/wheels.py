@@ -1,25 +1,32 @@
-"""Wheels for a device: edgerun's own, made from this checkout, and those it needs, for the device's platform."""
+"""Wheels for a device: edgerun's own, made from the one that runs here, and those it needs, for the device."""
 
+import base64
 import contextlib
 import hashlib
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from platformdirs import user_cache_path
 
 from provisioning.errors import ProvisioningError
 
+PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
 CHECKOUT = Path(__file__).parents[1]
-CONSTRAINTS = CHECKOUT / "constraints.txt"
+CONSTRAINTS = "provisioning/constraints.txt"
+"""In a wheel; a checkout has it at its top."""
 OLDEST_GLIBC_MINOR = 17
 OLD_TAGS = {"x86_64": ("manylinux2014", "manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1", "linux")}
-BUILD_TIMEOUT_S = 120
 DOWNLOAD_TIMEOUT_S = 900
 
 
@@ -62,35 +69,87 @@ class Platform:
         return wanted
 
 
-def build_wheel(folder: Path) -> Path:
-    """Make edgerun's wheel from this checkout; raises ProvisioningError."""
-    if not (CHECKOUT / "pyproject.toml").is_file():
-        raise ProvisioningError("there is no source to make a wheel from", hint="run provision from a checkout")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    _run(command, "edgerun's wheel could not be made", BUILD_TIMEOUT_S, cwd=CHECKOUT)
-    (wheel,) = folder.glob("edgerun-*.whl")
-    return wheel
+def make_wheel(folder: Path) -> Path:
+    """A wheel of the edgerun that runs here, whether it was installed or is a checkout; raises ProvisioningError."""
+    metadata = _metadata_of_checkout() if (CHECKOUT / "pyproject.toml").is_file() else _metadata_of_installed()
+    version = HeaderParser().parsestr(metadata["METADATA"])["Version"]
+    info, record = f"edgerun-{version}.dist-info", []
+    path = folder / f"edgerun-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        about = ((f"{info}/{name}", text.encode()) for name, text in metadata.items())
+        for name, content in (*_modules(), *about):
+            wheel.writestr(name, content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record.append(f"{name},sha256={digest},{len(content)}")
+        wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,", ""]))
+    return path
 
 
-def download(wheel: Path, platform: Platform) -> list[Path]:
-    """The wheels that the agent needs on a device, fetched as pip is set up here and kept for the next time."""
-    requirements = platform.needs(_requires(wheel), extra="server")
-    constraints = platform.needs([line for line in CONSTRAINTS.read_text().splitlines() if "==" in line])
-    key = hashlib.sha256("\n".join([*platform.tags, platform.python, *requirements, *constraints]).encode()).hexdigest()
+def constraints() -> str:
+    """Exact versions that were tested together, as pip reads them."""
+    beside = Path(__file__).with_name("constraints.txt")
+    return (beside if beside.exists() else CHECKOUT / "constraints.txt").read_text()
+
+
+def _modules() -> Iterator[tuple[str, bytes]]:
+    for package in PACKAGES:
+        spec = find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ProvisioningError(f"the package {package} is missing here", hint="install edgerun again")
+        root = Path(spec.submodule_search_locations[0])
+        for path in sorted(root.rglob("*")):
+            name = str(Path(package) / path.relative_to(root))
+            if path.is_file() and path.suffix != ".pyc" and name != CONSTRAINTS:
+                yield name, path.read_bytes()
+    yield CONSTRAINTS, constraints().encode()
+
+
+def _metadata_of_checkout() -> dict[str, str]:
+    """From pyproject.toml as it is now: what was noted when it was installed may be older."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    lines = ["Metadata-Version: 2.3", "Name: edgerun", f"Version: {project['version']}"]
+    lines += [f"Requires-Python: {project['requires-python']}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
+    for extra, requirements in project["optional-dependencies"].items():
+        lines.append(f"Provides-Extra: {extra}")
+        for requirement in map(Requirement, requirements):
+            own = f"({requirement.marker}) and " if requirement.marker else ""
+            requirement.marker = Marker(f"{own}extra == {extra!r}")
+            lines.append(f"Requires-Dist: {requirement}")
+    scripts = [f"{name} = {target}" for name, target in project["scripts"].items()]
+    return _metadata("\n".join([*lines, ""]), "\n".join(["[console_scripts]", *scripts, ""]))
+
+
+def _metadata_of_installed() -> dict[str, str]:
+    installed = distribution("edgerun")
+    return _metadata(*(installed.read_text(name) or "" for name in ("METADATA", "entry_points.txt")))
+
+
+def _metadata(about: str, scripts: str) -> dict[str, str]:
+    wheel = "Wheel-Version: 1.0\nGenerator: edgerun\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    return {"METADATA": about, "entry_points.txt": scripts, "WHEEL": wheel}
+
+
+def download(wheel: Path, platform: Platform, extras: Sequence[str]) -> list[Path]:
+    """The wheels that edgerun with these extras needs on a device, fetched as pip is set up here and kept."""
+    lines = _requires(wheel)
+    requirements = [line for extra in extras for line in platform.needs(lines, extra)]
+    pins = platform.needs([line for line in constraints().splitlines() if "==" in line])
+    key = hashlib.sha256("\n".join([*platform.tags, platform.python, *requirements, *pins]).encode()).hexdigest()
     folder = user_cache_path("edgerun") / "wheels" / key[:16]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as name:  # the kept folder appears whole or not at all
             fresh = Path(name) / "wheels"
-            _download(fresh, platform, requirements, constraints)
+            _download(fresh, platform, requirements, pins)
             with contextlib.suppress(OSError):  # another provision was faster
                 fresh.rename(folder)
     return sorted(folder.glob("*.whl"))
 
 
-def _download(folder: Path, platform: Platform, requirements: list[str], constraints: list[str]) -> None:
+def _download(folder: Path, platform: Platform, requirements: list[str], pins: list[str]) -> None:
     folder.mkdir()
-    (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
+    (folder / "constraints.txt").write_text("\n".join(pins) + "\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--python-version", platform.python, "--dest", str(folder)]
     command += [word for tag in platform.tags for word in ("--platform", tag)]
@@ -105,9 +164,9 @@ def _requires(wheel: Path) -> list[str]:
     return [str(line) for line in metadata.get_all("Requires-Dist", [])]
 
 
-def _run(command: list[str], complaint: str, timeout_s: float, cwd: Path | None = None) -> None:
+def _run(command: list[str], complaint: str, timeout_s: float) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=cwd, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
         raise ProvisioningError(f"{complaint}: not done after {timeout_s:.0f} s") from None
     if done.returncode:

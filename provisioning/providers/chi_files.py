@@ -172,7 +172,7 @@ class Files:
         return done.output
 
     def _absolute(self, remote: str) -> str:
-        return remote if remote.startswith("/") else f"{self._folder}/{remote}"
+        return archives.below(self._folder, remote)
 
 
 def _pack_some(local: Path, name: str, files: list[Path], into: BinaryIO) -> None:

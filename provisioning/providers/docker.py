@@ -101,7 +101,7 @@ class DockerProvider:
         """Into the data volume: everything else is read-only."""
         with engine_errors(), tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as words:
             container = _running(deployment)
-            target = _absolute(remote)
+            target = archives.below(DATA, remote)
             is_folder = _run(container, ["test", "-d", target], words, words) == 0
             parent, name = archives.landing(target, archives.own_name(local), is_folder=is_folder)
             if _run(container, ["mkdir", "-p", parent], words, words) != 0:
@@ -116,7 +116,7 @@ class DockerProvider:
         with engine_errors(), tempfile.TemporaryFile() as archive:
             container = _require(deployment)
             with missing_is_fine():
-                for chunk in container.get_archive(_absolute(remote))[0]:
+                for chunk in container.get_archive(archives.below(DATA, remote))[0]:
                     archive.write(chunk)
             if archive.tell() == 0:
                 raise ProvisioningError(f"{deployment.name} has no {remote}")
@@ -251,10 +251,6 @@ def _run(container: Container, command: Sequence[str], out: BinaryIO, err: Binar
     if code is None:
         raise ProvisioningError(f"`{shlex.join(command)}` was cut off")
     return int(code)
-
-
-def _absolute(remote: str) -> str:
-    return remote if remote.startswith("/") else f"{DATA}/{remote}"
 
 
 def _remove(engine: Engine, label: str, report: Report) -> None:

@@ -168,7 +168,7 @@ class _Device:
 
     def absolute(self, remote: str) -> str:
         """A path there; relative ones are below the agent's folder."""
-        return remote if remote.startswith("/") else f"{self.folder}/data/{remote}"
+        return archives.below(f"{self.folder}/data", remote)
 
 
 @contextlib.contextmanager
@@ -191,11 +191,11 @@ def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as archive:
         folder = Path(name) / "wheels"
         folder.mkdir()
-        wheel = wheels.build_wheel(folder)
-        (folder / "constraints.txt").write_text(wheels.CONSTRAINTS.read_text())
+        wheel = wheels.make_wheel(folder)
+        (folder / "constraints.txt").write_text(wheels.constraints())
         if offline:
             report(f"fetching wheels for {found.platform.machine} and Python {found.platform.python}")
-            for path in wheels.download(wheel, found.platform):
+            for path in wheels.download(wheel, found.platform, ["server"]):
                 (folder / path.name).symlink_to(path)
         size = sum(path.stat().st_size for path in folder.iterdir())
         found.require_space(size)
