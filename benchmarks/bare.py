@@ -13,6 +13,7 @@ from contract.classify import ClassifyOptions
 from image_model.postprocess import dequantise, softmax, top_k
 from image_model.preprocess import decode, resize
 from server.runtimes import open_runtime
+from server.runtimes.base import LoadOptions, tflite_files
 from server.workers.classifier import input_spec
 
 WARM_UP = 10
@@ -21,7 +22,7 @@ WARM_UP = 10
 def main(argv: list[str]) -> None:
     """Run the loop from START (monotonic clock) for SECONDS and print what each picture took."""
     model_path, picture_path, start, seconds = argv
-    model = open_runtime("litert", delegates=True).load(Path(model_path).read_bytes(), threads=1)
+    model = open_runtime("litert", delegates=True).load(tflite_files(Path(model_path).read_bytes()), LoadOptions())
     sink = model.outputs[0]
     spec = input_spec(model.inputs[0])
     picture = Path(picture_path).read_bytes()

@@ -15,7 +15,7 @@ from benchmarks.common import Supplied, supplied, table
 from image_model.postprocess import dequantise, top_k
 from image_model.preprocess import Decoded, decode, resize
 from server.runtimes import open_runtime
-from server.runtimes.base import LoadedModel
+from server.runtimes.base import LoadedModel, LoadOptions, tflite_files
 from server.workers.classifier import input_spec
 
 SIZES = (None, (1280, 960), (2560, 1920), (4000, 3000))
@@ -26,7 +26,7 @@ MAX_PIXELS = 40_000_000
 def main() -> None:
     """Print the table."""
     files = supplied()
-    model = open_runtime("litert", delegates=True).load(files.model.read_bytes(), threads=1)
+    model = open_runtime("litert", delegates=True).load(tflite_files(files.model.read_bytes()), LoadOptions())
     rows = []
     for size in SIZES:
         picture = _picture(files, size)

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from contract.devices import RuntimeDevice
+
 API_VERSION = "v1"
 
 
@@ -49,6 +51,10 @@ class RuntimeInfo(BaseModel):
     version: str | None = None
     default: bool = False
     delegates: list[str] = []
+    formats: list[str] = []
+    """Model formats it reads."""
+    devices: list[RuntimeDevice] | None = None
+    """None until a job asked for them, which takes a second."""
     workers: int = 0
     """Worker processes of this runtime that are up now."""
     note: str | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from contract.devices import DEVICE_PATTERN, Precision
 from contract.models import DIGEST_PATTERN
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S
 from contract.validity import Verdict
@@ -77,7 +78,13 @@ class BenchmarkSpec(BaseModel):
 
     model: str | None = None
     runtime: str | None = None
-    device: Literal["CPU"] = "CPU"
+    device: str = Field(default="AUTO", pattern=DEVICE_PATTERN, max_length=200)
+    """AUTO prefers accelerators and starts on the processor while one compiles; `AUTO:GPU,CPU` considers these only,
+    `HETERO:GPU,CPU` splits the graph; any other name is that device and nothing else."""
+    precision: Precision | None = None
+    """Of the arithmetic; None for that of the file. The result says what really ran."""
+    model_cache: bool = False
+    """Load the compiled model from the runtime's cache, which is filled first where need be."""
     hint: Hint | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
     """Of one inference."""

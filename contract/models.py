@@ -1,19 +1,38 @@
 """Models on the agent: what an upload declares and what the agent found out about it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MODEL_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+PART_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+PARTS_MAX = 64
 
 ModelName = Annotated[str, Field(pattern=MODEL_NAME_PATTERN)]
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
 """`sha256:` and 64 lower-case hexadecimal digits."""
 
+PartName = Annotated[str, Field(pattern=PART_NAME_PATTERN)]
+ModelFormat = Literal["tflite", "openvino", "onnx"]
+"""TFLite; OpenVINO IR, whose weights are the part `model.bin`; ONNX, whose external data are parts."""
+
 Range = tuple[float, float]
+
+
+def identity(model: str, parts: Mapping[str, str]) -> str:
+    """The digest that stands for all files of a model: the main file's own where there is no other.
+
+    Else the SHA-256 of a line `DIGEST` for the main file and a line `NAME DIGEST` for each part, by name.
+    """
+    if not parts:
+        return model
+    lines = [model, *(f"{name} {parts[name]}" for name in sorted(parts))]
+    return f"sha256:{sha256(chr(10).join(lines).encode()).hexdigest()}"
 
 
 class Fit(StrEnum):
@@ -49,14 +68,21 @@ class ModelManifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["tflite"] = "tflite"
+    format: ModelFormat = "tflite"
     model: Digest
+    parts: dict[PartName, Digest] = Field(default={}, max_length=PARTS_MAX)
+    """Further files by the names that the main one refers to them by."""
     labels: Digest | None = None
     preprocessing: Preprocessing | None = None
     """`None`: derived from the input tensor and marked as assumed in the description."""
     outputs: Outputs = Outputs.AUTO
     source: str | None = None
     licence: str | None = None
+
+    @property
+    def digests(self) -> list[str]:
+        """Of every file it names."""
+        return [self.model, *self.parts.values(), *([self.labels] if self.labels else [])]
 
 
 class TensorInfo(BaseModel):
@@ -85,7 +111,10 @@ class ModelDescription(BaseModel):
 
     name: str
     digest: Digest
-    format: Literal["tflite"]
+    """Of all files: see `identity`."""
+    format: ModelFormat
+    parts: list[str] = []
+    """Names of the files beside the main one."""
     size_bytes: int
     embedded: bool
     """True for the model that ships with the agent and cannot be removed."""

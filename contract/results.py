@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 from contract.classify import Prediction
+from contract.devices import Selection
 from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.validity import Validity
 
@@ -94,6 +95,13 @@ class BenchmarkResult(BaseModel):
     runtime: str
     runtime_version: str
     device: str
+    """What ran the timed inferences; several by comma, in the order of their use."""
+    selection: Selection | None = None
+    """None from agents that knew the processor only."""
+    precision: str | None = None
+    """Of most weighted operators, as the runtime ran them; None where it does not tell."""
+    loaded_from_cache: bool | None = None
+    """None for runtimes that keep no compiled models, and where no cache was asked for."""
     delegate: str | None
     threads: int
     streams: int

@@ -6,6 +6,7 @@ import socket
 import time
 from datetime import UTC, datetime
 
+from contract.devices import RuntimeDevice
 from contract.info import (
     API_VERSION,
     AgentBuild,
@@ -19,13 +20,14 @@ from contract.info import (
 from contract.session import LIVE_PAGE
 from server import __version__
 from server.classification import Classification
+from server.devices import Devices
 from server.intake import Intake
 from server.jobs.planning import Planner
 from server.jobs.queue import Jobs
 from server.model_registry import ModelRegistry
 from server.model_store import ModelStore
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
-from server.runtimes import PACKAGES
+from server.runtimes import KNOWN, formats_of
 from server.sessions import Sessions
 from server.settings import Settings
 from server.telemetry.live import LiveTelemetry
@@ -46,10 +48,11 @@ class Agent:
         self.pools = pools
         self.certificate = certificate
         self.store = ModelStore(settings.data)
-        self.registry = ModelRegistry(self.store, pools, settings.runtime, settings.worker_memory_limit_bytes)
+        self.devices = Devices()
+        self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
-        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
+        self.jobs = Jobs(settings, Planner(settings, self.registry, pools, self.devices), pools)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
         self.draining = False
@@ -93,7 +96,7 @@ class Agent:
             ),
             device=_device(settings),
             allowed=_allowed(),
-            runtimes=[self._runtime(name) for name in PACKAGES],
+            runtimes=[self._runtime(name) for name in dict.fromkeys((*KNOWN, *self.pools.installed))],
             workers=settings.worker_count,
             threads=settings.threads,
             default_model=self.store.default.description.name,
@@ -118,6 +121,10 @@ class Agent:
             connections=settings.connections,
         )
 
+    def _devices(self, runtime: str) -> list[RuntimeDevice] | None:
+        found = self.devices.known.get(runtime)
+        return list(found) if found is not None else None
+
     def _runtime(self, name: str) -> RuntimeInfo:
         pool = self.pools.running().get(name)
         delegates = [pool.hello.delegate] if pool and pool.hello and pool.hello.delegate else []
@@ -128,6 +135,8 @@ class Agent:
             version=self.pools.installed.get(name),
             default=name == self.settings.runtime,
             delegates=delegates,
+            formats=list(formats_of(name)),
+            devices=self._devices(name),
             workers=sum(worker.ready for worker in pool.workers) if pool else 0,
             note=note,
         )

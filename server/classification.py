@@ -14,8 +14,6 @@ from contract.classify import (
     RuntimeUsed,
     StageTimes,
 )
-from contract.codes import ErrorCode
-from server.errors import AgentError
 from server.model_registry import ModelRegistry
 from server.model_store import StoredModel
 from server.workers.arena import Slot
@@ -36,11 +34,7 @@ class Classification:
         """Find model and pool and see that there is room, before a body is read; raises AgentError."""
         self._pools.check_free()
         model = self._registry.find(model_name)
-        pool = await self._pools.pool(options.runtime)
-        check = model.description.runtimes.get(options.runtime or "")
-        if check is not None and not check.ok:
-            detail = f"{model.description.name} does not run on {options.runtime}: {check.detail}"
-            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail)
+        pool = await self._pools.pool(self._registry.runtime_for(model, options.runtime))
         pool.check_room()
         return Admitted(model, pool, options, self._max_pixels)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -15,18 +16,24 @@ from contract.models import (
     Preprocessing,
     RuntimeCheck,
     TensorInfo,
+    identity,
 )
 from image_model.catalog import EMBEDDED_MODEL
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
-from server.model_store import ModelStore, StoredModel
+from server.model_store import ModelStore, StoredModel, source_of
+from server.runtimes import KNOWN, formats_of
 from server.workers.checking import Finding, try_model
+from server.workers.messages import ModelSource
 from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)
 
 TFLITE_IDENTIFIER = b"TFL3"
 """Flatbuffers carry a file identifier at bytes 4 to 7."""
+XML_BEGINNINGS = (b"<?xml", b"<net")
+ONNX_FIRST_FIELD = b"\x08"
+"""ModelProto begins with field 1, ir_version, a varint, as every known writer puts it."""
 
 _STORED_RANGES = {"uint8": (0, 255), "int8": (-128, 127)}
 
@@ -34,10 +41,9 @@ _STORED_RANGES = {"uint8": (0, 255), "int8": (-128, 127)}
 class ModelRegistry:
     """The models of one agent, ready to be asked for."""
 
-    def __init__(self, store: ModelStore, pools: Pools, default_runtime: str, worker_memory_bytes: int) -> None:
+    def __init__(self, store: ModelStore, pools: Pools, worker_memory_bytes: int) -> None:
         self.store = store
         self._pools = pools
-        self._default_runtime = default_runtime
         self._worker_memory_bytes = worker_memory_bytes
         self._one_at_a_time = asyncio.Lock()
 
@@ -52,9 +58,30 @@ class ModelRegistry:
         checks = {
             name: RuntimeCheck(ok=True, load_ms=pool.hello.load_ms, first_inference_ms=pool.hello.first_inference_ms)
             for name, pool in self._pools.running().items()
-            if pool.hello is not None
+            if pool.hello is not None and pool.hello.load_ms is not None
         }
         return model.description.model_copy(update={"runtimes": checks})
+
+    def runtime_for(self, model: StoredModel, wanted: str | None) -> str:
+        """The runtime that was asked for, else the default, else another that runs a model; raises AgentError."""
+        if wanted is not None:
+            self._pools.require(wanted)
+        default = self._pools.default_runtime
+        candidates = [wanted] if wanted else dict.fromkeys((default, *self._pools.installed))
+        reasons = {name: self.why_not(model, name) for name in candidates}
+        fitting = [name for name, reason in reasons.items() if reason is None]
+        if fitting:
+            return fitting[0]
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{model.description.name} runs on none of these: {told}")
+
+    def why_not(self, model: StoredModel, runtime: str) -> str | None:
+        """Why a runtime does not run a model, None when it does as far as was tried."""
+        formats = formats_of(runtime)
+        if model.source.format not in formats:
+            return f"it reads {', '.join(formats)}, not {model.source.format}"
+        check = model.description.runtimes.get(runtime)
+        return None if check is None or check.ok else check.detail
 
     def list(self) -> ModelList:
         """All models and the default."""
@@ -100,13 +127,13 @@ class ModelRegistry:
         self._pools.prepare(self.store.default.spec)
 
     async def _examine(self, name: str, manifest: ModelManifest) -> ModelDescription:
-        path = self.blob(manifest.model)
-        if _identifier(path) != TFLITE_IDENTIFIER:
-            detail = f"bytes 4 to 7 read {_identifier(path)!r} instead of {TFLITE_IDENTIFIER!r}"
-            raise AgentError(ErrorCode.NOT_A_MODEL, detail)
+        files: dict[str, Path | None] = {digest: self.blob(digest) for digest in manifest.digests}
+        source = source_of(manifest, files)
+        _check_format(manifest.format, Path(source.path))
         labels = _label_count(self.blob(manifest.labels)) if manifest.labels else None
-        findings = await self._try_everywhere(path)
-        return _description(name, manifest, path.stat().st_size, labels, findings)
+        findings = await self._try_everywhere(source)
+        size_bytes = sum(Path(path).stat().st_size for path in (source.path, *source.parts.values()))
+        return _description(name, manifest, size_bytes, labels, findings)
 
     def blob(self, digest: str) -> Path:
         """Where an uploaded file is; raises AgentError UNKNOWN_BLOB."""
@@ -117,12 +144,15 @@ class ModelRegistry:
             )
         return path
 
-    async def _try_everywhere(self, path: Path) -> dict[str, Finding]:
-        runtimes = list(self._pools.installed)
+    async def _try_everywhere(self, source: ModelSource) -> dict[str, Finding]:
+        runtimes = [name for name in self._pools.installed if source.format in formats_of(name)]
+        if not runtimes:
+            detail, hint = _nobody_reads(source.format, self._pools.installed)
+            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail, hint=hint)
         findings = await asyncio.gather(
             *(
                 try_model(
-                    path,
+                    source,
                     runtime,
                     delegates=self._pools.uses_delegates(runtime),
                     memory_bytes=self._worker_memory_bytes,
@@ -132,7 +162,7 @@ class ModelRegistry:
         )
         found = dict(zip(runtimes, findings, strict=True))
         if not any(finding.check.ok for finding in findings):
-            first = found.get(self._default_runtime, findings[0])
+            first = found.get(self._pools.default_runtime, findings[0])
             code = ErrorCode.MODEL_CRASHED if first.crashed else ErrorCode.MODEL_REJECTED
             errors: list[dict[str, object]] = [
                 {"runtime": runtime, "detail": finding.check.detail} for runtime, finding in found.items()
@@ -142,9 +172,26 @@ class ModelRegistry:
         return found
 
 
-def _identifier(path: Path) -> bytes:
+def _check_format(format: str, path: Path) -> None:
+    """See that a file begins as its format does, so that a slip is called by its name."""
     with path.open("rb") as file:
-        return file.read(8)[4:]
+        first = file.read(64)
+    if format == "tflite" and first[4:8] != TFLITE_IDENTIFIER:
+        detail = f"bytes 4 to 7 read {first[4:8]!r} instead of {TFLITE_IDENTIFIER!r}"
+    elif format == "openvino" and not first.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(XML_BEGINNINGS):
+        detail = f"it begins with {first[:8]!r}: the main file of an OpenVINO model is the .xml"
+    elif format == "onnx" and not first.startswith(ONNX_FIRST_FIELD):
+        detail = f"it begins with {first[:8]!r}, which no ONNX model does"
+    else:
+        return
+    raise AgentError(ErrorCode.NOT_A_MODEL, detail, hint=f"it was sent as {format}: see `client models push --help`")
+
+
+def _nobody_reads(format: str, installed: Mapping[str, str]) -> tuple[str, str]:
+    """Detail and hint for a format that no installed runtime reads."""
+    readers = [name for name, package in KNOWN.items() if format in package.formats]
+    detail = f"nothing here reads {format}: {', '.join(readers)} would, installed are {', '.join(installed) or 'none'}"
+    return detail, f"provision up --with {readers[0]} makes an agent that does"
 
 
 def _label_count(path: Path) -> int:
@@ -161,8 +208,9 @@ def _description(
     classifier = found.not_a_classifier_because is None
     return ModelDescription(
         name=name,
-        digest=manifest.model,
+        digest=identity(manifest.model, manifest.parts),
         format=manifest.format,
+        parts=sorted(manifest.parts),
         size_bytes=size_bytes,
         embedded=False,
         inputs=list(found.inputs),

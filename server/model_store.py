@@ -17,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 
 from contract.codes import ErrorCode
-from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
+from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo, identity
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL, load_catalog
 from image_model.labels import parse_labels
 from server.disk import storage_faults, write_atomically
 from server.errors import AgentError
-from server.workers.messages import ModelSpec
+from server.workers.messages import ModelSource, ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,16 @@ class StoredModel:
     """A model the agent can run: what is known about it and where its files are."""
 
     description: ModelDescription
-    model_path: Path
+    source: ModelSource
     labels_path: Path | None
     manifest: ModelManifest | None
     """What was declared when it was put; None for the embedded model."""
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of its own."""
+        labels = [self.labels_path] if self.labels_path else []
+        return [Path(self.source.path), *map(Path, self.source.parts.values()), *labels]
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
@@ -52,8 +58,7 @@ class StoredModel:
             detail = f"{described.name}: {described.not_a_classifier_because}"
             raise AgentError(ErrorCode.NOT_A_CLASSIFIER, detail)
         return ModelSpec(
-            path=str(self.model_path),
-            digest=described.digest,
+            source=self.source,
             input_range=described.preprocessing.input_range,
             fit=described.preprocessing.fit,
             logits=described.output_kind == "logits",
@@ -130,14 +135,14 @@ class ModelStore:
         if model.description.embedded:
             detail = f"{name} is part of the agent and cannot be removed"
             raise AgentError(ErrorCode.MODEL_PROTECTED, detail)
-        for path in filter(None, (model.model_path, model.labels_path)):
+        for path in model.files:
             path.touch()
         (self._models / f"{name}.json").unlink()
         del self._stored[name]
 
     def remove_orphans(self) -> None:
         """Delete files that no model names and that nobody touched for an hour."""
-        named = {path for model in self._stored.values() for path in (model.model_path, model.labels_path)}
+        named = {path for model in self._stored.values() for path in model.files}
         for path in self._blobs.iterdir():
             with contextlib.suppress(OSError):
                 if path not in named and time.time() - path.stat().st_mtime > ORPHAN_AGE_S:
@@ -152,12 +157,23 @@ class ModelStore:
         except (ValueError, KeyError):
             log.warning("%s cannot be read and is ignored", path)
             return
-        model = self.blob(manifest.model)
-        labels = self.blob(manifest.labels) if manifest.labels else None
-        if model is None or (manifest.labels and labels is None):
+        files = {digest: self.blob(digest) for digest in manifest.digests}
+        if None in files.values():
             log.warning("the files of model %s are gone", description.name)
             return
-        self._stored[description.name] = StoredModel(description, model, labels, manifest)
+        source = source_of(manifest, files)
+        labels = files[manifest.labels] if manifest.labels else None
+        self._stored[description.name] = StoredModel(description, source, labels, manifest)
+
+
+def source_of(manifest: ModelManifest, files: Mapping[str, Path | None]) -> ModelSource:
+    """Where the files of a manifest are, given the path of each of its digests."""
+    return ModelSource(
+        format=manifest.format,
+        path=str(files[manifest.model]),
+        digest=identity(manifest.model, manifest.parts),
+        parts={name: str(files[digest]) for name, digest in manifest.parts.items()},
+    )
 
 
 class Receiver:
@@ -220,4 +236,5 @@ def embedded_model() -> StoredModel:
         licence=entry.licence,
     )
     folder = EMBEDDED_FOLDER
-    return StoredModel(description, folder / entry.model.name, folder / entry.labels.name, manifest=None)
+    source = ModelSource("tflite", str(folder / entry.model.name), entry.model.digest, {})
+    return StoredModel(description, source, folder / entry.labels.name, manifest=None)

@@ -8,10 +8,12 @@ import pytest
 
 from image_model.catalog import PREFERRED_MODEL, CatalogEntry, load_catalog
 from image_model.download import pull
+from server.runtimes import formats_of, installed_runtimes
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.home import Home
 
 MIRROR_VARIABLE = "EDGERUN_MODEL_MIRROR"
+TFLITE_RUNTIMES = sorted(name for name in installed_runtimes() if "tflite" in formats_of(name))
 
 
 @pytest.fixture(scope="session")

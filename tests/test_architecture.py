@@ -25,7 +25,7 @@ LIBRARIES = {
     "image_model": {"numpy", "PIL", "httpx"},
     "server": {
         *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
-        *("ai_edge_litert", "flatbuffers", "tflite_runtime", "pynvml"),
+        *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml"),
     },
     "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
     "provisioning": {
@@ -39,6 +39,8 @@ ONLY_IMPORTERS = {
     "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "flatbuffer")},
     "flatbuffers": {"server/runtimes/flatbuffer.py"},
     "tflite_runtime": {"server/runtimes/tflite.py"},
+    "openvino": {"server/runtimes/openvino.py"},
+    "onnxruntime": {"server/runtimes/onnx.py"},
     "pynvml": {"server/telemetry/nvml.py"},
     "httpx": {"image_model/download.py"},  # within image_model
     "chi": {"provisioning/providers/chi_session.py"},

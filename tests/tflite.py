@@ -17,14 +17,14 @@ def constant_model() -> bytes:
 
 
 def model_with_unknown_operator() -> bytes:
-    """A well-formed file that asks for an operator version no runtime has."""
+    """A well-formed file that asks for an operator no runtime has."""
     writer = GraphWriter()
     source, sink = writer.tensor("vector", (1, 10), SCALE), writer.tensor("odds", (1, 10), SCALE)
-    _softmax(writer, schema.BuiltinOperator.SOFTMAX, source, sink, version=99)
+    _softmax(writer, schema.BuiltinOperator.CUSTOM, source, sink)
     return writer.finish(source, sink, "an operator of the future")
 
 
-def _softmax(writer: GraphWriter, kind: int, source: int, sink: int, version: int = 2) -> None:
+def _softmax(writer: GraphWriter, kind: int, source: int, sink: int) -> None:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
-    writer.operator(kind, version, [source], sink, options, schema.BuiltinOptions.SoftmaxOptions)
+    writer.operator(kind, 2, [source], sink, options, schema.BuiltinOptions.SoftmaxOptions)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract.devices import DeviceEvent
 from contract.results import Probe, Window
 from server.jobs.host.events import EVENTS_NAME
 
@@ -16,6 +17,10 @@ class Journal:
     phases: list[tuple[str, int]] = field(default_factory=list)
     """Names and monotonic nanoseconds."""
     loaded: dict[str, Any] | None = None
+    devices: list[DeviceEvent] = field(default_factory=list)
+    """What happened to the devices of a benchmark."""
+    ran_on: dict[str, Any] | None = None
+    """What the timed phase ended on, and the iterations by engine."""
     warm_up_ms: list[float] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     iterations: int = 0
@@ -36,6 +41,10 @@ class Journal:
                 self.phases.append((event["name"], event["at_ns"]))
             case "loaded":
                 self.loaded = event
+            case "device":
+                self.devices.append(DeviceEvent.model_validate(event))
+            case "ran-on":
+                self.ran_on = event
             case "warm-up":
                 self.warm_up_ms = event["took_ms"]
             case "window":

@@ -3,19 +3,31 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from server.workers.messages import ModelSpec
+from server.workers.messages import ModelSource, ModelSpec
+
+
+@dataclass(frozen=True)
+class DeviceOrder:
+    """A runtime and a device of it to run a model on."""
+
+    runtime: str
+    device: str
+    delegates: bool
 
 
 @dataclass(frozen=True)
 class BenchmarkOrder:
     """A model to measure."""
 
-    model_path: str
-    model_digest: str
+    model: ModelSource
     classifier: ModelSpec | None
     """How pictures are prepared; None for a model that is no classifier."""
-    runtime: str
-    delegates: bool
+    candidates: list[DeviceOrder]
+    """Best first; the last one is begun with and fallen back on."""
+    precision: str | None
+    hint: str | None
+    cache: str | None
+    """Folder of compiled models, None to compile."""
     threads: int
     streams: int
     batch: int
@@ -33,7 +45,12 @@ class BenchmarkOrder:
     def from_wire(cls, fields: dict[str, Any]) -> "BenchmarkOrder":
         """Rebuild from JSON."""
         spec = fields["classifier"]
-        return cls(**{**fields, "classifier": ModelSpec.from_wire(spec) if spec else None})
+        rebuilt = {
+            "model": ModelSource(**fields["model"]),
+            "classifier": ModelSpec.from_wire(spec) if spec else None,
+            "candidates": [DeviceOrder(**each) for each in fields["candidates"]],
+        }
+        return cls(**{**fields, **rebuilt})
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON takes it."""

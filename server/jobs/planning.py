@@ -1,9 +1,12 @@
 """From what was asked to what is done: model, runtime, threads and streams found, files at hand."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from contract.codes import ErrorCode
+from contract.devices import Selection
 from contract.jobs import (
     DEFAULT_ITERATIONS,
     AnyRequest,
@@ -15,26 +18,30 @@ from contract.jobs import (
     ProfileSpec,
     RandomInput,
 )
+from server.devices import Devices
 from server.errors import AgentError
-from server.jobs.order import BenchmarkOrder, CommandOrder, ProfileOrder
+from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
 from server.jobs.results import Subject
 from server.model_registry import ModelRegistry
 from server.model_store import StoredModel
 from server.resources import allowed_resources
+from server.runtimes.selection import CPU, Candidate, Choice, NoDevice, choose
 from server.settings import Settings
 from server.workers.pools import Pools
 
 INPUTS_NAME = "inputs"
+CACHE_NAME = "compiled"
 PROFILED_RUNTIME = "litert"
 
 
 class Planner:
     """Resolves requests against the models and runtimes of this agent."""
 
-    def __init__(self, settings: Settings, registry: ModelRegistry, pools: Pools) -> None:
+    def __init__(self, settings: Settings, registry: ModelRegistry, pools: Pools, devices: Devices) -> None:
         self._settings = settings
         self._registry = registry
         self._pools = pools
+        self._devices = devices
 
     def accept(self, request: AnyRequest, folder: Path) -> None:
         """Check that a request can be done here, and keep the files it needs in the job's folder.
@@ -48,26 +55,31 @@ class Planner:
             return
         spec = request.spec
         model = self._registry.find(spec.model)
-        runtime = self._runtime(model, spec.runtime)
         if isinstance(spec, ProfileSpec):
-            _require_profiler(runtime)
-        elif isinstance(spec.input, PictureInput):
+            _require_profiler(self._registry.runtime_for(model, spec.runtime))
+            return
+        self._choose(model, spec)
+        if isinstance(spec.input, PictureInput):
             _ = model.spec  # raises when it takes no picture
             self._keep(spec.input.digests, folder)
 
     def benchmark(self, spec: BenchmarkSpec, folder: Path) -> tuple[BenchmarkOrder, Subject]:
         """What to measure; raises AgentError when it is not there any more."""
         model = self._registry.find(spec.model)
-        runtime = self._runtime(model, spec.runtime)
+        choice = self._choose(model, spec)
         threads, streams = threads_and_streams(spec, allowed_resources().whole_cpus)
         pictures = spec.input.digests if isinstance(spec.input, PictureInput) else []
         unlimited = spec.iterations is None and spec.duration_s is None
         order = BenchmarkOrder(
-            model_path=str(model.model_path),
-            model_digest=model.description.digest,
+            model=model.source,
             classifier=model.spec if model.description.classifier else None,
-            runtime=runtime,
-            delegates=self._pools.uses_delegates(runtime),
+            candidates=[
+                DeviceOrder(each.runtime, each.device, self._pools.uses_delegates(each.runtime))
+                for each in choice.candidates
+            ],
+            precision=spec.precision,
+            hint=spec.hint,
+            cache=str(self._cache(model)) if spec.model_cache else None,
             threads=threads,
             streams=streams,
             batch=spec.batch,
@@ -79,15 +91,19 @@ class Planner:
             pictures=[str(_kept(folder, digest)) for digest in pictures],
             max_pixels=self._settings.max_image_pixels,
         )
-        description = model.description
-        return order, Subject(description.name, description.digest, runtime, threads, streams)
+        selection = Selection(
+            requested=spec.device, reason=choice.reason, rejected=list(choice.rejected), events=[], iterations={}
+        )
+        description, runtime = model.description, choice.candidates[-1].runtime
+        subject = Subject(description.name, description.digest, runtime, threads, streams)
+        return order, replace(subject, selection=selection.model_dump(mode="json"))
 
     def profile(self, spec: ProfileSpec) -> tuple[ProfileOrder, Subject]:
         """Whose operators to time; raises AgentError when it is not there any more."""
         model = self._registry.find(spec.model)
-        runtime = self._runtime(model, spec.runtime)
+        runtime = self._registry.runtime_for(model, spec.runtime)
         order = ProfileOrder(
-            model_path=str(model.model_path),
+            model_path=model.source.path,
             builtin=spec.kernels is Kernels.BUILTIN or not self._pools.uses_delegates(runtime),
             threads=spec.threads,
             iterations=spec.iterations,
@@ -111,14 +127,27 @@ class Planner:
         model = self._registry.store.find(subject.model)
         return dict(model.labels) if model and model.description.digest == subject.model_digest else {}
 
-    def _runtime(self, model: StoredModel, wanted: str | None) -> str:
-        name = wanted or self._settings.runtime
-        self._pools.require(name)
-        check = model.description.runtimes.get(name)
-        if check is not None and not check.ok:
-            detail = f"{model.description.name} does not run on {name}: {check.detail}"
-            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail)
-        return name
+    def _choose(self, model: StoredModel, spec: BenchmarkSpec) -> Choice:
+        """Runtimes and devices to try; raises AgentError RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE."""
+        first = self._registry.runtime_for(model, spec.runtime)
+        if spec.device == CPU:
+            return Choice([Candidate(first, CPU)], [], f"{CPU} was asked for")
+        others = [] if spec.runtime else [name for name in self._pools.installed if name != first]
+        unfit = {name: reason for name in others if (reason := self._registry.why_not(model, name)) is not None}
+        found = self._devices.of([first, *(name for name in others if name not in unfit)])
+        try:
+            return choose(spec.device, found, unfit)
+        except NoDevice as none:
+            raise AgentError(ErrorCode.DEVICE_UNAVAILABLE, str(none)) from none
+
+    def _cache(self, model: StoredModel) -> Path:
+        """Where runtimes keep a model compiled; what they kept of models that are gone is removed."""
+        folder = self._settings.data / CACHE_NAME
+        held = {_key(each.description.digest) for each in self._registry.store}
+        for path in folder.iterdir() if folder.exists() else ():
+            if path.name not in held:
+                shutil.rmtree(path, ignore_errors=True)
+        return folder / _key(model.description.digest)
 
     def _keep(self, digests: list[str], folder: Path) -> None:
         """Hold on to uploaded files: a blob that nothing names is removed after an hour, a queue may be longer."""
@@ -148,6 +177,10 @@ def threads_and_streams(spec: BenchmarkSpec, cores: int) -> tuple[int, int]:
         threads = spec.threads or 1
         return threads, spec.streams or max(1, cores // threads)
     return spec.threads or 1, spec.streams or 1
+
+
+def _key(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:32]
 
 
 def _kept(folder: Path, digest: str) -> Path:

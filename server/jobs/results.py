@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from contract.classify import Prediction
+from contract.devices import Selection
 from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.results import (
     ArtifactInfo,
-    BatchMode,
     BenchmarkResult,
     CommandResult,
     Conditions,
@@ -23,6 +24,8 @@ from server.jobs.statistics import summary
 from server.telemetry.validity import judge
 
 CPU_TEMPERATURE = "cpu_temperature_celsius"
+RAN_ON = ("runtime", "runtime_version", "delegate", "precision", "loaded_from_cache", "batch_mode", "batch_detail")
+"""What an engine tells of itself, beside its device."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Subject:
     runtime: str
     threads: int
     streams: int
+    selection: dict[str, Any] | None = None
+    """How the devices were chosen, as far as that was before the job began."""
 
 
 def benchmark_result(
@@ -54,19 +59,21 @@ def benchmark_result(
     loaded = journal.loaded
     if loaded is None:
         return None
+    ran_on = journal.ran_on or loaded
     iterations = journal.iterations
     duration_s = journal.duration_s()
     frames = iterations * spec.batch
     return BenchmarkResult(
         complete=measured.complete,
         spec=spec,
-        **vars(subject),
-        runtime_version=loaded["runtime_version"],
-        device=loaded["device"],
-        delegate=loaded["delegate"],
+        model=subject.model,
+        model_digest=subject.model_digest,
+        threads=subject.threads,
+        streams=subject.streams,
         batch=spec.batch,
-        batch_mode=BatchMode(loaded["batch_mode"]),
-        batch_detail=loaded["batch_detail"],
+        selection=_selection(subject, journal),
+        device=_devices(journal, ran_on),
+        **_ran(ran_on),
         load_ms=loaded["load_ms"],
         first_inference_ms=loaded["first_inference_ms"],
         first_inference_latency_ms=loaded["load_ms"] + loaded["first_inference_ms"],
@@ -152,6 +159,24 @@ def _latency(journal: Journal) -> LatencySummary | None:
     """Of the samples kept; the longest is that of all."""
     found = summary(journal.samples_ms)
     return found and found.model_copy(update={"max_ms": max(window.max_ms for window in journal.windows)})
+
+
+def _selection(subject: Subject, journal: Journal) -> Selection | None:
+    if subject.selection is None:
+        return None
+    iterations = journal.ran_on["iterations"] if journal.ran_on else {}
+    update = {"events": journal.devices, "iterations": iterations}
+    return Selection.model_validate(subject.selection).model_copy(update=update)
+
+
+def _ran(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: facts.get(name) for name in RAN_ON}
+
+
+def _devices(journal: Journal, ran_on: Mapping[str, Any]) -> str:
+    """What ran the timed iterations: where engines took turns, all of them in the order of their use."""
+    turns = dict.fromkeys(name.split(" ", 1)[1] for name in ran_on.get("iterations") or {})
+    return ",".join(turns) if len(turns) > 1 else str(ran_on["device"])
 
 
 def _predictions(best: Sequence[tuple[int, float]], labels: Mapping[int, str]) -> list[Prediction]:

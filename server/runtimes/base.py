@@ -1,13 +1,20 @@
-"""What every inference runtime offers: load, describe, invoke, close."""
+"""What every inference runtime offers: find devices, load, describe, invoke, close."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
+
+MAIN_NAMES = {"tflite": "model.tflite", "openvino": "model.xml", "onnx": "model.onnx"}
+"""What the main file of each format is called: some runtimes tell the format by the suffix."""
 
 
 class ModelFault(Exception):
@@ -25,6 +32,82 @@ class Tensor:
     zero_point: int | None
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's files: the main one as bytes, others (weights beside the graph) by their names."""
+
+    format: str
+    """`tflite`, `openvino` (IR: model.xml and its .bin) or `onnx`."""
+    content: bytes
+    parts: Mapping[str, Path] = field(default_factory=dict)
+    path: Path | None = None
+    """Where `content` lies, None for one that was changed in memory."""
+
+    @contextlib.contextmanager
+    def laid_out(self) -> Iterator[Path]:
+        """The main file in a folder with its parts, under the names that runtimes expect, as long as this lasts."""
+        # A folder is named, since tempfile would look for one by writing files, which workers may not.
+        with tempfile.TemporaryDirectory(prefix="edgerun-model-", dir=os.environ.get("TMPDIR", "/tmp")) as name:
+            yield self.lay_out(Path(name))
+
+    def lay_out(self, folder: Path) -> Path:
+        """Put links to the files into a folder and return the main one's path."""
+        main = folder / MAIN_NAMES[self.format]
+        for path, target in ((main, self.path), *((folder / name, part) for name, part in self.parts.items())):
+            if target is None:
+                path.write_bytes(self.content)
+            elif not path.is_symlink():
+                path.symlink_to(target.absolute())
+        return main
+
+
+def tflite_files(content: bytes, path: Path | None = None) -> ModelFiles:
+    """A TFLite model, which is one file."""
+    return ModelFiles("tflite", content, path=path)
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model shall be run."""
+
+    threads: int = 1
+    """Of one inference."""
+    streams: int = 1
+    """Inferences at the same time, each on a twin."""
+    batch: int = 1
+    device: str = "CPU"
+    precision: str | None = None
+    """f32, f16, bf16 or int8; None for what the file says, without loss."""
+    hint: str | None = None
+    """latency or throughput, for runtimes that take one for their accelerators."""
+    cache: Path | None = None
+    """Folder in which compiled models are kept, for runtimes that do."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a loaded model is run, as the runtime itself tells."""
+
+    device: str
+    """What really runs it; never what was merely asked for."""
+    precision: str | None
+    """Of most of its weighted operators; None where the runtime does not tell."""
+    from_cache: bool | None = None
+    """Whether it was compiled before; None for runtimes that keep nothing."""
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundDevice:
+    """A device as a runtime sees it."""
+
+    name: str
+    """`CPU`, `GPU`, `GPU.1`, `NPU`, `EDGETPU`."""
+    available: bool
+    detail: str
+    """Its full name, or why it cannot be used."""
+
+
 class LoadedModel(Protocol):
     """A model ready to run. Not safe for use from two threads at once."""
 
@@ -40,8 +123,15 @@ class LoadedModel(Protocol):
     def delegate(self) -> str | None:
         """What executes the graph instead of the built-in kernels, as far as the runtime tells."""
 
+    @property
+    def execution(self) -> Execution:
+        """Device and precision that run it."""
+
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once on arrays of exactly the inputs' shapes and types; raises ModelFault."""
+
+    def twin(self) -> "LoadedModel":
+        """The same model once more, to run at the same time; shares what the runtime lets it share."""
 
     def close(self) -> None:
         """Release the model's memory."""
@@ -59,8 +149,11 @@ class Runtime(Protocol):
         """Of the installed distribution."""
 
     @property
-    def device(self) -> str:
-        """Where models run: `CPU`."""
+    def formats(self) -> Sequence[str]:
+        """Model formats it reads."""
 
-    def load(self, model: bytes, *, threads: int, batch: int = 1) -> LoadedModel:
-        """Prepare a model from the bytes of its file for so many frames at once; raises ModelFault."""
+    def devices(self) -> Sequence[FoundDevice]:
+        """Every device it knows of, with the reason for those that cannot be used. May be slow."""
+
+    def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:
+        """Prepare a model; raises ModelFault, also for a device that does not run it."""

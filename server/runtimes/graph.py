@@ -4,6 +4,8 @@ import numpy as np
 
 from server.runtimes.flatbuffer import schema
 
+Scale = tuple[float, int] | None
+
 
 def unpin_batch(model: bytes) -> bytes | None:
     """A copy of a model whose RESHAPEs keep any batch; None when none of them pins it to one frame.
@@ -20,6 +22,20 @@ def unpin_batch(model: bytes) -> bytes | None:
         if _kind(tree, operator) == schema.BuiltinOperator.RESHAPE:
             found |= _unpin(tree, graph, operator)
     return bytes(changed) if found else None
+
+
+def quantisation(model: bytes) -> tuple[list[Scale], list[Scale]]:
+    """Scale and zero point of each input and output of the main graph; None for those that hold real numbers."""
+    graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
+
+    def scale_of(index: int) -> Scale:
+        table = graph.Tensors(index).Quantization()
+        if table is None or table.ScaleLength() != 1:
+            return None
+        return float(table.Scale(0)), int(table.ZeroPoint(0)) if table.ZeroPointLength() else 0
+
+    inputs = [scale_of(graph.Inputs(number)) for number in range(graph.InputsLength())]
+    return inputs, [scale_of(graph.Outputs(number)) for number in range(graph.OutputsLength())]
 
 
 def _kind(tree: schema.Model, operator: schema.Operator) -> int:

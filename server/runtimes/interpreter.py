@@ -1,12 +1,13 @@
 """The TFLite Interpreter API, which ai-edge-litert and tflite-runtime share."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from server.runtimes.base import Array, ModelFault, Tensor
+from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, Tensor
 
 _FAULTS = (ValueError, RuntimeError, TypeError, MemoryError, SystemError)
 """What the two packages raise for models they refuse."""
@@ -15,7 +16,8 @@ _FAULTS = (ValueError, RuntimeError, TypeError, MemoryError, SystemError)
 class InterpreterModel:
     """One interpreter with its tensors allocated."""
 
-    def __init__(self, make_interpreter: Callable[[], Any], batch: int = 1) -> None:
+    def __init__(self, make_interpreter: Callable[[], Any], batch: int = 1, device: str = "CPU") -> None:
+        self._made_from = make_interpreter, batch, device
         try:
             self._interpreter = make_interpreter()
             if batch != 1:
@@ -28,7 +30,9 @@ class InterpreterModel:
             raise ModelFault(str(error) or type(error).__name__) from error
         self.inputs: Sequence[Tensor] = [_tensor(details) for details in self._input_details]
         self.outputs: Sequence[Tensor] = [_tensor(details) for details in self._output_details]
-        self.delegate = _delegate(self._interpreter)
+        operators = _operators(self._interpreter)
+        self.delegate = _delegate(operators)
+        self.execution = Execution(device, _precision(self._interpreter, operators))
 
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once; raises ModelFault."""
@@ -39,6 +43,10 @@ class InterpreterModel:
             return [self._interpreter.get_tensor(details["index"]) for details in self._output_details]
         except _FAULTS as error:
             raise ModelFault(str(error) or type(error).__name__) from error
+
+    def twin(self) -> "InterpreterModel":
+        """Another interpreter of the same model: two threads must not share one."""
+        return InterpreterModel(*self._made_from)
 
     def close(self) -> None:
         """Drop the interpreter; its destructor frees the arena."""
@@ -54,15 +62,22 @@ class InterpreterRuntime:
     interpreter: Any
     resolver: Any
     """Which kernels and delegates the interpreter may use."""
-    device: str = "CPU"
+    formats: Sequence[str] = ("tflite",)
 
-    def load(self, model: bytes, *, threads: int, batch: int = 1) -> InterpreterModel:
+    def devices(self) -> Sequence[FoundDevice]:
+        """The processor."""
+        return [FoundDevice("CPU", True, "built-in kernels and XNNPACK")]
+
+    def load(self, files: ModelFiles, options: LoadOptions) -> InterpreterModel:
         """Prepare a model from bytes (never from a mapped file, which a graph could write into)."""
-        return InterpreterModel(
-            lambda: self.interpreter(
-                model_content=model, num_threads=threads, experimental_op_resolver_type=self.resolver
-            ),
-            batch,
+        if options.device != "CPU":
+            raise ModelFault(f"{self.name} runs models on the CPU only, not on {options.device}")
+        return InterpreterModel(lambda: self.make(files.content, options.threads), options.batch)
+
+    def make(self, content: bytes, threads: int, **more: Any) -> Any:
+        """An interpreter without its tensors."""
+        return self.interpreter(
+            model_content=content, num_threads=threads, experimental_op_resolver_type=self.resolver, **more
         )
 
 
@@ -83,10 +98,31 @@ def _tensor(details: dict[str, Any]) -> Tensor:
     )
 
 
-def _delegate(interpreter: Any) -> str | None:
-    """Both packages show delegated subgraphs as operators named after the delegate."""
+def _operators(interpreter: Any) -> Sequence[dict[str, Any]]:
+    """What both packages tell of the graph, outside their documented interface; empty where they stopped."""
     try:
-        names = {str(op["op_name"]) for op in interpreter._get_ops_details()}
+        return list(interpreter._get_ops_details())
     except (AttributeError, KeyError, *_FAULTS):
-        return None
+        return []
+
+
+def _delegate(operators: Sequence[dict[str, Any]]) -> str | None:
+    """Both packages show delegated subgraphs as operators named after the delegate."""
+    names = {str(operator["op_name"]) for operator in operators}
+    if any("edgetpu" in name for name in names):
+        return "EdgeTPU"
     return "XNNPACK" if any("Xnnpack" in name or name == "DELEGATE" for name in names) else None
+
+
+_PRECISIONS = {"float32": "f32", "float16": "f16", "int8": "int8", "uint8": "int8", "int16": "int16"}
+
+
+def _precision(interpreter: Any, operators: Sequence[dict[str, Any]]) -> str | None:
+    """Type of what most operators put out: interpreters compute in the types of the file."""
+    try:
+        types = {tensor["index"]: np.dtype(tensor["dtype"]).name for tensor in interpreter.get_tensor_details()}
+    except (*_FAULTS, KeyError):
+        return None
+    sinks = Counter(types.get(int(index)) for operator in operators for index in operator["outputs"])
+    best = max(sinks, key=sinks.__getitem__, default=None)
+    return _PRECISIONS.get(best) if best else None

@@ -1,7 +1,7 @@
 """The throw-away process that first loads an uploaded model and runs it once.
 
-Started as `python -P -m server.workers.check REPORT_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES MODEL`. Writes a
-`Report` as JSON to REPORT_FD; a crash or silence is itself the finding.
+Started as `python -P -m server.workers.check REPORT_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES SOURCE`, the last one a
+`ModelSource` as JSON. Writes a `Report` as JSON to REPORT_FD; a crash or silence is itself the finding.
 """
 
 import json
@@ -12,14 +12,16 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from image_model.postprocess import dequantise, look_like_probabilities
 from server.runtimes import open_runtime
-from server.runtimes.base import Array, ModelFault, Tensor
+from server.runtimes.base import Array, LoadOptions, ModelFault, ModelFiles, Tensor
+from server.workers.classifier import COLOUR_CHANNELS
 from server.workers.confinement import confine
+from server.workers.messages import ModelSource
+from server.workers.sources import SourceError, read_files
 
 CPU_SECONDS = 60
 PICTURE_TYPES = ("uint8", "int8", "float32")
@@ -38,11 +40,11 @@ class Report:
     first_inference_ms: float
 
 
-def examine(runtime_name: str, model: bytes, *, delegates: bool) -> Report:
+def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> Report:
     """Load a model and run it once on zeros; raises ModelFault."""
     runtime = open_runtime(runtime_name, delegates=delegates)
     started = time.perf_counter_ns()
-    loaded_model = runtime.load(model, threads=1)
+    loaded_model = runtime.load(files, LoadOptions())
     loaded = time.perf_counter_ns()
     results = loaded_model.invoke(*(np.zeros(tensor.shape, tensor.dtype) for tensor in loaded_model.inputs))
     ran = time.perf_counter_ns()
@@ -62,8 +64,8 @@ def why_not_a_classifier(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) ->
     if len(inputs) != 1:
         return f"it has {len(inputs)} inputs, a classifier has one"
     source = inputs[0]
-    if len(source.shape) != 4 or source.shape[0] != 1 or source.shape[3] not in (1, 3):
-        return f"its input has shape {list(source.shape)}, a picture is [1, height, width, 1 or 3]"
+    if len(source.shape) != 4 or source.shape[0] != 1 or not {source.shape[1], source.shape[3]} & set(COLOUR_CHANNELS):
+        return f"its input has shape {list(source.shape)}, a picture is [1, height, width, 1 or 3], or channels first"
     if source.dtype not in PICTURE_TYPES:
         return f"its input holds {source.dtype}, pictures are one of {', '.join(PICTURE_TYPES)}"
     if source.dtype != "float32" and not _usable(source.scale):
@@ -86,13 +88,13 @@ def _probabilities(tensor: Tensor, stored: Array) -> bool:
 
 def main(argv: list[str]) -> int:
     """Examine one model file and report."""
-    report_fd, agent_pid, runtime_name, delegates, memory_bytes, path = argv
+    report_fd, agent_pid, runtime_name, delegates, memory_bytes, source = argv
     confine(int(agent_pid), int(memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    content = Path(path).read_bytes()
     try:
-        finding = asdict(examine(runtime_name, content, delegates=delegates == "delegates"))
-    except ModelFault as fault:
+        files = read_files(ModelSource(**json.loads(source)))
+        finding = asdict(examine(runtime_name, files, delegates=delegates == "delegates"))
+    except (ModelFault, SourceError) as fault:
         finding = {"refused": str(fault)}
     except MemoryError:
         finding = {"refused": "it needs more memory than a worker has"}

@@ -7,10 +7,10 @@ import math
 import os
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from contract.models import RuntimeCheck, TensorInfo
+from server.workers.messages import ModelSource
 from server.workers.process import exit_text, worker_command, worker_environment
 
 CHECK_TIMEOUT_S = 30.0
@@ -30,7 +30,7 @@ class Finding:
     looks_like_probabilities: bool = False
 
 
-async def try_model(path: Path, runtime: str, *, delegates: bool, memory_bytes: int) -> Finding:
+async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memory_bytes: int) -> Finding:
     """Load and run a model in a child process with limits on time and memory.
 
     Whatever the model does to that process becomes a Finding; nothing is raised for it.
@@ -40,7 +40,7 @@ async def try_model(path: Path, runtime: str, *, delegates: bool, memory_bytes: 
         child = await asyncio.create_subprocess_exec(
             *worker_command("server.workers.check"),
             *(str(write_fd), str(os.getpid()), runtime, "delegates" if delegates else "builtin"),
-            *(str(memory_bytes), str(path)),
+            *(str(memory_bytes), json.dumps(vars(source))),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -1,11 +1,9 @@
 """The work itself, in the worker process: bytes of a picture to ranked classes, each stage timed."""
 
-import hashlib
 import io
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -24,11 +22,14 @@ from image_model.preprocess import (
     resize,
     to_tensor,
 )
-from server.runtimes.base import Array, LoadedModel, ModelFault, Runtime, Tensor
+from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, Runtime, Tensor
 from server.workers.messages import Classified, Classify, ModelSpec
+from server.workers.sources import SourceError, read_files
 
 MODELS_KEPT = 4
 """Loaded models a worker keeps, least recently used dropped first; each pair of model and threads counts."""
+
+COLOUR_CHANNELS = (1, 3)
 
 now = time.perf_counter_ns
 
@@ -50,6 +51,7 @@ class ReadyModel:
     input: InputSpec
     table: Array
     identity: bool
+    channels_first: bool
     output: Tensor
 
     def tensor(self, decoded: Decoded, *, legacy: bool) -> Array:
@@ -57,6 +59,8 @@ class ReadyModel:
         pixels = resize(decoded.image, self.input, crop=self.spec.fit == "crop")
         if legacy:
             return to_tensor(pixels, _legacy_table(self.input))
+        if self.channels_first:
+            return in_layout(to_tensor(pixels, self.table), self.loaded.inputs[0])
         return pixels[np.newaxis] if self.identity else to_tensor(pixels, self.table)
 
     def scores(self, stored: Array) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -122,32 +126,38 @@ class Classifier:
         return ready
 
     def _load(self, spec: ModelSpec, threads: int) -> ReadyModel:
-        content = read_model(spec)
         try:
-            loaded = self._runtime.load(content, threads=threads)
+            loaded = self._runtime.load(read_files(spec.source), LoadOptions(threads=threads))
+        except SourceError as error:
+            raise OrderFailed(error.code, str(error)) from error
         except ModelFault as fault:
             detail = f"{self._runtime.name} {self._runtime.version}: {fault}"
             raise OrderFailed(ErrorCode.MODEL_REJECTED, detail) from fault
         source = input_spec(loaded.inputs[0])
         table = pixel_table(source, spec.input_range)
-        return ReadyModel(loaded, spec, source, table, is_identity(table), loaded.outputs[0])
-
-
-def read_model(spec: ModelSpec) -> bytes:
-    """The model's bytes, checked: a flipped bit in a weight would run and give wrong answers."""
-    try:
-        content = Path(spec.path).read_bytes()
-    except OSError as error:
-        raise OrderFailed(ErrorCode.UNKNOWN_MODEL, f"the model's file is gone: {error.strerror}") from error
-    if f"sha256:{hashlib.sha256(content).hexdigest()}" != spec.digest:
-        raise OrderFailed(ErrorCode.WRONG_DIGEST, "the stored model file is damaged: its digest no longer matches")
-    return content
+        first = channels_first(loaded.inputs[0])
+        return ReadyModel(loaded, spec, source, table, is_identity(table), first, loaded.outputs[0])
 
 
 def input_spec(tensor: Tensor) -> InputSpec:
-    """The picture that an input tensor of shape [1, height, width, channels] takes."""
-    _, height, width, channels = tensor.shape
+    """The picture that an input tensor of shape [1, height, width, channels] or [1, channels, height, width] takes."""
+    _, height, width, channels = _moved(tensor.shape) if channels_first(tensor) else tensor.shape
     return InputSpec(width, height, channels, tensor.dtype, tensor.scale, tensor.zero_point)
+
+
+def channels_first(tensor: Tensor) -> bool:
+    """Whether a picture's channels come before its rows, as ONNX models have it."""
+    return tensor.shape[3] not in COLOUR_CHANNELS and tensor.shape[1] in COLOUR_CHANNELS
+
+
+def in_layout(pixels: Array, tensor: Tensor) -> Array:
+    """An array [batch, height, width, channels] as a tensor wants it."""
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if channels_first(tensor) else pixels
+
+
+def _moved(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    batch, channels, height, width = shape
+    return batch, height, width, channels
 
 
 def _decode(order: Classify, picture: memoryview, source: InputSpec) -> Decoded:

@@ -15,7 +15,7 @@ import numpy as np
 from contract.codes import ErrorCode
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
 from server.runtimes import open_runtime
-from server.runtimes.base import Runtime
+from server.runtimes.base import LoadOptions, Runtime, tflite_files
 from server.workers.classifier import Classifier, OrderFailed
 from server.workers.confinement import confine, keep_freed_memory
 from server.workers.messages import (
@@ -49,16 +49,19 @@ def main(argv: list[str]) -> int:
 
 def try_out(runtime: Runtime) -> Hello:
     """Load and run the embedded model once: on some machines a delegate crashes, and better now than later."""
-    content = (EMBEDDED_FOLDER / load_catalog()[EMBEDDED_MODEL].model.name).read_bytes()
+    if "tflite" not in runtime.formats:
+        return Hello(runtime.name, runtime.version, "CPU", None, None, None)
+    path = EMBEDDED_FOLDER / load_catalog()[EMBEDDED_MODEL].model.name
+    files = tflite_files(path.read_bytes(), path)
     started = time.perf_counter_ns()
-    model = runtime.load(content, threads=1)
+    model = runtime.load(files, LoadOptions())
     loaded = time.perf_counter_ns()
     model.invoke(*(np.zeros(tensor.shape, tensor.dtype) for tensor in model.inputs))
     ran = time.perf_counter_ns()
     hello = Hello(
         runtime=runtime.name,
         version=runtime.version,
-        device=runtime.device,
+        device=model.execution.device,
         delegate=model.delegate,
         load_ms=(loaded - started) / 1e6,
         first_inference_ms=(ran - loaded) / 1e6,

@@ -14,11 +14,23 @@ MAX_DETAIL_CHARS = 2000
 
 
 @dataclass(frozen=True)
+class ModelSource:
+    """Where a model's files are."""
+
+    format: str
+    path: str
+    """Of the main file."""
+    digest: str
+    """Of all files: `contract.models.identity`."""
+    parts: dict[str, str]
+    """Paths of the others by name."""
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """All a worker needs to know to load a model and feed it pictures."""
 
-    path: str
-    digest: str
+    source: ModelSource
     input_range: tuple[float, float] | list[tuple[float, float]]
     fit: str
     logits: bool
@@ -26,7 +38,13 @@ class ModelSpec:
     @classmethod
     def from_wire(cls, fields: dict[str, Any]) -> "ModelSpec":
         """Rebuild from JSON, where tuples arrived as lists."""
-        return cls(**{**fields, "input_range": _ranges(fields["input_range"])})
+        source, ranges = ModelSource(**fields["source"]), _ranges(fields["input_range"])
+        return cls(**{**fields, "source": source, "input_range": ranges})
+
+    @property
+    def digest(self) -> str:
+        """Of all files."""
+        return self.source.digest
 
 
 def _ranges(value: list[Any]) -> tuple[float, float] | list[tuple[float, float]]:
@@ -70,8 +88,9 @@ class Hello:
     version: str
     device: str
     delegate: str | None
-    load_ms: float
-    first_inference_ms: float
+    load_ms: float | None
+    first_inference_ms: float | None
+    """Of the embedded model; None for a runtime that cannot read it."""
 
 
 @dataclass(frozen=True)

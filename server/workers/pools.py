@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.resources import allowed_resources
-from server.runtimes import PACKAGES, installed_runtimes
+from server.runtimes import KNOWN, formats_of, installed_runtimes
 from server.settings import Settings
 from server.workers.arena import Arena, Budget
 from server.workers.messages import ModelSpec
@@ -28,6 +28,11 @@ class Pools:
         self._pools = {settings.runtime: self._pool(settings.runtime)}
 
     @property
+    def default_runtime(self) -> str:
+        """The one of requests which name none."""
+        return self._settings.runtime
+
+    @property
     def default(self) -> Pool:
         """The pool that answers requests which name no runtime."""
         return self._pools[self._settings.runtime]
@@ -43,9 +48,14 @@ class Pools:
     def require(self, runtime: str) -> None:
         """Raise AgentError for a runtime that is not installed."""
         if runtime not in self.installed:
-            here = ", ".join(self.installed) or "none"
-            known = "is not installed on this agent" if runtime in PACKAGES else "is not a runtime edgerun knows"
-            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{runtime!r} {known}", hint=f"installed here: {here}")
+            here = f"installed here: {', '.join(self.installed) or 'none'}"
+            if runtime not in KNOWN:
+                detail = f"{runtime!r} is not a runtime edgerun knows"
+                raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail, hint=here)
+            extra = KNOWN[runtime].extra
+            how = f"; the extra `{extra}` brings it: provision up --with {extra}" if extra else ""
+            detail = f"{runtime!r} is not installed on this agent"
+            raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail, hint=f"{here}{how}")
 
     def check_free(self) -> None:
         """Raise AgentError while a job has the device for itself."""
@@ -59,7 +69,7 @@ class Pools:
         if name not in self._pools:
             pool = self._pools[name] = self._pool(name)
             await pool.start()
-            if self._default_model is not None:
+            if self._default_model is not None and self._default_model.source.format in formats_of(name):
                 pool.prepare(self._default_model)
         return self._pools[name]
 
@@ -70,8 +80,9 @@ class Pools:
     def prepare(self, model: ModelSpec) -> None:
         """Have all workers load the model that most requests will ask for."""
         self._default_model = model
-        for pool in self._pools.values():
-            pool.prepare(model)
+        for name, pool in self._pools.items():
+            if model.source.format in formats_of(name):
+                pool.prepare(model)
 
     def forgive(self, digest: str) -> None:
         """Give a model that was uploaded anew another chance."""

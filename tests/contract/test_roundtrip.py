@@ -24,6 +24,7 @@ from contract.classify import (
     StageTimes,
 )
 from contract.codes import ErrorCode
+from contract.devices import DeviceEvent, DeviceStep, Rejection, RuntimeDevice, Selection
 from contract.errors import Problem
 from contract.info import (
     AgentBuild,
@@ -170,6 +171,16 @@ LATENCY = LatencySummary(
     unsupported={"p90": "needs 64 samples, there are 7"},
 )
 WINDOW = Window(start_s=0.0, end_s=1.0, iterations=7, fps=7.0, p50_ms=2.0, max_ms=3.0)
+RUNTIME_DEVICE = RuntimeDevice(name="CPU", available=True, detail="the processor")
+REJECTION = Rejection(runtime="openvino", device="GPU", reason="libOpenCL.so.1 is missing")
+DEVICE_EVENT = DeviceEvent(at_s=0.5, step=DeviceStep.HANDED_OVER, runtime="litert", device="GPU")
+SELECTION = Selection(
+    requested="AUTO",
+    reason="litert on GPU",
+    rejected=[REJECTION],
+    events=[DEVICE_EVENT],
+    iterations={"litert CPU": 1, "litert GPU": 6},
+)
 MEASURED = BenchmarkResult(
     complete=True,
     spec=SPEC,
@@ -178,6 +189,9 @@ MEASURED = BenchmarkResult(
     runtime="litert",
     runtime_version="2.3.0",
     device="CPU",
+    selection=SELECTION,
+    precision="f32",
+    loaded_from_cache=False,
     delegate=None,
     threads=2,
     streams=1,
@@ -294,6 +308,7 @@ SAMPLE = TelemetrySample(
 
 EXAMPLES: list[BaseModel] = [
     *(SPEC, PROGRAM, PICTURES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),
+    *(RUNTIME_DEVICE, REJECTION, DEVICE_EVENT, SELECTION),
     *(PROFILED, OPERATOR, PROFILED.spec, ProfileRequest(spec=PROFILED.spec)),
     *(MEASURED, RAN, RAN.artifacts[0], Probe(before_ms=1.0), JOB, JobError(code="killed", detail="d")),
     *(Progress(phase="load"), BenchmarkRequest(spec=SPEC), CommandRequest(spec=PROGRAM)),

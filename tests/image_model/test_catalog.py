@@ -10,7 +10,9 @@ from sklearn.datasets import load_digits
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, SAMPLES_FOLDER, load_catalog
 from image_model.download import file_sha256
 from image_model.preprocess import InputSpec, pixel_table, resize, to_tensor
-from server.runtimes import installed_runtimes, open_runtime
+from server.runtimes import open_runtime
+from server.runtimes.base import LoadOptions, tflite_files
+from tests.conftest import TFLITE_RUNTIMES
 
 CARD = json.loads((EMBEDDED_FOLDER / "digits.json").read_text())
 HELD_OUT = 360
@@ -34,11 +36,12 @@ def test_entries_are_complete() -> None:
         assert all(len(file.sha256) == 64 for file in entry.files)
 
 
-@pytest.mark.parametrize("runtime", sorted(installed_runtimes()))
+@pytest.mark.parametrize("runtime", TFLITE_RUNTIMES)
 def test_held_out_accuracy_is_as_the_card_says(runtime: str) -> None:
     """The embedded model reaches its documented accuracy through each installed runtime."""
     digits = load_digits()
-    model = open_runtime(runtime, delegates=True).load((EMBEDDED_FOLDER / "digits.tflite").read_bytes(), threads=1)
+    files = tflite_files((EMBEDDED_FOLDER / "digits.tflite").read_bytes())
+    model = open_runtime(runtime, delegates=True).load(files, LoadOptions())
     tensor = model.inputs[0]
     spec = InputSpec(8, 8, 1, tensor.dtype, tensor.scale, tensor.zero_point)
     table = pixel_table(spec, load_catalog()[EMBEDDED_MODEL].input_range)

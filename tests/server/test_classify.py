@@ -10,8 +10,8 @@ import pytest
 from contract.classify import BatchReply, ClassifyReply
 from contract.codes import ErrorCode
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
-from server.runtimes import installed_runtimes
 from tests.agents import RunningAgent
+from tests.conftest import TFLITE_RUNTIMES
 from tests.pictures import digit, encoded, gradient, huge_png
 
 CLASSIFY = "/v1/classify"
@@ -26,7 +26,7 @@ def problem(response: httpx.Response) -> Problem:
 
 
 @pytest.mark.parametrize("number", range(10))
-@pytest.mark.parametrize("runtime", sorted(installed_runtimes()))
+@pytest.mark.parametrize("runtime", TFLITE_RUNTIMES)
 def test_sample_digits_are_read(agent: RunningAgent, number: int, runtime: str) -> None:
     """Each sample picture gets its digit, from each installed runtime, which the reply names."""
     reply = ClassifyReply.model_validate_json(agent.post(f"{CLASSIFY}?runtime={runtime}", digit(number)).content)

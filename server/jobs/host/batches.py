@@ -2,13 +2,13 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from contract.results import BatchMode
 from server.jobs.host.frames import Frame, stacked
-from server.runtimes.base import Array, LoadedModel, ModelFault, Runtime
+from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime, tflite_files
 
 TOLERATED_STEPS = 4
 """Quantisation steps by which the same frame may come out differently in a batch: another kernel, another rounding."""
@@ -22,6 +22,10 @@ class Batched:
     model: LoadedModel
     mode: BatchMode
     detail: str | None = None
+
+    def twin(self) -> "Batched":
+        """The same once more, to run at the same time."""
+        return replace(self, model=self.model.twin())
 
     def prepare(self, group: Sequence[Frame]) -> list[Frame]:
         """A group as the invocations it takes."""
@@ -43,19 +47,19 @@ class Reference:
 
 
 def open_batched(
-    runtime: Runtime, content: bytes, single: LoadedModel, *, threads: int, batch: int, reference: Reference
+    runtime: Runtime, files: ModelFiles, options: LoadOptions, single: LoadedModel, reference: Reference
 ) -> Batched:
-    """The model for groups of `batch` frames: as it is, else with its pinned batch freed, else frame by frame.
+    """The model for groups of `options.batch` frames: as it is, else with its pinned batch freed, else frame by frame.
 
     A batch counts only if each of its rows equals what the frame gives alone.
     """
-    if batch == 1:
+    if options.batch == 1:
         return Batched(single, BatchMode.NATIVE)
-    native = _attempt(runtime, content, threads, batch, reference)
+    native = _attempt(runtime, files, options, reference)
     if not isinstance(native, str):
         return Batched(native, BatchMode.NATIVE)
-    freed = _unpinned(content)
-    patched = _attempt(runtime, freed, threads, batch, reference) if freed is not None else native
+    freed = _unpinned(files)
+    patched = _attempt(runtime, freed, options, reference) if freed is not None else native
     if not isinstance(patched, str):
         return Batched(
             patched, BatchMode.PATCHED, f"the target of its last RESHAPE pinned one frame; as it is: {native}"
@@ -63,10 +67,11 @@ def open_batched(
     return Batched(single, BatchMode.LOOP, f"the graph takes one frame only: {patched}")
 
 
-def _attempt(runtime: Runtime, content: bytes, threads: int, batch: int, reference: Reference) -> LoadedModel | str:
+def _attempt(runtime: Runtime, files: ModelFiles, options: LoadOptions, reference: Reference) -> LoadedModel | str:
     """The model with its batch set, or why it does not work."""
+    batch = options.batch
     try:
-        model = runtime.load(content, threads=threads, batch=batch)
+        model = runtime.load(files, options)
         outputs = model.invoke(*stacked([reference.frame] * batch))
     except ModelFault as fault:
         return str(fault).strip().splitlines()[0]
@@ -81,10 +86,13 @@ def _attempt(runtime: Runtime, content: bytes, threads: int, batch: int, referen
     return model
 
 
-def _unpinned(content: bytes) -> bytes | None:
+def _unpinned(files: ModelFiles) -> ModelFiles | None:
+    if files.format != "tflite":
+        return None
     try:
         from server.runtimes.graph import unpin_batch  # the schema comes with litert
 
-        return unpin_batch(content)
+        content = unpin_batch(files.content)
+        return tflite_files(content) if content is not None else None
     except (ImportError, ValueError, IndexError, TypeError, struct.error):
         return None

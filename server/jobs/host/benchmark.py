@@ -4,23 +4,19 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from image_model.postprocess import dequantise, softmax, top_k
-from server.jobs.host.batches import Batched, Reference, open_batched
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.jobs.host.frames import Frame, in_batches, single_frames
+from server.jobs.host.relay import Relay
 from server.jobs.host.windows import Finished, report_windows
 from server.jobs.order import BenchmarkOrder
-from server.runtimes import open_runtime
-from server.runtimes.base import Array, LoadedModel, ModelFault, Tensor
+from server.runtimes.base import Array, ModelFault, Tensor
 from server.telemetry.probe import fixed_work_ms
-
-Groups = Sequence[Sequence[Frame]]
-"""For each iteration in turn, the invocations it consists of."""
+from server.workers.sources import SourceError, read_files
 
 SHOWN_CLASSES = 3
 
@@ -32,46 +28,31 @@ def run_benchmark(fields: dict[str, Any], folder: Path, events: Events) -> None:
     before_ms = fixed_work_ms()
     events.write("probe", before_ms=before_ms)
     try:
-        streams, groups = _load(order, events)
-        _warm_up(order, streams[0], groups, events)
-        _measure(order, streams, groups, events)
+        relay = _load(order, events)
+        _warm_up(order, relay, events)
+        _measure(order, relay, events)
+    except SourceError as error:
+        raise JobFailed(error.code, str(error)) from error
     except ModelFault as fault:
-        raise JobFailed("model_rejected", f"{order.runtime}: {fault}") from fault
+        raise JobFailed("model_rejected", f"{order.candidates[-1].runtime}: {fault}") from fault
     events.phase("cool-down")
     events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
-def _load(order: BenchmarkOrder, events: Events) -> tuple[list[Batched], Groups]:
+def _load(order: BenchmarkOrder, events: Events) -> Relay:
     """Load one model a stream; the first is timed, its first inference too."""
-    content = Path(order.model_path).read_bytes()
-    runtime = open_runtime(order.runtime, delegates=order.delegates)
+    files = read_files(order.model)
     events.phase("load")
-    started = time.perf_counter_ns()
-    single = runtime.load(content, threads=order.threads)
-    loaded = time.perf_counter_ns()
-    frames = single_frames(order, single.inputs)
-    began = time.perf_counter_ns()
-    stored = single.invoke(*frames[0])
-    ended = time.perf_counter_ns()
-    reference = Reference(frames[0], stored)
-
-    def batched(model: LoadedModel) -> Batched:
-        return open_batched(runtime, content, model, threads=order.threads, batch=order.batch, reference=reference)
-
-    first = batched(single)
+    relay = Relay(order, files, events)
+    base = relay.base
     events.write(
         "loaded",
-        load_ms=(loaded - started) / 1e6,
-        first_inference_ms=(ended - began) / 1e6,
-        runtime_version=runtime.version,
-        device=runtime.device,
-        delegate=first.model.delegate,
-        batch_mode=first.mode,
-        batch_detail=first.detail,
-        predictions=_predictions(order, single.outputs[0], stored[0]),
+        load_ms=base.load_ms,
+        first_inference_ms=base.first_inference_ms,
+        predictions=_predictions(order, base.model.outputs[0], base.reference.outputs[0]),
+        **base.facts(),
     )
-    others = [batched(runtime.load(content, threads=order.threads)) for _ in range(order.streams - 1)]
-    return [first, *others], [first.prepare(group) for group in in_batches(frames, order.batch)]
+    return relay
 
 
 def _predictions(order: BenchmarkOrder, sink: Tensor, stored: Array) -> list[tuple[int, float]]:
@@ -83,53 +64,60 @@ def _predictions(order: BenchmarkOrder, sink: Tensor, stored: Array) -> list[tup
     return [(int(index), float(scores[index])) for index in top_k(scores, SHOWN_CLASSES)]
 
 
-def _warm_up(order: BenchmarkOrder, model: Batched, groups: Groups, events: Events) -> None:
+def _warm_up(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
+    """Run the first inferences; go on while an accelerator compiles, and begin anew on it."""
     events.phase("warm-up")
+    run = relay.runner(0)
+    number = 0
+    while relay.undecided:
+        run(number)
+        number += 1
     took_ms = []
     for number in range(order.warm_up_iterations):
         before = time.perf_counter_ns()
-        model.run(groups[number % len(groups)])
+        run(number)
         took_ms.append((time.perf_counter_ns() - before) / 1e6)
     events.write("warm-up", took_ms=took_ms)
 
 
-def _measure(order: BenchmarkOrder, streams: Sequence[Batched], groups: Groups, events: Events) -> None:
+def _measure(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
     """Run all streams at once and report a window of what they did now and then."""
     limit = order.iterations if order.iterations is not None else 1 << 62
     length_ns = int(order.duration_s * 1e9) if order.duration_s is not None else 1 << 62
     numbers = itertools.count()
     finished: Finished = deque()
     faults: list[Exception] = []
+    relay.reset_counts()
     events.phase("timed")
     start_ns = time.perf_counter_ns()
 
-    def work(model: Batched) -> None:
+    def work(run: Callable[[int], None]) -> None:
         try:
-            _loop(model, groups, numbers, limit, start_ns + length_ns, finished, faults)
+            _loop(run, numbers, limit, start_ns + length_ns, finished, faults)
         except Exception as fault:
             faults.append(fault)
 
-    threads = [threading.Thread(target=work, args=(model,)) for model in streams]
+    threads = [threading.Thread(target=work, args=(relay.runner(stream),)) for stream in range(order.streams)]
     for thread in threads:
         thread.start()
     report_windows(order, threads, finished, start_ns, events)
     if faults:
         raise faults[0]
+    events.write("ran-on", iterations=relay.counts(), **relay.current.facts())
 
 
 def _loop(
-    model: Batched,
-    groups: Groups,
+    run: Callable[[int], None],
     numbers: "itertools.count[int]",
     limit: int,
     end_ns: int,
     finished: Finished,
     faults: Sequence[Exception],
 ) -> None:
-    run, clock, count = model.run, time.perf_counter_ns, len(groups)
+    clock = time.perf_counter_ns
     after = clock()
     while (number := next(numbers)) < limit and after < end_ns and not faults:
         before = clock()
-        run(groups[number % count])
+        run(number)
         after = clock()
         finished.append((after, after - before))

@@ -11,7 +11,7 @@ from image_model.preprocess import PictureError, decode, pixel_table, resize, to
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import BenchmarkOrder
 from server.runtimes.base import Array, Tensor
-from server.workers.classifier import input_spec
+from server.workers.classifier import in_layout, input_spec
 from server.workers.messages import ModelSpec
 
 Frame = Sequence[Array]
@@ -63,4 +63,4 @@ def _picture(path: Path, spec: ModelSpec, tensor: Tensor, max_pixels: int) -> Fr
     except PictureError as error:
         raise JobFailed("not_an_image", f"picture sha256:{path.name}: {error}") from error
     pixels = resize(decoded.image, source, crop=spec.fit == "crop")
-    return [to_tensor(pixels, pixel_table(source, spec.input_range))]
+    return [in_layout(to_tensor(pixels, pixel_table(source, spec.input_range)), tensor)]

@@ -14,10 +14,11 @@ from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Verdict
 from server.jobs.host.frames import in_batches
 from server.jobs.planning import threads_and_streams
-from server.runtimes import installed_runtimes, open_runtime
+from server.runtimes import open_runtime
+from server.runtimes.base import LoadOptions, tflite_files
 from server.runtimes.graph import unpin_batch
 from tests.agents import RunningAgent, running_agent
-from tests.conftest import SuppliedModel
+from tests.conftest import TFLITE_RUNTIMES, SuppliedModel
 from tests.pictures import digit
 from tests.server.jobs.running import benchmark, run, submit, wait_until_ended, wait_until_it_runs
 from tests.server.telemetry.trees import raspberry_pi_4
@@ -33,7 +34,7 @@ def measured(agent: RunningAgent, **spec: object) -> BenchmarkResult:
     return result
 
 
-@pytest.mark.parametrize("runtime", sorted(installed_runtimes()))
+@pytest.mark.parametrize("runtime", TFLITE_RUNTIMES)
 def test_the_figures_of_a_benchmark_agree_with_each_other(worker_agent: RunningAgent, runtime: str) -> None:
     """Frames are iterations x batch, fps is frames a second, the summary is that of the samples."""
     found = measured(worker_agent, runtime=runtime, iterations=200, batch=3, warm_up_iterations=7)
@@ -106,7 +107,8 @@ def test_classification_waits_while_a_benchmark_runs(worker_agent: RunningAgent)
         ({"input": {"kind": "pictures", "digests": ["sha256:" + "0" * 64]}}, ErrorCode.UNKNOWN_BLOB),
         ({"iterations": 5, "duration_s": 5}, ErrorCode.INVALID_REQUEST),
         ({"batch": 0}, ErrorCode.INVALID_REQUEST),
-        ({"device": "NPU"}, ErrorCode.INVALID_REQUEST),
+        ({"device": "NPU"}, ErrorCode.DEVICE_UNAVAILABLE),
+        ({"device": "a GPU"}, ErrorCode.INVALID_REQUEST),
         ({"frobnicate": 1}, ErrorCode.INVALID_REQUEST),
     ],
 )
@@ -173,7 +175,7 @@ def test_batches_go_through_all_frames_in_turn(count: int, batch: int) -> None:
     assert len(used) % count == 0
 
 
-@pytest.mark.parametrize("runtime", sorted(installed_runtimes()))
+@pytest.mark.parametrize("runtime", TFLITE_RUNTIMES)
 def test_a_batch_that_the_graph_pins_is_freed(mobilenet: SuppliedModel, runtime: str) -> None:
     """Each row of a batch of the changed model is what the frame gives alone."""
     content = mobilenet.model_path.read_bytes()
@@ -182,8 +184,8 @@ def test_a_batch_that_the_graph_pins_is_freed(mobilenet: SuppliedModel, runtime:
     assert len(freed) == len(content)
     opened = open_runtime(runtime, delegates=True)
     source = np.random.default_rng(1).integers(0, 255, (3, 224, 224, 3), np.uint8)
-    together = opened.load(freed, threads=1, batch=3).invoke(source)[0]
-    alone = opened.load(content, threads=1)
+    together = opened.load(tflite_files(freed), LoadOptions(batch=3)).invoke(source)[0]
+    alone = opened.load(tflite_files(content), LoadOptions())
     for row in range(3):
         difference = together[row].astype(int) - alone.invoke(source[row : row + 1])[0][0].astype(int)
         assert np.abs(difference).max() <= 4

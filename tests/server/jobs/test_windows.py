@@ -10,13 +10,31 @@ import pytest
 
 from server.jobs.host import windows
 from server.jobs.host.events import EVENTS_NAME, Events
-from server.jobs.order import BenchmarkOrder
+from server.jobs.order import BenchmarkOrder, DeviceOrder
+from server.workers.messages import ModelSource
 
 MS = 1_000_000
 
 
 def order(iterations: int | None, duration_s: float | None) -> BenchmarkOrder:
-    return BenchmarkOrder("", "", None, "litert", True, 1, 1, 2, iterations, duration_s, 0, 1.0, 0, [], 1)
+    return BenchmarkOrder(
+        model=ModelSource("tflite", "", "", {}),
+        classifier=None,
+        candidates=[DeviceOrder("litert", "CPU", True)],
+        precision=None,
+        hint=None,
+        cache=None,
+        threads=1,
+        streams=1,
+        batch=2,
+        iterations=iterations,
+        duration_s=duration_s,
+        warm_up_iterations=0,
+        window_s=1.0,
+        seed=0,
+        pictures=[],
+        max_pixels=1,
+    )
 
 
 def reported(tmp_path: Path, asked: BenchmarkOrder, finished: list[tuple[int, int]]) -> list[dict[str, object]]:

@@ -1,0 +1,169 @@
+"""ONNX Runtime: .onnx on CPU, CUDA and TensorRT. The only module that imports it.
+
+A provider that is missing or fails is replaced by the CPU without an error, so what runs on an accelerator is read
+from a trace of one inference.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, Tensor
+
+CPU_PROVIDER = "CPUExecutionProvider"
+ACCELERATORS = {"GPU": "CUDAExecutionProvider", "TENSORRT": "TensorrtExecutionProvider"}
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    **{name: name for name in ("float16", "int8", "uint8", "int16", "uint16", "int32", "int64", "bool")},
+}
+_INTEGER_OPERATORS = (b"QLinearConv", b"ConvInteger", b"DequantizeLinear", b"MatMulInteger")
+_FATAL = 4
+
+ort.set_default_logger_severity(_FATAL)
+
+
+def create(version: str, *, delegates: bool) -> "OnnxRuntime":
+    """The runtime; it has no safe mode, so `delegates` changes nothing."""
+    return OnnxRuntime(version)
+
+
+class OnnxRuntime:
+    """Sessions on one provider."""
+
+    name = "onnx"
+    formats = ("onnx",)
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def devices(self) -> Sequence[FoundDevice]:
+        """By the providers this build holds; whether one works shows when a model is loaded."""
+        held = ort.get_available_providers()
+        found = [FoundDevice("CPU", True, CPU_PROVIDER)]
+        for name, provider in ACCELERATORS.items():
+            missing = f"this build of ONNX Runtime has no {provider}: the extra `gpu` brings one that does"
+            found.append(FoundDevice(name, provider in held, provider if provider in held else missing))
+        return found
+
+    def load(self, files: ModelFiles, options: LoadOptions) -> "OnnxModel":
+        """Open a session; raises ModelFault, also when the asked provider runs none of the operators."""
+        if options.device not in ("CPU", *ACCELERATORS):
+            raise ModelFault(f"onnx runs models on CPU, {' and '.join(ACCELERATORS)}, not on {options.device}")
+        try:
+            return OnnxModel(files, options)
+        except Exception as error:  # its exceptions have no base class of their own
+            if isinstance(error, (ModelFault, MemoryError)):
+                raise
+            raise ModelFault(_shortened(error)) from error
+
+
+class OnnxModel:
+    """A session, which several threads may run at once."""
+
+    delegate: str | None = None
+
+    def __init__(self, files: ModelFiles, options: LoadOptions, session: Any = None) -> None:
+        self._files, self._options = files, options
+        self._session = session or _open(files, options)
+        self.inputs = [_tensor(port, options.batch) for port in self._session.get_inputs()]
+        self._names = [tensor.name for tensor in self.inputs]
+        detail = None if options.device == "CPU" or session is not None else self._verify()
+        self.execution = Execution(options.device, _precision(files.content, self.inputs), None, detail)
+        self.outputs = self._outputs()
+
+    def invoke(self, *arrays: Array) -> Sequence[Array]:
+        """Run once; raises ModelFault."""
+        try:
+            stored: Sequence[Array] = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
+        except Exception as error:
+            raise ModelFault(_shortened(error)) from error
+        return stored
+
+    def twin(self) -> "OnnxModel":
+        """The same session: its `run` may be called by several threads."""
+        return OnnxModel(self._files, self._options, self._session)
+
+    def close(self) -> None:
+        """Drop the session; its memory goes with the last twin."""
+        del self._session
+
+    def _outputs(self) -> Sequence[Tensor]:
+        """Shapes as one run gives them: files often leave them open."""
+        stored = self.invoke(*self._zeros())
+        ports = self._session.get_outputs()
+        return [
+            Tensor(port.name, array.shape, array.dtype.name, None, None)
+            for port, array in zip(ports, stored, strict=True)
+        ]
+
+    def _zeros(self) -> Sequence[Array]:
+        return [np.zeros(tensor.shape, tensor.dtype) for tensor in self.inputs]
+
+    def _verify(self) -> str:
+        """How many operators the accelerator runs, from a trace; raises ModelFault when it runs none."""
+        provider = ACCELERATORS[self._options.device]
+        if provider not in self._session.get_providers():
+            raise ModelFault(f"{provider} could not be started, so ONNX Runtime fell back to the CPU")
+        with tempfile.TemporaryDirectory(prefix="edgerun-trace-") as folder:
+            traced = _open(self._files, self._options, trace=Path(folder) / "trace")
+            traced.run(None, dict(zip(self._names, self._zeros(), strict=True)))
+            counts = providers_in(json.loads(Path(traced.end_profiling()).read_text()))
+        if not counts[provider]:
+            raise ModelFault(f"{provider} ran none of the {counts.total()} operators")
+        return f"{counts[provider]} of {counts.total()} operators on {provider}"
+
+
+def providers_in(trace: Sequence[dict[str, Any]]) -> Counter[str]:
+    """How many operators each provider ran, from a trace of ONNX Runtime."""
+    nodes = {
+        event["name"]: event["args"]["provider"]
+        for event in trace
+        if event.get("cat") == "Node" and event.get("args", {}).get("provider")
+    }
+    return Counter(nodes.values())
+
+
+def _open(files: ModelFiles, options: LoadOptions, trace: Path | None = None) -> Any:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = options.threads, 1
+    settings.log_severity_level = _FATAL
+    if trace is not None:
+        settings.enable_profiling, settings.profile_file_prefix = True, str(trace)
+    providers = [CPU_PROVIDER]
+    if options.device != "CPU":
+        providers.insert(0, ACCELERATORS[options.device])
+    if not files.parts:
+        return ort.InferenceSession(files.content, settings, providers=providers)
+    with files.laid_out() as path:
+        return ort.InferenceSession(str(path), settings, providers=providers)
+
+
+def _tensor(port: Any, batch: int) -> Tensor:
+    kind = port.type.removeprefix("tensor(").removesuffix(")")
+    if kind not in _DTYPES:
+        raise ModelFault(f"input {port.name} is a {port.type}, which edgerun cannot feed")
+    shape = [size if isinstance(size, int) and size > 0 else 1 for size in port.shape]
+    fixed = bool(port.shape) and isinstance(port.shape[0], int) and port.shape[0] > 0
+    if batch != 1 and shape:
+        if fixed:
+            raise ModelFault(f"input {port.name} is fixed to {shape[0]} frames")
+        shape[0] = batch
+    return Tensor(port.name, tuple(shape), _DTYPES[kind], None, None)
+
+
+def _precision(content: bytes, inputs: Sequence[Tensor]) -> str:
+    """From the file: ONNX Runtime computes in the types of the graph."""
+    if any(name in content for name in _INTEGER_OPERATORS):
+        return "int8"
+    return "f16" if any(tensor.dtype == "float16" for tensor in inputs) else "f32"
+
+
+def _shortened(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:400] if str(error).strip() else type(error).__name__
