@@ -1,0 +1,127 @@
+import { chart } from "./charts.js";
+import { report } from "./data.js";
+import { h, section } from "./dom.js";
+import { figure, milliseconds } from "./format.js";
+import { best } from "./result.js";
+import { behind, table } from "./table.js";
+import { colour, seriesColour, textStyle } from "./theme.js";
+
+const ROW = 44;
+const LABEL = 124;
+const GUTTER = 118;
+const MEASURES = [
+  { title: "Model load time", key: "load_ms", lower: true, show: milliseconds },
+  { title: "First inference", key: "first_inference_ms", lower: true, show: milliseconds },
+  { title: "Inference time, median", key: "p50_ms", lower: true, show: milliseconds, whiskers: true, times: true },
+  { title: "Frames per second", key: "fps", lower: false, show: (value) => `${figure(value)} fps` },
+  { title: "Energy of a frame", key: "energy_mj", lower: true, show: (value) => `${figure(value)} mJ` },
+];
+
+export function showBars() {
+  const measured = MEASURES.filter(({ key }) => report.configurations.some((each) => each.figures[key] !== null));
+  if (!measured.length) return;
+  const place = section("bars", "Side by side");
+  place.append(h("div", { class: "bars" }, measured.map(bar)));
+  const sources = [...new Set(report.configurations.map((each) => each.energy_source).filter(Boolean))];
+  if (sources.length) place.append(h("p", { class: "small muted" }, `Energy: ${sources.join("; ")}, integrated over the timed phase.`));
+}
+
+function bar(measure) {
+  const rows = report.configurations.filter((each) => each.figures[measure.key] !== null);
+  const words = rows.map((each) => `${each.name}: ${measure.show(each.figures[measure.key])}`).join("; ");
+  const direction = measure.lower ? "lower is better" : "higher is better";
+  const caption = measure.whiskers ? `${direction}; whiskers: p5 to p95` : direction;
+  return h(
+    "figure",
+    {},
+    h("figcaption", {}, h("b", {}, measure.title), h("span", { class: "small muted" }, caption)),
+    chart(ROW * rows.length + 10, `${measure.title}, ${direction}. ${words}`, () => option(measure, rows)),
+    behind(`Data: ${measure.title.toLowerCase()}`, () => dataTable(measure, rows)),
+  );
+}
+
+function dataTable(measure, rows) {
+  const columns = [
+    { label: "Configuration", rowHead: true, value: (each) => each.name },
+    { label: measure.title, right: true, value: (each) => each.figures[measure.key], show: measure.show },
+  ];
+  if (measure.whiskers)
+    for (const key of ["p5_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms"])
+      columns.push({ label: key.replace("_ms", ""), right: true, value: (each) => each.figures[key], show: milliseconds });
+  return table({ columns, rows, className: "dense", sortable: true });
+}
+
+function option(measure, rows) {
+  const values = rows.map((each) => each.figures[measure.key]);
+  const ends = rows.map((each, n) => Math.max(values[n], (measure.whiskers && each.figures.p95_ms) || 0));
+  const top = best((each) => each.figures[measure.key], measure.lower);
+  const shared = { animation: false, textStyle: textStyle() };
+  return {
+    ...shared,
+    grid: { left: LABEL, right: GUTTER, top: 6, bottom: 4 },
+    xAxis: { type: "value", min: 0, max: Math.max(...ends) || 1, show: false },
+    yAxis: {
+      type: "category",
+      inverse: true,
+      data: rows.map((_, n) => n),
+      axisLine: { show: false },
+      axisTick: { show: false },
+      axisLabel: { formatter: (n) => axisLabel(rows[n]), rich: axisStyles(), margin: LABEL - 2, align: "left", width: LABEL - 12, overflow: "truncate" },
+    },
+    series: [
+      {
+        type: "bar",
+        barWidth: 18,
+        silent: true,
+        data: rows.map((each, n) => ({ value: values[n], itemStyle: { color: seriesColour(each.id), borderRadius: [0, 2, 2, 0] } })),
+      },
+      {
+        type: "custom",
+        silent: true,
+        clip: false,
+        data: rows.map((_, n) => [values[n], n]),
+        renderItem: (_, api) => marks(measure, rows[api.value(1)], api, ends[api.value(1)], top),
+      },
+    ],
+  };
+}
+
+function axisLabel(each) {
+  const plain = (text) => text.replaceAll(/[{}|\n]/g, " ");
+  return `{title|${plain(shortened(each.title, 17))}}\n{subtitle|${plain(shortened(each.subtitle, 21))}}`;
+}
+
+function axisStyles() {
+  const style = textStyle();
+  return {
+    title: { ...style, fontSize: 12, fontWeight: 600, lineHeight: 16 },
+    subtitle: { ...style, fontSize: 11, lineHeight: 14, color: colour("muted") },
+  };
+}
+
+export function shortened(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+// The whisker, the value at its end, and how many times slower it is than the best.
+function marks(measure, each, api, end, top) {
+  const value = each.figures[measure.key];
+  const [, y] = api.coord([0, api.value(1)]);
+  const [x] = api.coord([end, api.value(1)]);
+  const children = measure.whiskers ? whisker(each.figures, api, y) : [];
+  const isBest = value === top && each.verdict !== "unreliable";
+  const times = measure.times && each.times_slower ? ` ${each.times_slower.toPrecision(2)}×` : "";
+  const font = `${isBest ? "bold " : ""}12px ${textStyle().fontFamily}`;
+  children.push({ type: "text", style: { x: x + 8, y, text: measure.show(value) + times, fill: colour("ink"), font, verticalAlign: "middle" } });
+  return { type: "group", children };
+}
+
+function whisker({ p5_ms: low, p95_ms: high }, api, y) {
+  if (low === null || high === null) return [];
+  const row = api.value(1);
+  const [x0] = api.coord([low, row]);
+  const [x1] = api.coord([high, row]);
+  const style = { stroke: colour("ink"), lineWidth: 1.3 };
+  const line = (ax, ay, bx, by) => ({ type: "line", shape: { x1: ax, y1: ay, x2: bx, y2: by }, style });
+  return [line(x0, y, x1, y), line(x0, y - 4, x0, y + 4), line(x1, y - 4, x1, y + 4)];
+}

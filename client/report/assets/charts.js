@@ -1,0 +1,64 @@
+import { h } from "./dom.js";
+import { onThemeChange } from "./theme.js";
+
+const MARGIN = "600px";
+const alive = new Map();
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) if (entry.isIntersecting) drawNow(entry.target);
+  },
+  { rootMargin: MARGIN },
+);
+const sizes = new ResizeObserver((entries) => {
+  for (const entry of entries) {
+    const chart = alive.get(entry.target);
+    if (!chart?.instance || chart.width === entry.target.clientWidth) continue;
+    chart.width = entry.target.clientWidth;
+    chart.instance.resize();
+    chart.instance.setOption(chart.option(entry.target.clientWidth), { notMerge: true });
+  }
+});
+
+// A chart that is drawn when it comes near the screen. `option(width)` gives ECharts its option, anew after every
+// change of size or colours; `label` is what a screen reader says.
+export function chart(height, label, option) {
+  const element = h("div", { class: "chart", role: "img", "aria-label": label });
+  element.style.height = `${height}px`;
+  alive.set(element, { option, instance: null, width: 0 });
+  sight.observe(element);
+  return element;
+}
+
+// Draw it again, when it was drawn: its data or range changed.
+export function redraw(element) {
+  const chart = alive.get(element);
+  if (chart?.instance) chart.instance.setOption(chart.option(element.clientWidth), { notMerge: true });
+}
+
+// Forget charts that leave the page.
+export function discard(container) {
+  for (const element of container.querySelectorAll(".chart")) {
+    alive.get(element)?.instance?.dispose();
+    sight.unobserve(element);
+    sizes.unobserve(element);
+    alive.delete(element);
+  }
+}
+
+function drawNow(element) {
+  const chart = alive.get(element);
+  if (!chart || chart.instance || element.clientWidth === 0) return;
+  chart.width = element.clientWidth;
+  chart.instance = echarts.init(element, null, { renderer: "svg" });
+  chart.instance.setOption(chart.option(chart.width));
+  sight.unobserve(element);
+  sizes.observe(element);
+}
+
+onThemeChange(() => {
+  for (const element of alive.keys()) redraw(element);
+});
+addEventListener("beforeprint", () => {
+  for (const element of alive.keys()) drawNow(element);
+});

@@ -1,0 +1,35 @@
+// Numbers as people read them. Every function gives "n/a" for what is not there.
+const ABSENT = "n/a";
+
+// Three digits that count.
+export function figure(value) {
+  if (value === null || value === undefined) return ABSENT;
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 100) return size >= 10000 ? value.toLocaleString("en", { maximumFractionDigits: 0 }) : value.toFixed(0);
+  return value.toPrecision(3);
+}
+
+export function milliseconds(value) {
+  if (value === null || value === undefined) return ABSENT;
+  if (value >= 1000) return `${figure(value / 1000)} s`;
+  return value >= 0.1 ? `${figure(value)} ms` : `${figure(value * 1000)} µs`;
+}
+
+export function seconds(value) {
+  if (value >= 7200) return `${figure(value / 3600)} h`;
+  if (value >= 600) return `${figure(value / 60)} min`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
+}
+
+export function withUnit(value, unit) {
+  return value === null || value === undefined ? ABSENT : unit ? `${figure(value)} ${unit}` : figure(value);
+}
+
+export function percent(share) {
+  return share === null || share === undefined ? ABSENT : `${(100 * share).toFixed(1)} %`;
+}
+
+export function plural(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}

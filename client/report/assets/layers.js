@@ -1,0 +1,198 @@
+import { shortened } from "./bars.js";
+import { chart, discard } from "./charts.js";
+import { report } from "./data.js";
+import { h, section } from "./dom.js";
+import { figure, percent } from "./format.js";
+import { verdict } from "./result.js";
+import { table } from "./table.js";
+import { colour, seriesColour, swatch, textStyle } from "./theme.js";
+
+const TOP = 15;
+const ROW = 24;
+const NOBODY = -1;
+
+let shown = null;
+let chosen = [0, NOBODY];
+let every = false;
+
+export function showLayers() {
+  if (!report.profiles.length) return;
+  chosen = [0, report.profiles.length > 1 ? 1 : NOBODY];
+  const place = section("layers", "Where the time goes, layer by layer");
+  shown = h("div", {});
+  place.append(report.profiles.length > 1 ? choice() : "", shown);
+  draw();
+}
+
+function choice() {
+  const picker = (place, words, withNobody) => {
+    const options = report.profiles.map((each) => h("option", { value: each.id, selected: chosen[place] === each.id }, nameOf(each)));
+    if (withNobody) options.unshift(h("option", { value: NOBODY }, "nothing"));
+    const change = (event) => {
+      chosen[place] = Number(event.target.value);
+      draw();
+    };
+    return h("label", {}, `${words} `, h("select", { onchange: change }, options));
+  };
+  return h("div", { class: "controls" }, h("div", { class: "range" }, picker(0, "Profile", false), picker(1, "beside", true)));
+}
+
+function nameOf(each) {
+  return `${each.name}: ${each.model}, ${each.description}`;
+}
+
+function draw() {
+  discard(shown);
+  const profiles = chosen.filter((id) => id !== NOBODY).map((id) => report.profiles[id]);
+  const rows = aligned(profiles);
+  const order = [...rows].sort((a, b) => longest(b) - longest(a));
+  const top = order.slice(0, TOP);
+  const rest = order.slice(TOP);
+  const words = top.slice(0, 5).map((row) => `${row.name} ${row.layers.map((layer) => `${figure(layer?.mean_us ?? 0)} µs`).join(" and ")}`);
+  shown.replaceChildren(
+    ...profiles.map(heading),
+    profiles.length > 1 ? alignment(profiles) : "",
+    h("h3", {}, `The slowest ${Math.min(TOP, order.length)}`, h("span", { class: "unit" }, "  µs an inference, mean; lower is better")),
+    chart((top.length + (rest.length ? 1 : 0)) * ROW * Math.max(1, 0.75 * profiles.length) + 16, `Time of the slowest operators: ${words.join("; ")}`, (width) => option(top, rest, profiles, width)),
+    rowCount(rows),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Operators" }, layerTable(every ? rows : top, every ? [] : rest, profiles)),
+  );
+}
+
+function longest(row) {
+  return Math.max(...row.layers.map((layer) => layer?.mean_us ?? 0));
+}
+
+function heading(profile, place) {
+  const facts = Object.entries(profile.facts).map(([name, value]) => `${name} ${value}`);
+  const mean = profile.mean_ms === null ? "" : `${figure(profile.mean_ms)} ms an inference with the profiler, ${figure(profile.plain_p50_ms)} ms without; `;
+  const explained = profile.explained === null ? "" : `the operators explain ${percent(profile.explained)}. `;
+  const why = [...new Set(profile.reasons.map((reason) => reason.detail))].join("; ");
+  return h(
+    "p",
+    {},
+    swatch(place, { dashed: false }), " ",
+    h("b", {}, nameOf(profile)), " ", verdict(profile), why ? h("span", { class: "small muted" }, ` ${why}`) : "",
+    h("br"),
+    h("span", { class: "small muted" }, `${mean}${explained}${profile.iterations} runs, timed by ${profile.method}. ${facts.join(", ")}.`),
+  );
+}
+
+function sameModel(profiles) {
+  return new Set(profiles.map((each) => each.model_digest)).size === 1;
+}
+
+function alignment(profiles) {
+  if (sameModel(profiles)) return h("p", { class: "small muted" }, "Both profiles are of the same file: an operator stands beside itself, whatever it was executed as.");
+  const words = "The profiles are of different files, so their operators do not correspond: what is compared is the sum of each kind.";
+  return h("p", { class: "notice warning" }, h("strong", {}, "⚠ Different models. "), words);
+}
+
+// A row for each operator with its time in each profile: by the operator of the file, or by kind for different files.
+function aligned(profiles) {
+  const keyOf = sameModel(profiles) ? operatorKey : (layer) => layer.kind ?? layer.name;
+  const rows = new Map();
+  profiles.forEach((profile, place) => {
+    for (const layer of profile.layers) {
+      const key = keyOf(layer);
+      if (!rows.has(key)) rows.set(key, { name: sameModel(profiles) ? layer.name : key, number: layer.operator ?? layer.number, layers: profiles.map(() => null) });
+      const row = rows.get(key);
+      row.layers[place] = row.layers[place] ? together(row.layers[place], layer) : layer;
+    }
+  });
+  return [...rows.values()].sort((a, b) => a.number - b.number);
+}
+
+function operatorKey(layer) {
+  return layer.operator === null ? `${layer.name} ${layer.output ?? layer.number}` : `operator ${layer.operator}`;
+}
+
+function together(a, b) {
+  const sum = (name) => (a[name] === null && b[name] === null ? null : (a[name] ?? 0) + (b[name] ?? 0));
+  const summed = { mean_us: sum("mean_us"), share: sum("share"), macs: sum("macs"), parameters: sum("parameters") };
+  return { ...a, ...summed, std_us: null, gflops: null, executed_as: a.executed_as === b.executed_as ? a.executed_as : "several" };
+}
+
+function rowCount(rows) {
+  if (rows.length <= TOP) return "";
+  const change = (event) => {
+    every = event.target.checked;
+    draw();
+  };
+  const box = h("input", { type: "checkbox", checked: every, onchange: change });
+  return h("p", {}, h("label", { class: "chip" }, box, `All ${rows.length} operators, in the order of the model`));
+}
+
+function layerTable(rows, rest, profiles) {
+  const one = profiles.length === 1;
+  const times = profiles.flatMap((profile, place) => [
+    { label: one ? "mean" : `${profile.name}: mean`, hint: "µs", right: true, value: (row) => row.layers[place]?.mean_us ?? null, show: figure },
+    { label: one ? "share" : `${profile.name}: share`, right: true, value: (row) => row.layers[place]?.share ?? null, show: percent },
+  ]);
+  const first = (row) => row.layers.find(Boolean);
+  const details = [
+    { label: "executed as", value: (row) => row.layers.map((layer) => layer?.executed_as ?? "-").filter((word, n, all) => all.indexOf(word) === n).join(" / ") },
+    { label: "output", value: (row) => first(row).shape ?? "" },
+  ];
+  const figures = [
+    { label: "std", hint: "µs", right: true, value: (row) => row.layers[0]?.std_us ?? null, show: (value) => (value === null ? "" : figure(value)) },
+    { label: "MMAC", right: true, value: (row) => first(row).macs, show: (value) => (value ? figure(value / 1e6) : "") },
+    { label: "parameters", right: true, value: (row) => first(row).parameters, show: (value) => (value ? String(value) : "") },
+    { label: "GFLOP/s", right: true, value: (row) => row.layers[0]?.gflops ?? null, show: (value) => (value === null ? "" : figure(value)) },
+  ];
+  const ratio = { label: "times", hint: "second over first", right: true, value: ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us / a.mean_us : null), show: (value) => (value === null ? "" : value.toPrecision(2)) };
+  const columns = [
+    { label: "#", right: true, value: (row) => row.number },
+    { label: "operator", rowHead: true, value: (row) => row.name },
+    ...times,
+    ...(one ? figures : [ratio]),
+    ...details,
+  ];
+  return table({ columns, rows, className: "dense", sortable: true, sums: rest.length ? [others(rest, profiles)] : [] });
+}
+
+function others(rest, profiles) {
+  const layers = profiles.map((_, place) => ({
+    mean_us: total(rest, place, "mean_us"),
+    share: total(rest, place, "share"),
+    macs: total(rest, place, "macs"),
+    parameters: total(rest, place, "parameters"),
+    std_us: null,
+    gflops: null,
+    executed_as: "",
+    shape: "",
+  }));
+  return { number: "", name: `${rest.length} others together`, layers };
+}
+
+function total(rows, place, name) {
+  return rows.reduce((sum, row) => sum + (row.layers[place]?.[name] ?? 0), 0);
+}
+
+function option(top, rest, profiles, width) {
+  const rows = rest.length ? [...top, others(rest, profiles)] : top;
+  const wide = width > 560;
+  const left = wide ? 250 : 150;
+  const style = textStyle();
+  const label = (row) => shortened(row.number === "" ? row.name : `${row.number} ${row.name}${wide && row.layers.find(Boolean).shape ? `  ${row.layers.find(Boolean).shape}` : ""}`, wide ? 38 : 22);
+  return {
+    animation: false,
+    textStyle: style,
+    grid: { left, right: 96, top: 4, bottom: 4 },
+    xAxis: { type: "value", min: 0, max: "dataMax", show: false },
+    yAxis: { type: "category", inverse: true, data: rows.map((_, n) => n), axisLine: { show: false }, axisTick: { show: false }, axisLabel: { formatter: (n) => label(rows[n]), margin: left - 2, align: "left", fontSize: 11, color: colour("ink") } },
+    series: profiles.map((_, place) => ({
+      type: "bar",
+      silent: true,
+      barMaxWidth: 15,
+      barGap: "15%",
+      itemStyle: { color: seriesColour(place) },
+      label: { show: true, position: "right", color: colour("ink"), fontSize: 11, formatter: ({ dataIndex }) => barLabel(rows[dataIndex].layers[place]) },
+      data: rows.map((row) => row.layers[place]?.mean_us ?? null),
+    })),
+  };
+}
+
+function barLabel(layer) {
+  return layer ? `${figure(layer.mean_us)}  ${percent(layer.share)}` : "";
+}

@@ -1,0 +1,143 @@
+"""What a report says in words: only what the samples can tell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from client.alignment import align, sentences
+from client.comparison import Ratio, speed_ratio
+from client.ranking import Naming, groups, marked, verdict_lines
+from client.report.model import Condition, Configuration, Notice
+from client.runs import Run
+from client.summary import Row
+from contract.validity import Verdict
+
+SAME_WORK = ("model digest", "input", "threads")
+"""What must agree for two latencies to be of the same work."""
+PAYBACK_MIN = 2
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict in a sentence: what stands out, and the rest."""
+
+    main: str
+    rest: str = ""
+
+
+def headline(rows: Sequence[Row], name: Naming) -> Headline:
+    """Which configuration is the fastest, as far as the samples can tell."""
+    ranked = [row for row in rows if row.ranked]
+    if not ranked:
+        measured = any(row.first is not None for row in rows)
+        return Headline("Nothing here can be quoted.", _why_nothing(measured)) if rows else Headline("")
+    alike = max(groups(ranked), key=len)
+    if len(alike) == 1:
+        return _alone(ranked, name)
+    best, second, *_ = sorted(alike, key=lambda row: row.median_ms or 0)
+    ratio = speed_ratio(best.samples_ms, second.samples_ms)
+    takes = f"{milliseconds(best.median_ms)} for an inference (median)"
+    if ratio is None:
+        return Headline(f"{marked(best, name)} takes {takes}", "; there are too few samples to rank it.")
+    if not ratio.separates:
+        between = f"{marked(best, name)} and {marked(second, name)}"
+        return Headline(f"No difference to be seen between {between}", f": about {takes}.")
+    slowest = max(alike, key=lambda row: row.median_ms or 0)
+    return Headline(_fastest(best, second, ratio, name), _rest(best, second, slowest, takes, name))
+
+
+def _why_nothing(measured: bool) -> str:
+    return " No measurement is reliable; why is said below." if measured else " No measurement has a result."
+
+
+def _alone(ranked: Sequence[Row], name: Naming) -> Headline:
+    best = max(ranked, key=lambda row: row.fps or 0)
+    rate = f" and gives {best.fps:.4g} frames per second" if best.fps else ""
+    subject = marked(best, name)
+    return Headline(f"{subject} takes {milliseconds(best.median_ms)} for an inference (median){rate}.")
+
+
+def _fastest(best: Row, second: Row, ratio: Ratio, name: Naming) -> str:
+    return f"{marked(best, name)} is the fastest, {_times(ratio)} as fast as {marked(second, name)}"
+
+
+def _times(ratio: Ratio) -> str:
+    return f"{ratio.value:.3g} times"
+
+
+def _rest(best: Row, second: Row, slowest: Row, takes: str, name: Naming) -> str:
+    words = f": {takes}"
+    if slowest is not second:
+        ratio = speed_ratio(best.samples_ms, slowest.samples_ms)
+        if ratio is not None and ratio.separates:
+            words += f", {_times(ratio)} as fast as {marked(slowest, name)}"
+    return f"{words}.{_payback(best, second)}"
+
+
+def times_slower(rows: Sequence[Row]) -> list[float | None]:
+    """For each row how many times slower it is than the fastest that it may be compared with."""
+    found: dict[int, float] = {}
+    for alike in groups([row for row in rows if row.ranked]):
+        best, *others = sorted(alike, key=lambda row: row.median_ms or 0)
+        for other in others:
+            ratio = speed_ratio(best.samples_ms, other.samples_ms)
+            if ratio is not None and ratio.separates:
+                found[id(other)] = ratio.value
+    return [found.get(id(row)) for row in rows]
+
+
+def _payback(best: Row, other: Row) -> str:
+    """After how many inferences a longer loading has paid."""
+    if None in (best.load_ms, other.load_ms, best.median_ms, other.median_ms):
+        return ""
+    later = (best.load_ms or 0) - (other.load_ms or 0)
+    gain = (other.median_ms or 0) - (best.median_ms or 0)
+    if later <= 0 or gain <= 0 or later / gain < PAYBACK_MIN:
+        return ""
+    return f" It takes {milliseconds(best.load_ms)} to load, which pays back after {later / gain:.0f} inferences."
+
+
+def milliseconds(value: float | None) -> str:
+    """A time with three digits that count, in the unit that fits."""
+    if value is None:
+        return "n/a"
+    if value >= 1000:
+        return f"{value / 1000:.3g} s"
+    return f"{value:.3g} ms" if value >= 0.1 else f"{value * 1000:.3g} µs"
+
+
+def statements(runs: Sequence[tuple[str, Run]], rows: Sequence[Row], name: Naming) -> list[str]:
+    """Every difference that the samples can tell; with several runs first what changed from the first of them."""
+    lines = sentences([name for name, _ in runs], align([run for _, run in runs])) if len(runs) > 1 else []
+    return list(dict.fromkeys([*lines, *verdict_lines(rows, name)]))
+
+
+def notices(configurations: Sequence[Configuration], conditions: Sequence[Condition]) -> list[Notice]:
+    """What a reader must know before quoting a figure."""
+    return [*_not_the_same_work(configurations, conditions), *_doubts(configurations)]
+
+
+def _not_the_same_work(configurations: Sequence[Configuration], conditions: Sequence[Condition]) -> list[Notice]:
+    differing = [condition for condition in conditions if condition.name in SAME_WORK and condition.differs]
+    if not differing:
+        return []
+    one_call = len({(each.run, each.host) for each in configurations}) == 1
+    only_asked_for = one_call and all(condition.name == "threads" for condition in differing)
+    text = "; ".join(f"{condition.name}: {' / '.join(dict.fromkeys(condition.values))}" for condition in differing)
+    return [
+        Notice(
+            level="note" if only_asked_for else "warning",
+            title="Not the same in all configurations.",
+            text=f"{text}. Compare with this in mind.",
+        )
+    ]
+
+
+def _doubts(configurations: Sequence[Configuration]) -> list[Notice]:
+    found = []
+    for each in configurations:
+        if each.verdict == Verdict.UNRELIABLE:
+            why = "; ".join(dict.fromkeys(reason.detail for reason in each.reasons))
+            found.append(Notice(level="warning", title=f"{each.name}: do not quote this.", text=f"Unreliable: {why}."))
+        elif each.problem is not None:
+            found.append(Notice(level="warning", title=f"{each.name}: not complete.", text=each.problem))
+    return found
