@@ -25,7 +25,7 @@ from contract.results import BenchmarkResult
 from contract.validity import Validity
 
 BINS = 80
-HISTOGRAM_END = 0.995
+HISTOGRAM_END = 0.99
 """Of the samples the histogram shows; a lone pause must not squeeze all others into one bin."""
 NOT_KNOWN = "not known"
 FPS_ROW = "windows:fps"

@@ -8,29 +8,25 @@ from client.summary import Row
 
 HEADS = ("run", "host", "model")
 """Stand in the first line of a label, where they differ."""
-REMARKABLE = {"hint": (None,), "streams": (1, None), "precision": (None,), "batch": (1,)}
+SETTINGS = ("runtime", "device", "precision", "hint", "streams", "threads", "batch")
+UNREMARKABLE = {"streams": (None, 1), "batch": (None, 1)}
 """Values that need no mention where all configurations share them."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A label of two lines, and both as one for a sentence."""
+    """A label of two lines, and what stands in a sentence: only what differs."""
 
     title: str
     subtitle: str
-
-    @property
-    def whole(self) -> str:
-        """For a sentence."""
-        return f"{self.title}, {self.subtitle}" if self.subtitle else self.title
+    whole: str
 
 
 def names_of(rows: Sequence[tuple[str, Row]]) -> list[Name]:
     """A name for each row of each run; all of them are different."""
     facts = [_facts(run, row) for run, row in rows]
     varying = [name for name in facts[0] if len({str(fact[name]) for fact in facts}) > 1] if facts else []
-    heads = [name for name in HEADS if name in varying] or ["host"]
-    names = [_name(fact, heads, varying) for fact in facts]
+    names = [_name(fact, varying) for fact in facts]
     return [_told_apart(name, names, index) for index, name in enumerate(names)]
 
 
@@ -41,27 +37,34 @@ def _facts(run: str, row: Row) -> dict[str, Any]:
     return {"run": run, "host": row.host, "hint": row.spec.hint, **facts}
 
 
-def _name(fact: Mapping[str, Any], heads: Sequence[str], varying: Sequence[str]) -> Name:
-    words = []
-    runtime, device = fact["runtime"], fact["device"]
-    words.append(" on ".join(str(word) for word in (runtime, device) if word) or "as the agent chooses")
-    for name in ("precision", "hint", "streams", "threads", "batch"):
-        if name in varying or fact[name] not in REMARKABLE.get(name, (None,)):
-            words.append(_words(name, fact[name]))
-    return Name(" · ".join(str(fact[name]) for name in heads), ", ".join(words))
+def _name(fact: Mapping[str, Any], varying: Sequence[str]) -> Name:
+    heads = [str(fact[name]) for name in HEADS if name in varying]
+    differing = [_words(name, fact[name]) for name in SETTINGS if name in varying]
+    shared = [_words(name, fact[name]) for name in SETTINGS if name not in varying and _worth_saying(name, fact[name])]
+    if heads:
+        title, subtitle = " · ".join(heads), [*differing, *shared]
+    else:
+        title, subtitle = ", ".join(differing) or fact["host"], [*shared, *([fact["host"]] if differing else [])]
+    return Name(title, ", ".join(subtitle), ", ".join([*heads, *differing]) or fact["host"])
+
+
+def _worth_saying(name: str, value: Any) -> bool:
+    return value not in UNREMARKABLE.get(name, (None,))
 
 
 def _words(name: str, value: Any) -> str:
-    if name == "precision":
-        return str(value or "precision as it is")
+    if name in ("runtime", "device", "precision"):
+        return str(value or f"{name} as the agent chooses")
     if name == "hint":
         return f"{value} hint" if value else "no hint"
     if name == "batch":
         return f"batch {value}"
-    return f"{value} {name.removesuffix('s') if value == 1 else name}" if value else f"{name} chosen by the agent"
+    return f"{value} {name.removesuffix('s') if value == 1 else name}" if value else f"{name} as the agent chooses"
 
 
 def _told_apart(name: Name, names: Sequence[Name], index: int) -> Name:
     """Configurations that differ in nothing that is named are counted."""
     earlier = sum(other == name for other in names[:index])
-    return Name(name.title, f"{name.subtitle} ({earlier + 1})") if earlier else name
+    if not earlier:
+        return name
+    return Name(name.title, f"{name.subtitle} ({earlier + 1})", f"{name.whole} ({earlier + 1})")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from client.alignment import align, sentences
 from client.comparison import Ratio, speed_ratio
-from client.ranking import Naming, groups, marked, verdict_lines
+from client.ranking import Naming, groups, verdict_lines
 from client.report.model import Condition, Configuration, Notice
 from client.runs import Run
 from client.summary import Row
@@ -35,14 +35,15 @@ def headline(rows: Sequence[Row], name: Naming) -> Headline:
         return _alone(ranked, name)
     best, second, *_ = sorted(alike, key=lambda row: row.median_ms or 0)
     ratio = speed_ratio(best.samples_ms, second.samples_ms)
-    takes = f"{milliseconds(best.median_ms)} for an inference (median)"
+    takes = f"{milliseconds(best.median_ms)} an inference (median)"
     if ratio is None:
-        return Headline(f"{marked(best, name)} takes {takes}", "; there are too few samples to rank it.")
+        return Headline(f"{name(best)} takes {takes}", f"; there are too few samples to rank it.{_doubt([best], name)}")
     if not ratio.separates:
-        between = f"{marked(best, name)} and {marked(second, name)}"
-        return Headline(f"No difference to be seen between {between}", f": about {takes}.")
+        between = f"{name(best)} and {name(second)}"
+        return Headline(f"No difference to be seen between {between}", f": {takes}.{_doubt([best, second], name)}")
     slowest = max(alike, key=lambda row: row.median_ms or 0)
-    return Headline(_fastest(best, second, ratio, name), _rest(best, second, slowest, takes, name))
+    main = f"{name(best)} is the fastest: {takes}, {_times(ratio)} as fast as {name(second)}"
+    return Headline(main, _rest(best, second, slowest, name))
 
 
 def _why_nothing(measured: bool) -> str:
@@ -52,25 +53,30 @@ def _why_nothing(measured: bool) -> str:
 def _alone(ranked: Sequence[Row], name: Naming) -> Headline:
     best = max(ranked, key=lambda row: row.fps or 0)
     rate = f" and gives {best.fps:.4g} frames per second" if best.fps else ""
-    subject = marked(best, name)
-    return Headline(f"{subject} takes {milliseconds(best.median_ms)} for an inference (median){rate}.")
-
-
-def _fastest(best: Row, second: Row, ratio: Ratio, name: Naming) -> str:
-    return f"{marked(best, name)} is the fastest, {_times(ratio)} as fast as {marked(second, name)}"
+    main = f"{name(best)} takes {milliseconds(best.median_ms)} an inference (median){rate}."
+    return Headline(main, _doubt([best], name))
 
 
 def _times(ratio: Ratio) -> str:
     return f"{ratio.value:.3g} times"
 
 
-def _rest(best: Row, second: Row, slowest: Row, takes: str, name: Naming) -> str:
-    words = f": {takes}"
+def _rest(best: Row, second: Row, slowest: Row, name: Naming) -> str:
+    words = ""
     if slowest is not second:
         ratio = speed_ratio(best.samples_ms, slowest.samples_ms)
         if ratio is not None and ratio.separates:
-            words += f", {_times(ratio)} as fast as {marked(slowest, name)}"
-    return f"{words}.{_payback(best, second)}"
+            words = f", {_times(ratio)} as fast as {name(slowest)}"
+    return f"{words}.{_payback(best, second)}{_doubt([best, second], name)}"
+
+
+def _doubt(rows: Sequence[Row], name: Naming) -> str:
+    """That what the sentence rests on is not beyond doubt."""
+    names = [name(row) for row in rows if row.verdict is Verdict.SUSPECT]
+    if not names:
+        return ""
+    subject = " and ".join(names)
+    return f" {subject} {'is' if len(names) == 1 else 'are'} suspect; the table says why."
 
 
 def times_slower(rows: Sequence[Row]) -> list[float | None]:

@@ -7,7 +7,6 @@ import { behind, table } from "./table.js";
 import { colour, seriesColour, textStyle } from "./theme.js";
 
 const ROW = 44;
-const LABEL = 124;
 const GUTTER = 118;
 const MEASURES = [
   { title: "Model load time", key: "load_ms", lower: true, show: milliseconds },
@@ -21,7 +20,8 @@ export function showBars() {
   const measured = MEASURES.filter(({ key }) => report.configurations.some((each) => each.figures[key] !== null));
   if (!measured.length) return;
   const place = section("bars", "Side by side");
-  place.append(h("div", { class: "bars" }, measured.map(bar)));
+  place.append(h("div", { class: "bars", "data-count": measured.length }, measured.map(bar)));
+  place.append(h("p", { class: "small muted" }, "The thin line on an inference time goes from p5 to p95. Factors compare with the fastest of the same batch and streams, where the samples can tell."));
   const sources = [...new Set(report.configurations.map((each) => each.energy_source).filter(Boolean))];
   if (sources.length) place.append(h("p", { class: "small muted" }, `Energy: ${sources.join("; ")}, integrated over the timed phase.`));
 }
@@ -30,12 +30,11 @@ function bar(measure) {
   const rows = report.configurations.filter((each) => each.figures[measure.key] !== null);
   const words = rows.map((each) => `${each.name}: ${measure.show(each.figures[measure.key])}`).join("; ");
   const direction = measure.lower ? "lower is better" : "higher is better";
-  const caption = measure.whiskers ? `${direction}; whiskers: p5 to p95` : direction;
   return h(
     "figure",
     {},
-    h("figcaption", {}, h("b", {}, measure.title), h("span", { class: "small muted" }, caption)),
-    chart(ROW * rows.length + 10, `${measure.title}, ${direction}. ${words}`, () => option(measure, rows)),
+    h("figcaption", {}, h("b", {}, measure.title), h("span", { class: "small muted" }, direction)),
+    chart(ROW * rows.length + 10, `${measure.title}, ${direction}. ${words}`, (width) => option(measure, rows, width)),
     behind(`Data: ${measure.title.toLowerCase()}`, () => dataTable(measure, rows)),
   );
 }
@@ -51,14 +50,15 @@ function dataTable(measure, rows) {
   return table({ columns, rows, className: "dense", sortable: true });
 }
 
-function option(measure, rows) {
+function option(measure, rows, width) {
+  const label = Math.min(230, Math.max(116, width * 0.36));
   const values = rows.map((each) => each.figures[measure.key]);
   const ends = rows.map((each, n) => Math.max(values[n], (measure.whiskers && each.figures.p95_ms) || 0));
   const top = best((each) => each.figures[measure.key], measure.lower);
   const shared = { animation: false, textStyle: textStyle() };
   return {
     ...shared,
-    grid: { left: LABEL, right: GUTTER, top: 6, bottom: 4 },
+    grid: { left: label, right: GUTTER, top: 6, bottom: 4 },
     xAxis: { type: "value", min: 0, max: Math.max(...ends) || 1, show: false },
     yAxis: {
       type: "category",
@@ -66,7 +66,7 @@ function option(measure, rows) {
       data: rows.map((_, n) => n),
       axisLine: { show: false },
       axisTick: { show: false },
-      axisLabel: { formatter: (n) => axisLabel(rows[n]), rich: axisStyles(), margin: LABEL - 2, align: "left", width: LABEL - 12, overflow: "truncate" },
+      axisLabel: { formatter: (n) => axisLabel(rows[n], label), rich: axisStyles(), margin: label - 2, align: "left", width: label - 12, overflow: "truncate" },
     },
     series: [
       {
@@ -86,9 +86,9 @@ function option(measure, rows) {
   };
 }
 
-function axisLabel(each) {
+function axisLabel(each, width) {
   const plain = (text) => text.replaceAll(/[{}|\n]/g, " ");
-  return `{title|${plain(shortened(each.title, 17))}}\n{subtitle|${plain(shortened(each.subtitle, 21))}}`;
+  return `{title|${plain(shortened(each.title, Math.floor(width / 7.4)))}}\n{subtitle|${plain(shortened(each.subtitle, Math.floor(width / 6.2)))}}`;
 }
 
 function axisStyles() {

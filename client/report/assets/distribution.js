@@ -8,6 +8,7 @@ import { colour, seriesColour, textStyle } from "./theme.js";
 
 const HEIGHT = 130;
 const LOG_FROM = 12;
+const LABELS_APART = 0.25;
 
 export function showDistribution() {
   const rows = report.configurations.filter((each) => each.histogram);
@@ -103,15 +104,16 @@ function option(each, scale) {
           return { type: "rect", shape: { x: x0, y, width: Math.max(x1 - x0, 1), height: bottom - y }, style: { fill } };
         },
       },
-      marks(each, muted),
+      marks(each, muted, scale),
     ],
   };
 }
 
-// The median and p95 as lines.
-function marks({ figures }, muted) {
+// The median and, where its label has room, p95 as lines.
+function marks({ figures }, muted, scale) {
   const lines = [{ xAxis: figures.p50_ms, name: "median" }];
-  if (figures.p95_ms !== null) lines.push({ xAxis: figures.p95_ms, name: "p95" });
+  const apart = figures.p95_ms !== null && figures.p95_ms - figures.p50_ms > (scale.high - scale.low) * LABELS_APART;
+  if (apart) lines.push({ xAxis: figures.p95_ms, name: "p95" });
   return {
     type: "line",
     data: [],

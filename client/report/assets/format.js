@@ -16,10 +16,21 @@ export function milliseconds(value) {
   return value >= 0.1 ? `${figure(value)} ms` : `${figure(value * 1000)} µs`;
 }
 
+// A moment of a run.
 export function seconds(value) {
   if (value >= 7200) return `${figure(value / 3600)} h`;
   if (value >= 600) return `${figure(value / 60)} min`;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
+  return `${value < 100 ? value.toFixed(1) : Math.round(value)} s`;
+}
+
+// The same beside an axis: all in the unit that fits its end, without needless digits.
+export function secondsUpTo(end) {
+  const [unit, size] = end >= 7200 ? ["h", 3600] : end >= 600 ? ["min", 60] : ["s", 1];
+  return (value) => `${tick(value / size)} ${unit}`;
+}
+
+export function tick(value) {
+  return String(Number(value.toPrecision(4)));
 }
 
 export function withUnit(value, unit) {

@@ -1,4 +1,3 @@
-import { shortened } from "./bars.js";
 import { chart, discard } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
@@ -53,7 +52,7 @@ function draw() {
     ...profiles.map(heading),
     profiles.length > 1 ? alignment(profiles) : "",
     h("h3", {}, `The slowest ${Math.min(TOP, order.length)}`, h("span", { class: "unit" }, "  µs an inference, mean; lower is better")),
-    chart((top.length + (rest.length ? 1 : 0)) * ROW * Math.max(1, 0.75 * profiles.length) + 16, `Time of the slowest operators: ${words.join("; ")}`, (width) => option(top, rest, profiles, width)),
+    chart(top.length * ROW * Math.max(1, 0.75 * profiles.length) + 16, `Time of the slowest operators: ${words.join("; ")}`, (width) => option(top, profiles, width)),
     rowCount(rows),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Operators" }, layerTable(every ? rows : top, every ? [] : rest, profiles)),
   );
@@ -169,18 +168,17 @@ function total(rows, place, name) {
   return rows.reduce((sum, row) => sum + (row.layers[place]?.[name] ?? 0), 0);
 }
 
-function option(top, rest, profiles, width) {
-  const rows = rest.length ? [...top, others(rest, profiles)] : top;
+function option(rows, profiles, width) {
   const wide = width > 560;
-  const left = wide ? 250 : 150;
+  const left = wide ? 290 : 150;
   const style = textStyle();
-  const label = (row) => shortened(row.number === "" ? row.name : `${row.number} ${row.name}${wide && row.layers.find(Boolean).shape ? `  ${row.layers.find(Boolean).shape}` : ""}`, wide ? 38 : 22);
+  const label = (row) => (`${row.number} ${row.name}${wide && row.layers.find(Boolean).shape ? `  ${row.layers.find(Boolean).shape}` : ""}`);
   return {
     animation: false,
     textStyle: style,
     grid: { left, right: 96, top: 4, bottom: 4 },
     xAxis: { type: "value", min: 0, max: "dataMax", show: false },
-    yAxis: { type: "category", inverse: true, data: rows.map((_, n) => n), axisLine: { show: false }, axisTick: { show: false }, axisLabel: { formatter: (n) => label(rows[n]), margin: left - 2, align: "left", fontSize: 11, color: colour("ink") } },
+    yAxis: { type: "category", inverse: true, data: rows.map((_, n) => n), axisLine: { show: false }, axisTick: { show: false }, axisLabel: { formatter: (n) => label(rows[n]), margin: left - 2, align: "left", width: left - 12, overflow: "truncate", fontSize: 11, color: colour("ink") } },
     series: profiles.map((_, place) => ({
       type: "bar",
       silent: true,

@@ -148,14 +148,14 @@ function draw() {
   remember();
 }
 
-function whose(recording, options) {
+function whose(recording) {
   const again = recording.repeat ? `, repeat ${recording.repeat + 1}` : "";
-  return who(lookOf(recording), recording.title, recording.subtitle + again, options);
+  return who(lookOf(recording), recording.title, recording.subtitle + again);
 }
 
 function sideHeads(recordings) {
   const columns = recordings.map((each) => {
-    const head = h("div", {}, whose(each, { dashed: true }), causes(each));
+    const head = h("div", {}, whose(each), causes(each));
     head.style.setProperty("--column", `var(--series-${lookOf(each) % 6})`);
     return head;
   });

@@ -1,7 +1,7 @@
 import { chart } from "./charts.js";
 import { labelOf, lookOf } from "./data.js";
 import { h } from "./dom.js";
-import { figure, seconds, withUnit } from "./format.js";
+import { figure, seconds, secondsUpTo, tick, withUnit } from "./format.js";
 import { shortened } from "./bars.js";
 import { selection, setRange } from "./selection.js";
 import { colour, dashOf, seriesColour, textStyle } from "./theme.js";
@@ -26,7 +26,7 @@ export function panel(component, recordings, scale, changed) {
   const box = {
     left: LEFT,
     right: overlaid ? GUTTER : 12,
-    top: 12 + LANE * Math.max(1, lanes.length),
+    top: 8 + LANE * lanes.length,
     height: overlaid ? HEIGHT + 70 : HEIGHT,
   };
   const drawing = chart(box.height, describe(component, recordings), () => option(component, recordings, scale, box, lanes));
@@ -203,11 +203,11 @@ function option(component, recordings, scale, box, lanes) {
       min: selection.from,
       max: selection.to,
       splitNumber: 5,
-      axisLabel: { ...muted, formatter: seconds, hideOverlap: true, showMinLabel: true },
+      axisLabel: { ...muted, formatter: secondsUpTo(selection.to), hideOverlap: true },
       splitLine: { show: false },
       axisLine: { lineStyle: { color: colour("strong-line") } },
     },
-    yAxis: { type: "value", min: scale.low, max: scale.high, interval: scale.step, axisLabel: { ...muted, formatter: figure }, splitLine: { lineStyle: { color: colour("line") } } },
+    yAxis: { type: "value", min: scale.low, max: scale.high, interval: scale.step, axisLabel: { ...muted, formatter: tick }, splitLine: { lineStyle: { color: colour("line") } } },
     series: [
       ...recordings.map((each, n) => line(component, each, overlaid, n === 0 ? recordings : null)),
       ...lanes.map((each) => lane(each, lanes.indexOf(each), box, overlaid)),
@@ -272,7 +272,7 @@ function limits(component, recordings) {
 
 // When a recording was throttled, above the plot: its own lane, in its own colour when there are several.
 function lane(recording, place, box, overlaid) {
-  const y = box.top - 10 - LANE * place;
+  const y = box.top - 9 - LANE * place;
   const fill = overlaid ? seriesColour(lookOf(recording)) : colour("throttle");
   return {
     type: "custom",

@@ -1,7 +1,7 @@
 import { chart } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { figure, seconds } from "./format.js";
+import { figure, seconds, secondsUpTo } from "./format.js";
 import { behind, table } from "./table.js";
 import { colour, dashOf, seriesColour, swatch, textStyle } from "./theme.js";
 
@@ -42,6 +42,10 @@ function windowTable(configurations) {
   return table({ columns, rows, className: "dense" });
 }
 
+function longest(rows) {
+  return Math.max(...rows.flatMap((each) => each.windows.map((job) => job.windows.at(-1).end_s - job.windows[0].start_s)));
+}
+
 // Every job from the beginning of its timed phase.
 function option(rows) {
   const muted = { ...textStyle(11), color: colour("muted") };
@@ -68,7 +72,7 @@ function option(rows) {
       axisPointer: { label: { formatter: ({ value }) => seconds(value) } },
       formatter: (points) => [seconds(points[0].axisValue), ...points.map((point) => `${figure(point.value[1])} fps  ${point.seriesName}`)].join("\n"),
     },
-    xAxis: { type: "value", min: 0, max: "dataMax", axisLabel: { ...muted, formatter: seconds, hideOverlap: true }, splitLine: { show: false } },
+    xAxis: { type: "value", min: 0, max: "dataMax", axisLabel: { ...muted, formatter: secondsUpTo(longest(rows)), hideOverlap: true }, splitLine: { show: false } },
     yAxis: { type: "value", min: 0, axisLabel: muted, splitLine: { lineStyle: { color: colour("line") } } },
     series,
   };
