@@ -67,16 +67,13 @@ class Lifecycle:
             deployment.model = request.model or deployment.model
             if host := self._already_up(deployment, provider):
                 self._report(f"{request.name} is up already at {host.url}")
-                if not self._enter(host):
-                    return host
-                self._deployments.save(deployment)
-            else:
-                was_up = deployment.phase is Phase.UP
-                try:
-                    host = self._bring_up(deployment, provider)
-                except BaseException as error:
-                    self._undo(deployment, provider, error, keep=request.keep or was_up)
-                    raise
+                return host
+            was_up = deployment.phase is Phase.UP
+            try:
+                host = self._bring_up(deployment, provider)
+            except BaseException as error:
+                self._undo(deployment, provider, error, keep=request.keep or was_up)
+                raise
         self._push_model(host, deployment.model)
         return host
 
@@ -170,21 +167,23 @@ class Lifecycle:
                 client.ready()
         except EdgeError:
             return None
+        known = self._hosts.hosts().get(host.name)
+        if known is not None and known.certificate != host.certificate:
+            return None  # it came back by itself, but without its files
+        self._enter(host)
         return host
 
-    def _enter(self, host: Host) -> bool:
-        """Enter an agent into the hosts file; whether it came back without its files, as its new certificate tells."""
+    def _enter(self, host: Host) -> None:
+        """Enter an agent into the hosts file, and say so when its new certificate tells that it lost its files."""
         known = self._hosts.hosts().get(host.name)
         if known is None or known.provider != host.provider:
             self._hosts.put(host)
-            return False
-        lost = host.certificate != known.certificate
-        if lost:
+            return
+        if host.certificate != known.certificate:
             self._report(f"{host.name} lost its files and made a new certificate, which is pinned now")
             self._report("  models, jobs, results and pushed files that were there are gone")
-        if lost or host.url != known.url:
+        if (host.certificate, host.url) != (known.certificate, known.url):
             self._hosts.put(replace(known, url=host.url, certificate=host.certificate))
-        return lost
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
         if deployment.phase is not Phase.UP:  # an agent that is brought back keeps its phase, and so what it has

@@ -28,7 +28,12 @@ Reservation = Annotated[str | None, typer.Option(help="chi: which device reserva
 DeviceProfile = Annotated[list[str] | None, typer.Option(help="chi: such as pi_camera; may be repeated.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
 SshKey = Annotated[
-    Path | None, typer.Option(help="ssh: private key; default: your agent's and ~/.ssh's.", exists=True, dir_okay=False)
+    Path | None,
+    typer.Option(
+        help="ssh: private key to log in with; default: your agent's and ~/.ssh's. chi: key that may log in there.",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 KnownHosts = Annotated[Path | None, typer.Option(help="ssh: file of trusted host keys; default: ~/.ssh/known_hosts.")]
 Offline = Annotated[

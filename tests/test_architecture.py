@@ -46,7 +46,8 @@ ONLY_IMPORTERS = {
     "chi": {"provisioning/providers/chi_session.py"},
     "zunclient": {"provisioning/providers/chi_session.py"},
     "openstack": {"provisioning/providers/chi_settings.py"},
-    "asyncssh": {"provisioning/providers/ssh_connection.py"},
+    # To log in; and on a device, to let somebody in.
+    "asyncssh": {"provisioning/providers/ssh_connection.py", "provisioning/providers/chi_sshd.py"},
     "docker": {"provisioning/providers/docker_engine.py"},
     "requests": {"provisioning/providers/docker_engine.py"},
     "psutil": {"provisioning/providers/local.py"},

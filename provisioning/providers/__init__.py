@@ -6,7 +6,7 @@ from provisioning.provider import Provider
 KINDS = ("local", "docker", "ssh", "chi")
 OPTIONS = {
     "image": ("docker", "chi"),
-    "ssh-key": ("ssh",),
+    "ssh-key": ("ssh", "chi"),
     "known-hosts": ("ssh",),
     "offline": ("ssh",),
     "lease": ("chi",),

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
+from provisioning.providers import chi_ssh
 from provisioning.providers.chi_addresses import Address, Addresses
 from provisioning.providers.chi_containers import Container, Containers, require_container_name
 from provisioning.providers.chi_errors import SiteUnreachable
@@ -54,6 +55,8 @@ class ChiProvider:
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Lease, container, agent, address: each is kept when it is there, and made when it is not."""
         require_container_name(deployment.name)
+        if key := deployment.options.get("ssh-key"):
+            chi_ssh.public_key(key)
         site = open_site()
         owner = deployment.resources.setdefault("owner", secrets.token_hex(8))
         save()
@@ -74,6 +77,9 @@ class ChiProvider:
         port = int(deployment.options.get("port") or PORT)
         _wait_until_it_answers(addresses, address, running.port_id, port, report)
         deployment.url = f"https://{address.address}:{port}"
+        if key := deployment.options.get("ssh-key"):
+            reached = chi_ssh.let_in(containers, running.id, folder, key)
+            report(f"log in with: {chi_ssh.command(deployment.name, key, address.address, *reached)}")
 
     def certificate(self, deployment: Deployment) -> str | None:
         """Read by a command in the container, over the site's own protected connection."""
@@ -138,6 +144,7 @@ class ChiProvider:
             _attempt(partial(containers.delete, container.id), problems)
         if problems:
             raise LeftBehind("; ".join(problems), hint="`provision orphans` shows what is still allocated")
+        chi_ssh.known_hosts(deployment.name).unlink(missing_ok=True)
         deployment.resources.clear()
         save()
 
@@ -165,7 +172,7 @@ def container_spec(deployment: Deployment, device: str | None) -> dict[str, Any]
         "entrypoint": ["sh", "-c"],  # `command` alone would become arguments of the image's own entrypoint
         "command": [START, "sh", *words],
         "environment": environment,
-        "exposed_ports": {str(port): {}},
+        "exposed_ports": {str(each): {} for each in (port, *(chi_ssh.PORTS if "ssh-key" in options else ()))},
     }
     if profiles := options.get("device-profile"):
         spec["device_profiles"] = profiles
