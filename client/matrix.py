@@ -1,19 +1,20 @@
 """What `client bench` is asked for, expanded into one specification for each combination."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import EnumType, StrEnum
 from itertools import product
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from client.errors import EdgeError
-from contract.jobs import BenchmarkSpec, Hint
+from contract.jobs import BenchmarkSpec
 
 T = TypeVar("T")
 
 JOBS_MAX = 1000
 """Of one call on one host; more is a slip of the keyboard."""
-AXES = ("runtime", "hint", "streams", "threads", "batch")
+AXES = ("model", "runtime", "device", "precision", "model_cache", "hint", "streams", "threads", "batch")
 """From the slowest changing to the fastest."""
 
 
@@ -21,6 +22,28 @@ class UsageError(EdgeError):
     """An option has a value that cannot be used."""
 
     exit_code = 2
+
+
+class Switch(StrEnum):
+    """A choice between two."""
+
+    OFF = "off"
+    ON = "on"
+
+    def __bool__(self) -> bool:
+        return self is Switch.ON
+
+
+def devices_of(text: str | None) -> tuple[str, ...]:
+    """Devices of a list such as `AUTO,CPU`. After `AUTO:` or `HETERO:` commas belong to the device, `;` ends it."""
+    if text is None:
+        return ()
+    wanted = []
+    for group in text.upper().split(";"):
+        head, separator, names = group.partition(":")
+        *alone, mode = head.split(",")
+        wanted += [*alone, f"{mode}{separator}{names}"]
+    return tuple(dict.fromkeys(word.strip().replace(" ", "") for word in wanted if word.strip()))
 
 
 def values_of(option: str, text: str | None, kind: Callable[[str], T]) -> tuple[T, ...]:
@@ -31,7 +54,7 @@ def values_of(option: str, text: str | None, kind: Callable[[str], T]) -> tuple[
     try:
         return tuple(dict.fromkeys(kind(word) for word in words if word or kind is not str))
     except ValueError:
-        expected = ", ".join(Hint) if kind is Hint else "numbers such as 1,2"
+        expected = ", ".join(kind) if isinstance(kind, EnumType) else "numbers such as 1,2"
         raise UsageError(f"--{option} takes {expected}, not {text!r}") from None
 
 
@@ -43,7 +66,7 @@ def expand(common: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> list
     named = [axis for axis in AXES if axes.get(axis)]
     try:
         specs = [
-            BenchmarkSpec(**common, **dict(zip(named, values, strict=True)))
+            BenchmarkSpec(**common, **{axis: _plain(value) for axis, value in zip(named, values, strict=True)})
             for values in product(*(axes[axis] for axis in named))
         ]
     except ValidationError as error:
@@ -64,8 +87,15 @@ def in_rounds(specs: Iterable[BenchmarkSpec], repeats: int) -> list[tuple[int, B
 
 def label(spec: BenchmarkSpec) -> str:
     """What tells one job of a run from the others, in words."""
-    parts = [spec.runtime, spec.hint, _of("streams", spec.streams), _of("threads", spec.threads)]
+    device = None if spec.device == BenchmarkSpec.model_fields["device"].default else spec.device
+    cache = "cached" if spec.model_cache else None
+    parts = [spec.model, spec.runtime, device, spec.precision, cache, spec.hint]
+    parts += [_of("streams", spec.streams), _of("threads", spec.threads)]
     return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
+
+
+def _plain(value: Any) -> Any:
+    return bool(value) if isinstance(value, Switch) else value
 
 
 def _of(what: str, number: int | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from client.comparison import spread
 from client.matrix import label
 from client.runs import Entry, Run
+from contract.devices import DeviceStep
 from contract.jobs import BenchmarkSpec, JobState, PictureInput
 from contract.results import BatchMode, BenchmarkResult, LatencySummary
 from contract.validity import Verdict
@@ -139,6 +140,9 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
                 if name.removesuffix("_ms") in PERCENTILES:
                     notes[f"{name.removesuffix('_ms')} n/a: {why}"] = None
     for row in rows:
+        for line in selection_lines(row):
+            notes[line] = None
+    for row in rows:
         if row.problem is not None:
             notes[f"{title(row, rows)}: {row.problem}"] = None
         for result in row.results:
@@ -147,6 +151,37 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
             if result.batch_mode is BatchMode.LOOP and result.batch_detail:
                 notes[f"batch {result.batch} as a loop: {result.batch_detail}"] = None
     return list(notes)
+
+
+def selection_lines(row: Row) -> list[str]:
+    """Why its devices were chosen, what else was considered, and what happened to them."""
+    lines = []
+    for result in row.results:
+        selection = result.selection
+        if selection is None or not (selection.rejected or len(selection.events) > 1):
+            continue
+        lines.append(f"{selection.requested}: {selection.reason}")
+        lines += [
+            f"  {each.runtime}{'' if each.device == '*' else f' {each.device}'}: {each.reason}"
+            for each in selection.rejected
+        ]
+        lines += [
+            f"  {event.at_s:.2f} s: {event.runtime} {event.device} {STEP_WORDS[event.step]}"
+            f"{f': {event.detail}' if event.detail else ''}"
+            for event in selection.events[len(selection.events) == 1 :]
+        ]
+        if len(selection.iterations) > 1:
+            lines.append(f"  timed: {', '.join(f'{count} on {name}' for name, count in selection.iterations.items())}")
+    return lines
+
+
+STEP_WORDS = {
+    DeviceStep.STARTED: "starts",
+    DeviceStep.COMPILING: "compiles",
+    DeviceStep.HANDED_OVER: "takes over",
+    DeviceStep.REJECTED: "is not used",
+    DeviceStep.LOST: "is lost",
+}
 
 
 def title(row: Row, rows: Sequence[Row]) -> str:
@@ -165,8 +200,16 @@ def title(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _facts(result: BenchmarkResult) -> dict[str, Any]:
-    facts = {"runtime": result.runtime, "device": result.device, "hint": result.spec.hint or "none"}
+    facts = {"model": result.model, "runtime": result.runtime, "device": result.device}
+    facts |= {"asked for": result.spec.device, "precision": precision_of(result)}
+    facts |= {"cache": "on" if result.loaded_from_cache else "off", "hint": result.spec.hint or "none"}
     return facts | {"threads": result.threads, "streams": result.streams, "batch": result.batch}
+
+
+def precision_of(result: BenchmarkResult) -> str:
+    """The precision that ran, and the one that was asked for where that is another."""
+    ran, asked = result.precision or "n/a", result.spec.precision
+    return ran if asked in (None, ran) else f"{ran} (not {asked})"
 
 
 def batch_of(result: BenchmarkResult) -> str:

@@ -38,12 +38,14 @@ from client.console import (
     plain_table,
 )
 from client.hosts import Host, HostsFile
-from client.matrix import UsageError, expand, in_rounds, label, values_of
+from client.matrix import Switch, UsageError, devices_of, expand, in_rounds, label, values_of
 from client.pictures import find_pictures
 from client.runs import RUN_FILE, Run, make_folder, new_folder, read_run
+from contract.devices import Precision
 from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput
 from contract.validity import Verdict
 
+DEVICE_HELP = "Devices: AUTO,CPU,GPU,NPU; with a list: 'AUTO:GPU,CPU' or 'HETERO:GPU,CPU'. Default AUTO."
 JOB_TIMEOUT_MIN_S = 3600.0
 JOB_TIMEOUT_EXTRA_S = 600.0
 """What a job may need beyond its timed phase and cool-down."""
@@ -52,8 +54,13 @@ JOB_TIMEOUT_EXTRA_S = 600.0
 def bench(
     host: Hosts = [],  # noqa: B006
     all_hosts: AllHosts = False,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Model to measure instead of the default.")] = None,
-    runtime: Annotated[str | None, typer.Option(help="Runtimes: litert,tflite.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Models to measure, not the default.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="Runtimes: litert,tflite,openvino,onnx.")] = None,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP)] = None,
+    precision: Annotated[str | None, typer.Option(help="Of the arithmetic: f32,f16,bf16,int8.")] = None,
+    model_cache: Annotated[
+        str | None, typer.Option(help="off,on: load the compiled model from the runtime's cache.")
+    ] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one inference: 1,2,4.")] = None,
     batch: Annotated[str, typer.Option(help="Frames in one inference: 1,10.")] = "1",
     hint: Annotated[str | None, typer.Option(help="latency,throughput: the agent chooses threads and streams.")] = None,
@@ -92,8 +99,12 @@ def bench(
         source, blobs = _input(input)
         length = {"iterations": iterations, "duration_s": duration, "warm_up_iterations": warm_up, "window_s": window}
         specs = expand(
-            {"model": model, "input": source, "cooldown_s": cooldown, **length},
-            _axes(runtime=runtime, hint=hint, streams=streams, threads=threads, batch=batch),
+            {"input": source, "cooldown_s": cooldown, **length},
+            {
+                "device": devices_of(device),
+                **_axes(model=model, runtime=runtime, precision=precision, model_cache=model_cache),
+                **_axes(hint=hint, streams=streams, threads=threads, batch=batch),
+            },
         )
         options = job_options(priority, interval, _timeout_s(duration, cooldown), requeue=requeue)
         run = plan(name, hosts, in_rounds(specs, repeat), options)
@@ -104,7 +115,13 @@ def bench(
 
 
 def _axes(**texts: str | None) -> Mapping[str, Sequence[Any]]:
-    kinds: Mapping[str, Any] = {"runtime": str, "hint": Hint}
+    kinds: Mapping[str, Any] = {
+        "model": str,
+        "runtime": str,
+        "precision": Precision,
+        "model_cache": Switch,
+        "hint": Hint,
+    }
     return {name: values_of(name, text, kinds.get(name, int)) for name, text in texts.items()}
 
 

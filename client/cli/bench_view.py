@@ -1,6 +1,6 @@
 """A run as a table for people and as rows for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -9,7 +9,7 @@ from rich.text import Text
 from client.console import plain_table
 from client.ranking import verdict_lines
 from client.runs import Entry, Run
-from client.summary import Row, batch_of, footnotes, rows_of
+from client.summary import Row, batch_of, footnotes, precision_of, rows_of
 from contract.jobs import BenchmarkSpec, PictureInput
 from contract.results import BenchmarkResult, LatencySummary
 from contract.validity import Verdict
@@ -23,15 +23,62 @@ def run_view(run: Run) -> RenderableType:
     rows = rows_of(run)
     several = any(len(row.entries) > 1 for row in rows)
     median_heading = "p50 ms (range)" if several else "p50 ms (95 %)"
-    columns = ["host", "runtime", "device", "threads", "streams", "batch", "load ms", "first ms", median_heading]
-    table = plain_table(*columns, "p90", "p99", "fps", "verdict", right=(*RIGHT, median_heading))
+    columns = _columns(rows, median_heading)
+    table = plain_table(*columns, right=(*RIGHT, median_heading))
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*(cell(row) for cell in columns.values()))
     parts: list[RenderableType] = [Text(_heading(rows)), Text(), table]
     for lines, style in ((footnotes(rows), "dim"), (verdict_lines(rows), "")):
         if lines:
             parts += [Text(), *(Text(line, style) for line in lines)]
     return Group(*parts)
+
+
+Cell = Callable[[Row], str | Text]
+
+
+def _columns(rows: Sequence[Row], median_heading: str) -> dict[str, Cell]:
+    """Headings and what goes below; those that all rows share and nobody asked for are left out."""
+    specs = [row.spec for row in rows]
+    shown = {
+        "model": len({spec.model for spec in specs}) > 1,
+        "asked": len({spec.device for spec in specs}) > 1,
+        "precision": any(spec.precision for spec in specs) or len({_fact(row, precision_of) for row in rows}) > 1,
+        "hint": any(spec.hint for spec in specs),
+    }
+    columns: dict[str, Cell] = {
+        "host": lambda row: Text(row.host),
+        "model": lambda row: _fact(row, lambda result: result.model) or row.spec.model or "-",
+        "runtime": lambda row: _fact(row, lambda result: result.runtime) or row.spec.runtime or "-",
+        "asked": lambda row: row.spec.device,
+        "device": lambda row: _fact(row, lambda result: result.device) or row.spec.device,
+        "precision": lambda row: _fact(row, precision_of) or "-",
+        "hint": lambda row: row.spec.hint or "-",
+        "threads": lambda row: _fact(row, lambda result: str(result.threads)) or str(row.spec.threads or "-"),
+        "streams": lambda row: _fact(row, lambda result: str(result.streams)) or str(row.spec.streams or "-"),
+        "batch": lambda row: _fact(row, batch_of) or str(row.spec.batch),
+        "load ms": _load_text,
+        "first ms": lambda row: _measured(row, figure(row.first_inference_ms)),
+        median_heading: lambda row: _measured(row, median_text(row)),
+        "p90": lambda row: _measured(row, figure(row.percentile_ms("p90"))),
+        "p99": lambda row: _measured(row, figure(row.percentile_ms("p99"))),
+        "fps": lambda row: _measured(row, "n/a" if row.fps is None else f"{row.fps:.1f}"),
+        "verdict": verdict_text,
+    }
+    return {heading: cell for heading, cell in columns.items() if shown.get(heading, True)}
+
+
+def _fact(row: Row, read: Callable[[BenchmarkResult], str]) -> str | None:
+    return None if row.first is None else read(row.first)
+
+
+def _measured(row: Row, text: str) -> str:
+    return "-" if row.first is None else text
+
+
+def _load_text(row: Row) -> str:
+    cached = " (cached)" if row.first is not None and row.first.loaded_from_cache else ""
+    return _measured(row, f"{figure(row.load_ms)}{cached}")
 
 
 def _heading(rows: Sequence[Row]) -> str:
@@ -51,26 +98,6 @@ def _input(spec: BenchmarkSpec) -> str:
     if isinstance(spec.input, PictureInput):
         return f"{len(spec.input.digests)} pictures"
     return f"random (seed {spec.input.seed})"
-
-
-def _cells(row: Row) -> list[str | Text]:
-    first = row.first
-    if first is None:
-        spec = row.spec
-        asked = [spec.runtime or "-", spec.device, spec.threads or "-", spec.streams or "-", spec.batch]
-        return [Text(row.host), *map(str, asked), *["-"] * 6, verdict_text(row)]
-    fixed = [first.runtime, first.device, str(first.threads), str(first.streams), batch_of(first)]
-    return [
-        Text(row.host),
-        *fixed,
-        figure(row.load_ms),
-        figure(row.first_inference_ms),
-        median_text(row),
-        figure(row.percentile_ms("p90")),
-        figure(row.percentile_ms("p99")),
-        "n/a" if row.fps is None else f"{row.fps:.1f}",
-        verdict_text(row),
-    ]
 
 
 def figure(value: float | None) -> str:
@@ -118,8 +145,8 @@ def _job_row(entry: Entry) -> dict[str, Any]:
 
 PLAIN_FIELDS = (
     *("model", "model_digest", "runtime", "runtime_version", "device", "delegate", "threads", "streams", "batch"),
-    *("batch_mode", "load_ms", "first_inference_ms", "first_inference_latency_ms", "iterations", "frames"),
-    *("duration_s", "fps"),
+    *("precision", "loaded_from_cache", "batch_mode", "load_ms", "first_inference_ms", "first_inference_latency_ms"),
+    *("iterations", "frames", "duration_s", "fps"),
 )
 LATENCY_FIELDS = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 

@@ -14,6 +14,7 @@ from client.console import Output, emit, note, plain_table, transferring
 from client.edge_client import EdgeClient
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
+from client.model_files import local_model
 from contract.models import Fit, ModelDescription, ModelList, ModelManifest, Outputs, Preprocessing
 from image_model.catalog import load_catalog
 
@@ -123,7 +124,7 @@ def model_path(
 
 @app.command("push")
 def push_model(
-    file: Annotated[Path, typer.Argument(help="A .tflite file.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="A .tflite, .onnx or OpenVINO .xml file.", exists=True, dir_okay=False)],
     name: Annotated[str | None, typer.Option(help="Its name on the agent; default: the file's, in lower case.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Label file, a class a line.", exists=True, dir_okay=False)
@@ -131,12 +132,18 @@ def push_model(
     input_range: Annotated[
         str | None, typer.Option(help="Real values of black and white, such as -1,1 or 0,1.", metavar="LOW,HIGH")
     ] = None,
+    part: Annotated[
+        list[Path],
+        typer.Option(help="A file the model refers to, where its name does not tell.", exists=True, dir_okay=False),
+    ] = [],  # noqa: B006
     fit: Annotated[Fit, typer.Option(help="How a picture of another shape is brought to the model's.")] = Fit.STRETCH,
     outputs: Annotated[Outputs, typer.Option(help="What the last tensor holds.")] = Outputs.AUTO,
     host: Hosts = [],  # noqa: B006
     quiet: Quiet = False,
 ) -> None:
-    """Push a model of your own; the agent tries it in a throw-away process before it takes it in.
+    """Push a model of your own; the agent tries it in throw-away processes before it takes it in.
+
+    The .bin beside an OpenVINO .xml, and external data beside an .onnx, are sent with it.
 
     Example: client models push mine.tflite --labels labels.txt --input-range -1,1
     """
@@ -145,11 +152,17 @@ def push_model(
         preprocessing = Preprocessing(input_range=_range(input_range), fit=fit)
     elif fit is not Fit.STRETCH:
         raise typer.BadParameter("--fit needs --input-range too: preprocessing is declared as a whole")
-    files = {file_digest(path): path for path in (file, labels) if path is not None}
-    digests = list(files)
+    model = local_model(file, part)
+    digests = {path: file_digest(path) for path in (file, *model.parts.values(), *([labels] if labels else []))}
     manifest = ModelManifest(
-        model=digests[0], labels=digests[-1] if labels else None, preprocessing=preprocessing, outputs=outputs
+        format=model.format,
+        model=digests[file],
+        parts={part_name: digests[path] for part_name, path in model.parts.items()},
+        labels=digests[labels] if labels else None,
+        preprocessing=preprocessing,
+        outputs=outputs,
     )
+    files = {digest: path for path, digest in digests.items()}
     _push(name or file.stem.lower().replace(" ", "-"), manifest, files, host, quiet=quiet)
 
 
@@ -219,6 +232,7 @@ def _row(host: str, models: ModelList, model: ModelDescription) -> dict[str, obj
     return {
         "host": host,
         "name": model.name,
+        "format": model.format,
         "default": model.name == models.default,
         "size_bytes": model.size_bytes,
         "input": "x".join(map(str, model.inputs[0].shape)) if model.inputs else None,
@@ -254,6 +268,7 @@ def _model_view(model: ModelDescription) -> RenderableType:
     facts: dict[str, object] = {
         "name": model.name,
         "digest": model.digest,
+        "format": model.format if not model.parts else f"{model.format} with {', '.join(model.parts)}",
         "size": f"{model.size_bytes / 1e6:.2f} MB",
         "classes": model.class_count,
         "labels": model.label_count,

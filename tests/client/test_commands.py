@@ -84,7 +84,7 @@ def test_folders_patterns_and_standard_input(home: Home, agent: RunningAgent) ->
         (["models", "pull", "digits"], 1, "part of every agent"),
         (["models", "path", "mobilenet_v2_1.0_224_quant"], 1, "client models pull"),
         (["models", "rm", "digits"], 5, "cannot be removed"),
-        (["models", "push", THREE], 5, "TFL3"),
+        (["models", "push", THREE], 2, "none of .tflite, .xml, .onnx"),
         (["hosts", "use", "nosuch"], 2, "known hosts: edge1"),
         (["hosts", "add", "x", "ftp://x"], 2, "not an agent's address"),
     ],

@@ -49,7 +49,7 @@ def test_a_matrix_becomes_one_table_and_a_run_folder(edge: Home) -> None:
         assert entry.device is not None
         assert len(entry.result.samples_ms) == 100
     assert len(list((edge.folder / "out").glob("telemetry-edge1-*.csv"))) == 4
-    assert "edge1: 4 of 4: tflite batch 10" in done.stderr
+    assert "edge1: 4 of 4: digits tflite batch 10" in done.stderr
 
 
 def test_two_hosts_at_once(edge: Home, agent: RunningAgent) -> None:
