@@ -27,7 +27,7 @@ LIBRARIES = {
         *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
         *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml"),
     },
-    "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock"},
+    "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"},
     "provisioning": {
         *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
         *("chi", "zunclient", "openstack", "asyncssh", "docker", "requests"),
@@ -50,6 +50,7 @@ ONLY_IMPORTERS = {
     "asyncssh": {"provisioning/providers/ssh_connection.py", "provisioning/providers/chi_sshd.py"},
     "docker": {"provisioning/providers/docker_engine.py"},
     "requests": {"provisioning/providers/docker_engine.py"},
+    "matplotlib": {"client/report/png.py"},
     "psutil": {"provisioning/providers/local.py"},
 }
 
@@ -118,7 +119,7 @@ def test_awkward_libraries_are_imported_in_one_place(library: str, allowed: set[
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import client, client.cli.app", {"fastapi", "numpy", "PIL", "server", "ai_edge_litert"}),
+        ("import client, client.cli.app", {"fastapi", "numpy", "PIL", "matplotlib", "server", "ai_edge_litert"}),
         (
             "import provisioning.cli, provisioning.providers.local",
             {"fastapi", "numpy", "PIL", "server", "chi", "asyncssh", "docker"},

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli import bench, classify, compare, doctor, hosts, jobs, models, open, profile, program, telemetry
+from client.cli import bench, classify, compare, doctor, hosts, jobs, models, open, profile, program, report, telemetry
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -44,6 +44,7 @@ app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("profile")(profile.profile)
+app.command("report")(report.report)
 app.command("run")(program.run)
 app.command("open")(open.open_page)
 app.command("telemetry")(telemetry.telemetry)

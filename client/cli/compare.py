@@ -10,13 +10,19 @@ from rich.text import Text
 from client.alignment import Alignment, Cell, Line, align, sentences
 from client.cli.bench_view import VERDICT_STYLE, figure, median_text
 from client.cli.options import OutputForm
+from client.cli.report import write_report
 from client.console import Output, emit, plain_table
 from client.matrix import UsageError
+from client.report.data import report_data
+from client.report.sources import Sources, short_names
 from client.runs import Run, read_run
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; the first is the baseline.")],
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the comparison as a page, as client report does.")
+    ] = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Compare runs of `client bench`: what differs between them, and how much faster each is than the first.
@@ -24,25 +30,21 @@ def compare(
     The ratio is that of the median times a frame, with a 95 % interval; unreliable measurements are shown and not
     ranked.
 
-    Example: client compare runs/before runs/after
+    Example: client compare runs/before runs/after --report comparison.html
     """
     if len(runs) < 2:
         raise UsageError("compare takes two runs or more", hint="`client bench` writes them, by default into runs/")
     read = [read_run(path) for path in runs]
     alignment = align(read)
-    names = _names(runs)
+    names = short_names(runs)
+    if report is not None:
+        write_report(report, report_data(Sources(runs=list(zip(names, read, strict=True)))))
     emit(
         output,
         document=lambda: _document(names, read, alignment),
         rows=lambda: [_row(name, line.name, cell) for line in alignment.lines for name, cell in _pairs(names, line)],
         view=lambda: _view(names, alignment),
     )
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """Short names of the runs: the folders', where these differ."""
-    short = [path.parent.name if path.is_file() else path.resolve().name for path in paths]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
 def _pairs(names: list[str], line: Line) -> list[tuple[str, Cell]]:
