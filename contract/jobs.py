@@ -116,6 +116,15 @@ class Kernels(StrEnum):
     """The interpreter's built-in kernels, one for each operator of the file."""
 
 
+class ProfileMethod(StrEnum):
+    """How operators are timed."""
+
+    NATIVE = "native"
+    """By the profiler that the runtime brings."""
+    SINGLE_OPERATOR = "single-operator"
+    """By a model for each operator, for any TFLite runtime."""
+
+
 class ProfileSpec(BaseModel):
     """Which operators the time goes to. `None` leaves the choice to the agent."""
 
@@ -123,6 +132,8 @@ class ProfileSpec(BaseModel):
 
     model: str | None = None
     runtime: str | None = None
+    method: ProfileMethod | None = None
+    """None: the runtime's own profiler where it has one that works, else single operators."""
     kernels: Kernels = Kernels.DEFAULT
     threads: int = Field(default=1, ge=1, le=256)
     iterations: int = Field(default=DEFAULT_ITERATIONS, ge=1, le=PROFILE_ITERATIONS_MAX)

@@ -140,6 +140,8 @@ class OperatorProfile(BaseModel):
     name: str
     """As the runtime calls it."""
     delegated: bool
+    kernel: str | None = None
+    """What computes it, where the runtime tells."""
     operator: int | None
     """The operator of the file it stands for; None where a delegate made it up."""
     kind: str | None
@@ -155,10 +157,15 @@ class OperatorProfile(BaseModel):
     """None where the sample does not support it."""
     share: float
     """Of the time of the whole graph, 0 to 1."""
+    cumulative_share: float
+    """Of it and all that take longer."""
     macs: int | None
     parameters: int | None
     weight_bytes: int | None
     activation_bytes: int | None
+    """Of its outputs."""
+    live_bytes: int | None = None
+    """Activations that must be in memory while it runs, by the file."""
     gflops: float | None
     """Reached: two operations a multiply-accumulate, over the mean time; None where that is too short to tell."""
 
@@ -175,7 +182,9 @@ class ProfileResult(BaseModel):
     runtime: str
     runtime_version: str
     method: str
-    """How the operators were timed: `litert-native`."""
+    """How the operators were timed: `litert-native`, `single-operator`, `openvino-perf-count`, `onnxruntime-trace`."""
+    method_detail: str | None = None
+    """Why it was not the native profiler, or what else there is to say."""
     threads: int
     load_ms: float
     first_inference_ms: float
@@ -188,12 +197,18 @@ class ProfileResult(BaseModel):
     explained: float | None
     """Sum of the operators over the whole graph, both with the profiler on; the rest is unattributed."""
     unattributed_us: float | None
-    macs: int
-    parameters: int
-    weight_bytes: int
-    peak_activation_bytes: int
+    macs: int | None = None
+    parameters: int | None = None
+    weight_bytes: int | None = None
+    peak_activation_bytes: int | None = None
     """Largest sum of activations that live at once, by the file: what an arena needs at least."""
-    peak_operator: int
+    peak_operator: int | None = None
+    """Where that is. These five are None for files that are not TFLite."""
+    arena_bytes: int | None = None
+    """The arena that an interpreter with built-in kernels plans; what a delegate needs is not known."""
+    resident_before_load_bytes: int | None = None
+    peak_resident_bytes: int | None = None
+    """Largest resident memory of the process until the model was loaded and had run once, interpreter and all."""
     windows: list[Window]
     samples_ms: list[float]
     probe: Probe | None

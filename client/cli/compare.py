@@ -10,6 +10,7 @@ from rich.text import Text
 from client.alignment import Alignment, Cell, Line, align, sentences
 from client.cli.bench_view import VERDICT_STYLE, figure, median_text
 from client.cli.options import OutputForm
+from client.cli.profile_compare import compare_profiles, read_profiles
 from client.cli.report import write_report
 from client.console import Output, emit, plain_table
 from client.matrix import UsageError
@@ -19,7 +20,9 @@ from client.runs import Run, read_run
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; the first is the baseline.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or saved profiles; the first is the baseline.")
+    ],
     report: Annotated[
         Path | None, typer.Option(help="Also write the comparison as a page, as client report does.")
     ] = None,
@@ -28,12 +31,17 @@ def compare(
     """Compare runs of `client bench`: what differs between them, and how much faster each is than the first.
 
     The ratio is that of the median times a frame, with a 95 % interval; unreliable measurements are shown and not
-    ranked.
+    ranked. Profiles (`client profile --save FILE`) are compared operator by operator.
 
     Example: client compare runs/before runs/after --report comparison.html
     """
     if len(runs) < 2:
         raise UsageError("compare takes two runs or more", hint="`client bench` writes them, by default into runs/")
+    if profiles := read_profiles(runs):
+        if report is not None:
+            write_report(report, report_data(Sources(profiles=list(profiles.items()))))
+        compare_profiles(profiles, output)
+        return
     read = [read_run(path) for path in runs]
     alignment = align(read)
     names = short_names(runs)

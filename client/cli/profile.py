@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from client.cli.bench_view import VERDICT_STYLE
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table
 from client.edge_client import EdgeClient
+from client.profile_chart import check_charts, write_profile_chart
 from client.runs import write_text
 from contract.jobs import (
     DEFAULT_ITERATIONS,
@@ -20,19 +21,24 @@ from contract.jobs import (
     Job,
     JobState,
     Kernels,
+    ProfileMethod,
     ProfileRequest,
     ProfileSpec,
 )
 from contract.results import OperatorProfile, ProfileResult
 
 POLL_S = 0.3
-COLUMNS = ("#", "operator", "as executed", "output", "mean us", "std", "share", "sum", "MMAC", "params", "GFLOP/s")
-RIGHT = ("#", "mean us", "std", "share", "sum", "MMAC", "params", "GFLOP/s")
+LEFT = ("operator", "as executed", "output")
 
 
 def profile(
     host: Hosts = [],  # noqa: B006
     model: Annotated[str | None, typer.Option("--model", "-m", help="Model instead of the default.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="Runtime instead of the agent's own choice.")] = None,
+    method: Annotated[
+        ProfileMethod | None,
+        typer.Option(help="native: the runtime's own profiler; single-operator: a model for each operator."),
+    ] = None,
     kernels: Annotated[Kernels, typer.Option(help="builtin: without XNNPACK, the file's own operators.")] = (
         Kernels.DEFAULT
     ),
@@ -40,16 +46,29 @@ def profile(
     iterations: Annotated[int, typer.Option(min=1, max=PROFILE_ITERATIONS_MAX)] = DEFAULT_ITERATIONS,
     warm_up: Annotated[int, typer.Option(min=0, help="Inferences before the timed ones.")] = 10,
     top: Annotated[int, typer.Option(min=0, help="Operators shown, the slowest; 0 for all in their order.")] = 15,
+    chart: Annotated[
+        Path | None, typer.Option(help="File for a chart of the slowest operators: .png, .svg or .pdf.")
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="File for the whole result as JSON.")] = None,
     output: OutputForm = Output.TABLE,
     quiet: Quiet = False,
 ) -> None:
-    """Time every operator of a model on a device, with LiteRT's own profiler.
+    """Time every operator of a model on a device.
 
-    Example: client profile --host edge1 --model mobilenet_v2_1.0_224_quant --iterations 1000 --top 10
+    Example: client profile --host edge1 --model resnet20-int8 --iterations 10000 --chart resnet20.png
     """
+    if chart is not None:
+        check_charts()
     each = chosen_one(host)
-    spec = ProfileSpec(model=model, kernels=kernels, threads=threads, iterations=iterations, warm_up_iterations=warm_up)
+    spec = ProfileSpec(
+        model=model,
+        runtime=runtime,
+        method=method,
+        kernels=kernels,
+        threads=threads,
+        iterations=iterations,
+        warm_up_iterations=warm_up,
+    )
     with EdgeClient(each) as client:
         job = client.submit(ProfileRequest(spec=spec))
         try:
@@ -64,6 +83,8 @@ def profile(
     assert isinstance(result, ProfileResult)
     if save is not None:
         write_text(save, result.model_dump_json(indent=1) + "\n")
+    if chart is not None:
+        write_profile_chart(chart, result)
     rows = [operator.model_dump(mode="json") for operator in result.operators]
     emit(
         output,
@@ -92,54 +113,86 @@ def profile_view(result: ProfileResult, top: int) -> RenderableType:
     """The slowest operators, what they explain, and what the file says."""
     ordered = sorted(result.operators, key=lambda operator: -operator.mean_us) if top else result.operators
     shown = ordered[:top] if top else ordered
-    table = plain_table(*COLUMNS, right=RIGHT)
-    reached = 0.0
-    for operator in shown:
-        reached += operator.share
-        table.add_row(*_cells(operator, reached))
+    rows = [_cells(operator) for operator in shown]
     if rest := ordered[len(shown) :]:
-        mean_us = sum(operator.mean_us for operator in rest)
-        share = sum(operator.share for operator in rest)
-        words = f"{len(rest)} others"
-        table.add_row("", words, "", "", f"{mean_us:.1f}", "", f"{share:.1%}", f"{reached + share:.1%}", "", "", "")
+        mean_us, share = (sum(getattr(each, name) for each in rest) for name in ("mean_us", "share"))
+        reached = sum(operator.share for operator in ordered)
+        others = {"operator": f"{len(rest)} others", "mean us": f"{mean_us:.1f}", "share": f"{share:.1%}"}
+        rows.append({**others, "sum": f"{reached:.1%}"})
+    columns = [name for name in rows[0] if any(row.get(name) for row in rows)] if rows else []
+    table = plain_table(*columns, right=[name for name in columns if name not in LEFT])
+    for row in rows:
+        table.add_row(*(Text(row.get(name, "")) for name in columns))
     return Group(*_heading(result), table, *_summary(result))
 
 
-def _cells(operator: OperatorProfile, reached: float) -> list[Any]:
+def _cells(operator: OperatorProfile) -> dict[str, str]:
     shape = "x".join(map(str, operator.output_shape or []))
-    return [
-        str(operator.operator if operator.operator is not None else "-"),
-        Text(operator.kind or "-"),
-        Text(operator.name if operator.delegated else "built-in kernel"),
-        Text(f"{shape} {operator.output_dtype}" if operator.output_shape else ""),
-        f"{operator.mean_us:.1f}",
-        "" if operator.std_us is None else f"{operator.std_us:.1f}",
-        f"{operator.share:.1%}",
-        f"{reached:.1%}",
-        "" if not operator.macs else f"{operator.macs / 1e6:.2f}",
-        "" if not operator.parameters else str(operator.parameters),
-        "" if operator.gflops is None else f"{operator.gflops:.1f}",
-    ]
+    executed = operator.kernel or (operator.name if operator.name != operator.kind else "")
+    return {
+        "#": "-" if operator.operator is None else str(operator.operator),
+        "operator": operator.kind or ("-" if operator.delegated else operator.name),
+        "as executed": executed if operator.kind or operator.delegated else operator.kernel or "",
+        "output": f"{shape} {operator.output_dtype}" if operator.output_shape else "",
+        "mean us": f"{operator.mean_us:.1f}",
+        "std": "" if operator.std_us is None else f"{operator.std_us:.1f}",
+        "p50": f"{operator.p50_us:.1f}",
+        "p95": "" if operator.p95_us is None else f"{operator.p95_us:.1f}",
+        "share": f"{operator.share:.1%}",
+        "sum": f"{operator.cumulative_share:.1%}",
+        "MMAC": "" if not operator.macs else f"{operator.macs / 1e6:.2f}",
+        "params": "" if not operator.parameters else str(operator.parameters),
+        "weights KiB": "" if not operator.weight_bytes else f"{operator.weight_bytes / 1024:.1f}",
+        "output KiB": "" if not operator.activation_bytes else f"{operator.activation_bytes / 1024:.1f}",
+        "GFLOP/s": "" if operator.gflops is None else f"{operator.gflops:.1f}",
+    }
 
 
 def _heading(result: ProfileResult) -> list[RenderableType]:
     words = f"{result.model} ({result.model_digest[:19]}) on {result.runtime} {result.runtime_version}"
-    return [Text(f"{words}, {result.spec.kernels} kernels, {result.threads} threads, {result.iterations} runs"), Text()]
+    counts = f"{result.threads} thread{'s' * (result.threads > 1)}, {result.iterations} runs"
+    lines = [Text(f"{words}, {result.spec.kernels} kernels, {counts}, timed by {result.method}")]
+    if result.method_detail:
+        lines.append(Text(result.method_detail, "yellow"))
+    return [*lines, Text()]
 
 
 def _summary(result: ProfileResult) -> list[RenderableType]:
     lines = [Text()]
     if result.latency is not None and result.explained is not None and result.unattributed_us is not None:
-        lines.append(
-            Text(f"{result.latency.mean_ms:.3f} ms a run with the profiler, {result.plain_p50_ms:.3f} ms without")
-        )
-        left = f"{result.unattributed_us:.1f} us are unattributed"
-        lines.append(Text(f"the operators explain {result.explained:.1%} of a run, {left}"))
-    weights = f"{result.macs / 1e6:.1f} M multiply-accumulates, {result.parameters} parameters"
-    memory = f"{result.weight_bytes / 1e6:.2f} MB of weights, {result.peak_activation_bytes / 1024:.0f} KiB"
-    lines.append(Text(f"{weights}, {memory} of activations at most (at operator {result.peak_operator})"))
+        plain = "" if result.plain_p50_ms is None else f", {result.plain_p50_ms:.3f} ms without (median)"
+        lines.append(Text(f"{result.latency.mean_ms:.3f} ms a run with the profiler (mean){plain}"))
+        lines.append(Text(f"the operators explain {result.explained:.1%} of a run, {_remainder(result)}"))
+    lines.extend(map(Text, _facts(result)))
     lines.append(Text(f"load {result.load_ms:.2f} ms, first inference {result.first_inference_ms:.2f} ms"))
     verdict = Text.assemble("verdict: ", (result.validity.verdict, VERDICT_STYLE[result.validity.verdict]))
     for finding in result.validity.reasons:
         verdict.append(f"\n  {finding.verdict}: {finding.detail}")
     return [*lines, verdict]
+
+
+def _remainder(result: ProfileResult) -> str:
+    assert result.unattributed_us is not None
+    if result.unattributed_us < 0:
+        return f"{-result.unattributed_us:.1f} us more: apart they take longer than within the whole"
+    return f"{result.unattributed_us:.1f} us are unattributed"
+
+
+def _facts(result: ProfileResult) -> list[str]:
+    lines = []
+    if result.macs is not None and result.weight_bytes is not None and result.peak_activation_bytes is not None:
+        weights = f"{result.parameters} parameters, {result.weight_bytes / 1e6:.2f} MB of weights"
+        lines.append(f"{result.macs / 1e6:.1f} M multiply-accumulates, {weights}")
+        least = f"{result.peak_activation_bytes / 1024:.0f} KiB at operator {result.peak_operator}"
+        arena = "" if result.arena_bytes is None else f"; arena of the built-in kernels {_kib(result.arena_bytes)}"
+        lines.append(f"activations at once: {least}{arena}")
+    if result.peak_resident_bytes is not None and result.resident_before_load_bytes is not None:
+        before = f"{result.resident_before_load_bytes / 2**20:.0f} MiB before"
+        lines.append(
+            f"process with the model loaded and run once: {result.peak_resident_bytes / 2**20:.0f} MiB, {before}"
+        )
+    return lines
+
+
+def _kib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024:.0f} KiB"

@@ -31,14 +31,19 @@ def profile(number: int, name: str, host: str | None, result: ProfileResult) -> 
 
 
 def _facts(result: ProfileResult) -> dict[str, str]:
-    peak_operator = result.peak_operator
+    found = {
+        "load": f"{result.load_ms:.2f} ms",
+        "first inference": f"{result.first_inference_ms:.2f} ms",
+    }
+    if result.macs is None or result.weight_bytes is None or result.peak_activation_bytes is None:  # not a TFLite file
+        return found
+    peak = f"{result.peak_activation_bytes / 1024:.0f} KiB (at operator {result.peak_operator})"
     return {
         "multiply-accumulates": f"{result.macs / 1e6:.1f} M",
         "parameters": str(result.parameters),
         "weights": f"{result.weight_bytes / 1e6:.2f} MB",
-        "activations at most": f"{result.peak_activation_bytes / 1024:.0f} KiB (at operator {peak_operator})",
-        "load": f"{result.load_ms:.2f} ms",
-        "first inference": f"{result.first_inference_ms:.2f} ms",
+        "activations at most": peak,
+        **found,
     }
 
 

@@ -61,7 +61,9 @@ class BenchmarkOrder:
 class ProfileOrder:
     """A model whose operators are timed."""
 
-    model_path: str
+    model: ModelSource
+    runtime: str
+    method: str | None
     builtin: bool
     threads: int
     iterations: int
@@ -71,6 +73,11 @@ class ProfileOrder:
     batch: int = 1
     duration_s: float | None = None
     kind: str = "profile"
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, Any]) -> "ProfileOrder":
+        """Rebuild from JSON."""
+        return cls(**{**fields, "model": ModelSource(**fields["model"])})
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON takes it."""

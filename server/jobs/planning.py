@@ -15,6 +15,7 @@ from contract.jobs import (
     Hint,
     Kernels,
     PictureInput,
+    ProfileMethod,
     ProfileSpec,
     RandomInput,
 )
@@ -31,7 +32,11 @@ from server.workers.pools import Pools
 
 INPUTS_NAME = "inputs"
 CACHE_NAME = "compiled"
-PROFILED_RUNTIME = "litert"
+PROFILE_METHODS = {
+    "litert": (ProfileMethod.NATIVE, ProfileMethod.SINGLE_OPERATOR),
+    "tflite": (ProfileMethod.SINGLE_OPERATOR,),
+}
+"""How each runtime's operators can be timed."""
 
 
 class Planner:
@@ -56,7 +61,7 @@ class Planner:
         spec = request.spec
         model = self._registry.find(spec.model)
         if isinstance(spec, ProfileSpec):
-            _require_profiler(self._registry.runtime_for(model, spec.runtime))
+            _require_method(spec.method, self._registry.runtime_for(model, spec.runtime))
             return
         self._choose(model, spec)
         if isinstance(spec.input, PictureInput):
@@ -103,7 +108,9 @@ class Planner:
         model = self._registry.find(spec.model)
         runtime = self._registry.runtime_for(model, spec.runtime)
         order = ProfileOrder(
-            model_path=model.source.path,
+            model=model.source,
+            runtime=runtime,
+            method=spec.method,
             builtin=spec.kernels is Kernels.BUILTIN or not self._pools.uses_delegates(runtime),
             threads=spec.threads,
             iterations=spec.iterations,
@@ -159,10 +166,17 @@ class Planner:
                 os.link(path, target)
 
 
-def _require_profiler(runtime: str) -> None:
-    if runtime != PROFILED_RUNTIME:
-        detail = f"operators are timed with {PROFILED_RUNTIME} only, not with {runtime}"
-        raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail)
+def _require_method(method: ProfileMethod | None, runtime: str) -> None:
+    """Raise AgentError for a way of timing operators that a runtime does not have."""
+    methods = PROFILE_METHODS.get(runtime, ())
+    if not methods:
+        others = ", ".join(PROFILE_METHODS)
+        raise AgentError(
+            ErrorCode.RUNTIME_UNAVAILABLE, f"{runtime} has no way to time operators", hint=f"these have: {others}"
+        )
+    if method is not None and method not in methods:
+        detail = f"{runtime} has no {method} way to time operators"
+        raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail, hint=f"it has: {', '.join(methods)}")
 
 
 def threads_and_streams(spec: BenchmarkSpec, cores: int) -> tuple[int, int]:

@@ -101,7 +101,7 @@ def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: 
     latency = _latency(journal)
     explained = profiled["explained"]
     unattributed = None if latency is None or explained is None else latency.mean_ms * 1e3 * (1 - explained)
-    facts = ("macs", "parameters", "weight_bytes", "peak_activation_bytes", "peak_operator", "method", "plain_p50_ms")
+    found = {name: value for name, value in profiled.items() if name not in ("operators", "explained")}
     return ProfileResult(
         complete=measured.complete,
         spec=spec,
@@ -117,7 +117,7 @@ def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: 
         operators=[OperatorProfile.model_validate(row) for row in profiled["operators"]],
         explained=explained,
         unattributed_us=unattributed,
-        **{name: profiled[name] for name in facts},
+        **found,
         windows=journal.windows,
         samples_ms=journal.samples_ms,
         probe=journal.probe,

@@ -105,6 +105,11 @@ class Graph:
         axes = self.constant(f"{name}/axes", np.array([1, 2], np.int32))
         return self.append("MEAN", [x, axes], self.tensor(name, (batch, channels)))
 
+    def reshape(self, name: str, x: int, shape: Sequence[int]) -> int:
+        """The same values in another shape."""
+        target = self.constant(f"{name}/shape", np.array(shape, np.int32))
+        return self.append("RESHAPE", [x, target], self.tensor(name, shape), shape=tuple(shape))
+
     def fully_connected(self, name: str, x: int, weights: Floats, bias: Floats) -> int:
         """`weights` [outputs, inputs]."""
         y = self.tensor(name, (self.shape(x)[0], weights.shape[0]))

@@ -3,7 +3,7 @@
 Operator versions stay at 1 to 4, so that tflite-runtime 2.14 loads the file too. The same graph gives the same bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,11 @@ def _activated(options: Any, *, activation: str = "") -> Any:
     return options
 
 
+def _reshape(options: Any, *, shape: Sequence[int]) -> Any:
+    options.newShape = np.array(shape, np.int32)
+    return options
+
+
 def _softmax(options: Any) -> Any:
     options.beta = 1.0
     return options
@@ -121,6 +126,7 @@ _OPTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "CONV_2D": ("Conv2DOptions", _convolution),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _depthwise),
     "ADD": ("AddOptions", _activated),
+    "RESHAPE": ("ReshapeOptions", _reshape),
     "MEAN": ("ReducerOptions", _plain),
     "FULLY_CONNECTED": ("FullyConnectedOptions", _activated),
     "SOFTMAX": ("SoftmaxOptions", _softmax),

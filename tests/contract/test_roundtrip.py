@@ -243,6 +243,7 @@ OPERATOR = OperatorProfile(
     p50_us=2.0,
     p95_us=None,
     share=0.5,
+    cumulative_share=0.75,
     macs=1,
     parameters=2,
     weight_bytes=3,

@@ -27,6 +27,8 @@ COSTS = {"resnet20": (33, 40_813_184, 271_690), "mobilenet_v2": (65, 300_774_272
 OLDEST_RUNTIME_KNOWS = 4
 """Operator versions that tflite-runtime 2.14 has for all of these kinds."""
 
+LOWEST = {"int8": -128, "uint8": 0}
+
 written = cache(synthetic_model)
 
 
@@ -46,18 +48,15 @@ def stored(model: bytes, frame: NDArray[np.float32]) -> NDArray[np.generic]:
     _, dtype = InspectedModel(model).inputs[0]
     if dtype == np.float32:
         return frame
-    return np.clip(np.round(frame * 255) + np.iinfo(dtype).min, *_limits(dtype)).astype(dtype)
-
-
-def _limits(dtype: type) -> tuple[int, int]:
-    return np.iinfo(dtype).min, np.iinfo(dtype).max
+    lowest = LOWEST[np.dtype(dtype).name]
+    steps: NDArray[np.generic] = np.clip(np.round(frame * 255) + lowest, lowest, lowest + 255).astype(np.dtype(dtype))
+    return steps
 
 
 def real(values: NDArray[np.generic]) -> Floats:
     """Probabilities; quantised ones are steps of 1/256."""
-    if values.dtype == np.float32:
-        return values.astype(np.float64)
-    return (values.astype(np.float64) - np.iinfo(values.dtype).min) / 256
+    wide: Floats = values.astype(np.float64)
+    return wide if values.dtype == np.float32 else (wide - LOWEST[values.dtype.name]) / 256
 
 
 def probabilities(model: bytes, runtime: str, *, delegates: bool = True) -> Floats:

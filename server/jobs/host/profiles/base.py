@@ -1,0 +1,49 @@
+"""What every way of timing operators offers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class MethodUnavailable(Exception):
+    """Operators cannot be timed in this way here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One operator as the runtime executes it."""
+
+    name: str
+    """As the runtime calls it."""
+    place: int | None
+    """The operator of the file that it stands for; None where there is none."""
+    delegated: bool = False
+    kernel: str | None = None
+    """What computes it, where the runtime tells."""
+
+
+class Profiler(Protocol):
+    """A model whose operators are timed. Its methods are called in this order."""
+
+    method: str
+    """Named in the result."""
+    detail: str | None
+    """What else there is to say of the method."""
+
+    rated_from_us: float
+    """Means below this are too coarse to make a rate of."""
+
+    def load(self) -> None:
+        """From the bytes of the model to one that is ready; raises ModelFault, MethodUnavailable."""
+
+    def feed(self, seed: int) -> None:
+        """Fill the inputs with noise."""
+
+    def plain(self) -> None:
+        """Run once as without a profiler; raises ModelFault."""
+
+    def begin(self) -> Sequence[Executed]:
+        """Get ready for `run` and give the operators in their order; raises ModelFault, MethodUnavailable."""
+
+    def run(self) -> tuple[float, Sequence[float]]:
+        """Run once: microseconds of the whole and of each operator; raises ModelFault."""

@@ -1,0 +1,35 @@
+"""Which way of timing operators a job takes."""
+
+from server.jobs.host.profiles.base import MethodUnavailable, Profiler
+from server.jobs.host.profiles.single import SingleOperatorProfiler
+from server.jobs.order import ProfileOrder
+from server.runtimes.base import ModelFiles
+from server.runtimes.facts import GraphFacts
+
+NATIVE, SINGLE_OPERATOR = "native", "single-operator"
+
+
+def open_profiler(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> Profiler:
+    """The way asked for, else the runtime's own profiler where it works, else single operators.
+
+    `facts` are None for files that are not TFLite. Raises MethodUnavailable, ModelFault.
+    """
+    if order.method == SINGLE_OPERATOR or order.runtime != "litert":
+        return SingleOperatorProfiler(order, files.content)
+    assert facts is not None
+    try:
+        return _native(order, files.content, facts)
+    except MethodUnavailable as reason:
+        if order.method == NATIVE:
+            raise
+        profiler = SingleOperatorProfiler(order, files.content)
+        profiler.detail = f"instead of the native profiler: {reason}"
+        return profiler
+
+
+def _native(order: ProfileOrder, content: bytes, facts: GraphFacts) -> Profiler:
+    from server.jobs.host.profiles.native import NativeProfiler, survives, trial_command
+
+    profiler = NativeProfiler(order, content, [operator.kind for operator in facts.operators])
+    survives(trial_command(order))
+    return profiler
