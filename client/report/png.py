@@ -97,13 +97,16 @@ def _figure(height_inches: float) -> tuple["Figure", "Axes"]:
 def _bars(measure: _Measure, rows: Sequence[Configuration]) -> "Figure":
     figure, axes = _figure(1.0 + 0.55 * len(rows))
     values = [measure.value(each.figures) or 0.0 for each in rows]
-    bars = axes.barh(range(len(rows)), values, color=[COLOURS[each.id % len(COLOURS)] for each in rows], height=0.55)
-    if measure.name == "inference-time":
-        _whiskers(axes, rows)
-    axes.bar_label(bars, labels=[_label(measure, each) for each in rows], padding=26, color=INK)
+    ends = [max(value, _whisker(measure, each)) for value, each in zip(values, rows, strict=True)]
+    axes.barh(range(len(rows)), values, color=[COLOURS[each.id % len(COLOURS)] for each in rows], height=0.55)
+    for place, (each, end) in enumerate(zip(rows, ends, strict=True)):
+        if _whisker(measure, each):
+            low = each.figures.p5_ms or 0.0
+            axes.plot([low, end], [place, place], color=INK, linewidth=1.2, marker="|", markersize=7)
+        axes.annotate(_label(measure, each), (end, place), (8, 0), textcoords="offset points", va="center", color=INK)
     axes.set_yticks(range(len(rows)), [f"{each.title}\n{each.subtitle}" for each in rows])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.3 * max(values) or 1.0)
+    axes.set_xlim(0, 1.3 * max(ends) or 1.0)
     axes.set_xlabel(f"{measure.unit}; {measure.better}", color=MUTED)
     axes.set_title(measure.title, loc="left", fontweight="bold")
     return figure
@@ -114,11 +117,11 @@ def _label(measure: _Measure, each: Configuration) -> str:
     return f"{measure.value(each.figures):.3g} {measure.unit}{doubt}"
 
 
-def _whiskers(axes: "Axes", rows: Sequence[Configuration]) -> None:
-    for place, each in enumerate(rows):
-        low, high = each.figures.p5_ms, each.figures.p95_ms
-        if low is not None and high is not None:
-            axes.plot([low, high], [place, place], color=INK, linewidth=1.2, marker="|", markersize=7)
+def _whisker(measure: _Measure, each: Configuration) -> float:
+    """Where the line from p5 to p95 ends, 0 for none."""
+    figures = each.figures
+    known = measure.name == "inference-time" and figures.p5_ms is not None
+    return max(figures.p95_ms or 0.0, figures.p5_ms or 0.0) if known and figures.p95_ms is not None else 0.0
 
 
 def _series(component: Component, lines: Sequence[tuple[Recording, Channel]]) -> "Figure":

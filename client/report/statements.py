@@ -42,7 +42,7 @@ def headline(rows: Sequence[Row], name: Naming) -> Headline:
         between = f"{name(best)} and {name(second)}"
         return Headline(f"No difference to be seen between {between}", f": {takes}.{_doubt([best, second], name)}")
     slowest = max(alike, key=lambda row: row.median_ms or 0)
-    main = f"{name(best)} is the fastest: {takes}, {_times(ratio)} as fast as {name(second)}"
+    main = f"{name(best)} is the fastest: {takes}, {_times(ratio)} faster than {name(second)}"
     return Headline(main, _rest(best, second, slowest, name))
 
 
@@ -66,7 +66,7 @@ def _rest(best: Row, second: Row, slowest: Row, name: Naming) -> str:
     if slowest is not second:
         ratio = speed_ratio(best.samples_ms, slowest.samples_ms)
         if ratio is not None and ratio.separates:
-            words = f", {_times(ratio)} as fast as {name(slowest)}"
+            words = f", {_times(ratio)} faster than {name(slowest)}"
     return f"{words}.{_payback(best, second)}{_doubt([best, second], name)}"
 
 

@@ -1,7 +1,7 @@
 import { chart, discard } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { figure, milliseconds, percent } from "./format.js";
+import { milliseconds, percent, tick } from "./format.js";
 import { who } from "./result.js";
 import { behind, table } from "./table.js";
 import { colour, seriesColour, textStyle } from "./theme.js";
@@ -77,18 +77,15 @@ function option(each, scale) {
   return {
     animation: false,
     textStyle: textStyle(),
-    grid: { left: 8, right: 14, top: 16, bottom: 24 },
+    grid: { left: 18, right: 22, top: 16, bottom: 24 },
     xAxis: {
       type: scale.log ? "log" : "value",
       min: scale.low,
       max: scale.high,
-      splitNumber: 4,
-      axisLabel: { ...muted, formatter: (value) => figure(value), hideOverlap: true },
+      splitNumber: 3,
+      axisLabel: { ...muted, formatter: (value) => `${tick(value)} ms`, hideOverlap: true },
       axisLine: { show: true, lineStyle: { color: colour("strong-line") } },
       splitLine: { show: false },
-      name: "ms",
-      nameGap: 0,
-      nameTextStyle: { ...muted, align: "right", verticalAlign: "top", padding: [-18, -6, 0, 0] },
     },
     yAxis: { type: "value", show: false, min: 0, max: most * 1.05 },
     series: [

@@ -1,5 +1,6 @@
 // Numbers as people read them. Every function gives "n/a" for what is not there.
 const ABSENT = "n/a";
+const TIME_TICKS = 5;
 
 // Three digits that count.
 export function figure(value) {
@@ -24,9 +25,16 @@ export function seconds(value) {
 }
 
 // The same beside an axis: all in the unit that fits its end, without needless digits.
-export function secondsUpTo(end) {
-  const [unit, size] = end >= 7200 ? ["h", 3600] : end >= 600 ? ["min", 60] : ["s", 1];
-  return (value) => `${tick(value / size)} ${unit}`;
+export function timeAxis(from, to) {
+  const [unit, size] = to >= 7200 ? ["h", 3600] : to >= 600 ? ["min", 60] : ["s", 1];
+  const label = (value) => `${tick(value / size)} ${unit}`;
+  return { min: from, max: to, interval: niceStep((to - from) / size / TIME_TICKS) * size, label };
+}
+
+// The next larger step that people count in.
+export function niceStep(raw) {
+  const power = 10 ** Math.floor(Math.log10(raw));
+  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= raw) ?? raw;
 }
 
 export function tick(value) {

@@ -182,11 +182,12 @@ function row(component, recordings, overlaid) {
     return element;
   }
   const scale = scaleOf(component, measured);
+  const throttled = measured.filter((each) => each.throttled.length).length;
   if (overlaid) {
-    element.append(panel(component, measured, scale, rangeChanged));
+    element.append(panel(component, measured, scale, throttled, rangeChanged));
     for (const each of recordings) if (!measured.includes(each)) element.append(absence(component, [each]));
   } else {
-    const cells = recordings.map((each) => h("div", { class: "cell" }, h("div", { class: "whose" }, whose(each)), measured.includes(each) ? panel(component, [each], scale, rangeChanged) : absence(component, [each])));
+    const cells = recordings.map((each) => h("div", { class: "cell" }, h("div", { class: "whose" }, whose(each)), measured.includes(each) ? panel(component, [each], scale, Math.min(throttled, 1), rangeChanged) : absence(component, [each])));
     element.append(h("div", { class: "columns" }, cells));
   }
   element.append(behind(`Data: ${component.name.toLowerCase()}`, () => dataOf(component, measured)));

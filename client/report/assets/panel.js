@@ -1,7 +1,7 @@
 import { chart } from "./charts.js";
-import { labelOf, lookOf } from "./data.js";
+import { labelOf, lookOf, ownerOf } from "./data.js";
 import { h } from "./dom.js";
-import { figure, seconds, secondsUpTo, tick, withUnit } from "./format.js";
+import { figure, niceStep, seconds, tick, timeAxis, withUnit } from "./format.js";
 import { shortened } from "./bars.js";
 import { selection, setRange } from "./selection.js";
 import { colour, dashOf, seriesColour, textStyle } from "./theme.js";
@@ -10,7 +10,12 @@ const HEIGHT = 150;
 const LEFT = 48;
 const BOTTOM = 24;
 const LANE = 10;
-const GUTTER = 96;
+const GUTTER = 150;
+const GUTTER_NARROW = 96;
+const NARROW = 600;
+const LINE = 13;
+const DENSE = 500;
+const NAME_LENGTH = 22;
 const DRAG_MIN = 6;
 const STEPS = 200;
 const HEADROOM = 1.03;
@@ -19,14 +24,14 @@ const cursors = new Set();
 let cursorAt = null;
 
 // One plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by all plots.
-// `changed` is told when a part of the run was chosen with the mouse.
-export function panel(component, recordings, scale, changed) {
+// `laneCount` lanes have room, so that the plots of a row stand level. `changed` is told when a part of the run was chosen with the mouse.
+export function panel(component, recordings, scale, laneCount, changed) {
   const overlaid = recordings.length > 1;
   const lanes = recordings.filter((each) => each.throttled.length);
   const box = {
     left: LEFT,
-    right: overlaid ? GUTTER : 12,
-    top: 8 + LANE * lanes.length,
+    right: overlaid ? (innerWidth < NARROW ? GUTTER_NARROW : GUTTER) : 12,
+    top: 10 + LANE * laneCount,
     height: overlaid ? HEIGHT + 70 : HEIGHT,
   };
   const drawing = chart(box.height, describe(component, recordings), () => option(component, recordings, scale, box, lanes));
@@ -186,31 +191,28 @@ export function scaleOf(component, recordings) {
   return { low: Math.floor(low / step) * step, high: Math.ceil(padded / step) * step || step, step };
 }
 
-function niceStep(raw) {
-  const power = 10 ** Math.floor(Math.log10(raw));
-  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= raw) ?? raw;
-}
-
 function option(component, recordings, scale, box, lanes) {
   const muted = { ...textStyle(11), color: colour("muted") };
   const overlaid = recordings.length > 1;
+  const time = timeAxis(selection.from, selection.to);
   return {
     animation: false,
     textStyle: textStyle(),
     grid: { left: box.left, right: box.right, top: box.top, bottom: BOTTOM },
     xAxis: {
       type: "value",
-      min: selection.from,
-      max: selection.to,
-      splitNumber: 5,
-      axisLabel: { ...muted, formatter: secondsUpTo(selection.to), hideOverlap: true },
+      min: time.min,
+      max: time.max,
+      interval: time.interval,
+      axisLabel: { ...muted, formatter: time.label, hideOverlap: true },
       splitLine: { show: false },
       axisLine: { lineStyle: { color: colour("strong-line") } },
     },
     yAxis: { type: "value", min: scale.low, max: scale.high, interval: scale.step, axisLabel: { ...muted, formatter: tick }, splitLine: { lineStyle: { color: colour("line") } } },
     series: [
       ...recordings.map((each, n) => line(component, each, overlaid, n === 0 ? recordings : null)),
-      ...lanes.map((each) => lane(each, lanes.indexOf(each), box, overlaid)),
+      ...lanes.map((each, place) => lane(each, place, box, overlaid)),
+      ...(overlaid ? [gutter(component, recordings, scale, box, lanes)] : []),
     ],
   };
 }
@@ -227,21 +229,52 @@ function line(component, recording, overlaid, withLimits) {
     showSymbol: channel.t_s.length === 1,
     symbolSize: 4,
     silent: true,
-    lineStyle: { color: seriesColour(look), width: 1.7, type: dash.length ? dash : "solid" },
+    lineStyle: { color: seriesColour(look), width: points.length > DENSE ? 1.2 : 1.8, type: dash.length ? dash : "solid" },
     itemStyle: { color: seriesColour(look) },
     markArea: overlaid ? undefined : outside(recording),
     markLine: withLimits ? limits(component, withLimits) : undefined,
-    ...(overlaid ? endLabel(recording, look) : {}),
   };
 }
 
-// The name at the end of a line, moved out of the way of others.
-function endLabel(recording, look) {
-  const text = shortened(recording.title, 14);
+// Names beside the ends of the lines, moved apart where they would cover each other, and beside the lanes.
+function gutter(component, recordings, scale, box, lanes) {
+  const height = box.height - box.top - BOTTOM;
+  const ends = recordings.map((recording) => {
+    const value = valueAt(recording.channels[component.key], selection.to) ?? scale.low;
+    return { recording, y: box.top + height * (1 - (value - scale.low) / (scale.high - scale.low)) };
+  });
+  const labels = movedApart(ends, box.top, box.top + height);
+  const text = (y, words) => ({ type: "text", style: { x: 0, y, text: words, fill: colour("ink"), font: `11px ${textStyle().fontFamily}`, verticalAlign: "middle" } });
   return {
-    endLabel: { show: true, formatter: () => text, color: colour("ink"), fontSize: 11, distance: 6, textBorderWidth: 0, backgroundColor: "transparent", borderColor: seriesColour(look) },
-    labelLayout: { moveOverlap: "shiftY" },
+    type: "custom",
+    name: "names",
+    silent: true,
+    clip: false,
+    data: [[selection.to, scale.low]],
+    renderItem: (params) => {
+      const x = params.coordSys.x + params.coordSys.width + 6;
+      const names = labels.flatMap(({ recording, y, end }) => [
+        { type: "line", shape: { x1: -5, y1: end, x2: 6, y2: y }, style: { stroke: seriesColour(lookOf(recording)), lineWidth: 2 } },
+        { ...text(y, shortName(recording)), x: 9 },
+      ]);
+      const causes = lanes.map((recording, place) => ({ ...text(box.top - 7 - LANE * place, "⚠ throttled"), x: 9 }));
+      return { type: "group", x, children: [...names, ...causes] };
+    },
   };
+}
+
+function shortName(recording) {
+  const again = recording.repeat > 0 ? ` #${recording.repeat + 1}` : "";
+  return shortened((ownerOf(recording)?.name ?? recording.title) + again, NAME_LENGTH);
+}
+
+function movedApart(ends, top, bottom) {
+  const ordered = [...ends].sort((a, b) => a.y - b.y).map((each) => ({ ...each, end: each.y }));
+  ordered.forEach((each, n) => {
+    if (n > 0) each.y = Math.max(each.y, ordered[n - 1].y + LINE);
+  });
+  for (let n = ordered.length - 1, most = bottom; n >= 0; n -= 1, most = ordered[n + 1].y - LINE) ordered[n].y = Math.max(top, Math.min(ordered[n].y, most));
+  return ordered;
 }
 
 // Grey where nothing was timed.
@@ -265,14 +298,14 @@ function limits(component, recordings) {
     symbol: "none",
     animation: false,
     lineStyle: { color: colour("throttle"), type: "dashed", width: 1 },
-    label: { position: "insideStartTop", color: colour("ink"), fontSize: 10, distance: 2, formatter: ({ value }) => `slows down at ${figure(value)} ${component.unit}` },
+    label: { position: "insideStartTop", color: colour("ink"), backgroundColor: colour("ground"), padding: [0, 2], fontSize: 10, distance: 2, formatter: ({ value }) => `slows down at ${tick(value)} ${component.unit}` },
     data: [...found].map((value) => ({ yAxis: value })),
   };
 }
 
 // When a recording was throttled, above the plot: its own lane, in its own colour when there are several.
 function lane(recording, place, box, overlaid) {
-  const y = box.top - 9 - LANE * place;
+  const y = box.top - 11 - LANE * place;
   const fill = overlaid ? seriesColour(lookOf(recording)) : colour("throttle");
   return {
     type: "custom",

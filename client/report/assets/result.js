@@ -22,7 +22,7 @@ export function who(look, title, subtitle, { dashed = false } = {}) {
 export function best(figureOf, lower) {
   const ranked = report.configurations.filter((each) => each.verdict === "ok" || each.verdict === "suspect");
   const values = ranked.map(figureOf).filter((value) => value !== null);
-  if (values.length < 2) return null;
+  if (new Set(values).size < 2) return null;
   return lower ? Math.min(...values) : Math.max(...values);
 }
 

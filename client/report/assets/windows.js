@@ -1,7 +1,7 @@
 import { chart } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { figure, seconds, secondsUpTo } from "./format.js";
+import { figure, seconds, timeAxis } from "./format.js";
 import { behind, table } from "./table.js";
 import { colour, dashOf, seriesColour, swatch, textStyle } from "./theme.js";
 
@@ -48,6 +48,7 @@ function longest(rows) {
 
 // Every job from the beginning of its timed phase.
 function option(rows) {
+  const time = timeAxis(0, longest(rows));
   const muted = { ...textStyle(11), color: colour("muted") };
   const series = rows.flatMap((each) =>
     each.windows.map((job) => ({
@@ -72,7 +73,7 @@ function option(rows) {
       axisPointer: { label: { formatter: ({ value }) => seconds(value) } },
       formatter: (points) => [seconds(points[0].axisValue), ...points.map((point) => `${figure(point.value[1])} fps  ${point.seriesName}`)].join("\n"),
     },
-    xAxis: { type: "value", min: 0, max: "dataMax", axisLabel: { ...muted, formatter: secondsUpTo(longest(rows)), hideOverlap: true }, splitLine: { show: false } },
+    xAxis: { type: "value", min: time.min, max: time.max, interval: time.interval, axisLabel: { ...muted, formatter: time.label, hideOverlap: true }, splitLine: { show: false } },
     yAxis: { type: "value", min: 0, axisLabel: muted, splitLine: { lineStyle: { color: colour("line") } } },
     series,
   };
