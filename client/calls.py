@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
 from contract.info import AgentInfo, Health
-from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest
+from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
 T = TypeVar("T")
@@ -104,6 +104,17 @@ def models() -> Call[ModelList]:
 def model(name: str) -> Call[ModelDescription]:
     """Describe one model."""
     return Call("GET", paths.MODEL.format(name=name), reply_as(ModelDescription))
+
+
+def synthetic_models() -> Call[SyntheticModels]:
+    """List the models that the agent can write itself."""
+    return Call("GET", paths.SYNTHETIC_MODELS, reply_as(SyntheticModels))
+
+
+def write_model(name: str) -> Call[ModelDescription]:
+    """Have the agent write a synthetic model and try it."""
+    path = paths.SYNTHETIC_MODEL.format(name=name)
+    return Call("PUT", path, reply_as(ModelDescription), timeout_s=PUT_MODEL_TIMEOUT_S)
 
 
 def delete_model(name: str) -> Call[None]:

@@ -11,7 +11,7 @@ from client.exchange import Stopwatch
 from client.job_methods import AsyncJobMethods, JobMethods
 from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
 from contract.info import AgentInfo, Health
-from contract.models import ModelDescription, ModelList, ModelManifest
+from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
 Picture = bytes | str | Path
@@ -106,6 +106,14 @@ class EdgeClient(JobMethods):
         """Put a model on the agent; `files` are by digest. Files that the agent holds are not sent again."""
         return self._run_all(calls.push_model(name, manifest, files, progress))
 
+    def synthetic_models(self) -> SyntheticModels:
+        """The models that the agent can write itself."""
+        return self._run(calls.synthetic_models())
+
+    def write_model(self, name: str) -> ModelDescription:
+        """Have the agent write a model with synthetic weights; one that is there stays as it is."""
+        return self._run(calls.write_model(name))
+
     def delete_model(self, name: str) -> None:
         """Remove a model from the agent."""
         self._run(calls.delete_model(name))
@@ -165,6 +173,14 @@ class AsyncEdgeClient(AsyncJobMethods):
     ) -> ModelDescription:
         """Put a model on the agent; `files` are by digest. Files that the agent holds are not sent again."""
         return await self._run_all(calls.push_model(name, manifest, files, progress))
+
+    async def synthetic_models(self) -> SyntheticModels:
+        """The models that the agent can write itself."""
+        return await self._run(calls.synthetic_models())
+
+    async def write_model(self, name: str) -> ModelDescription:
+        """Have the agent write a model with synthetic weights; one that is there stays as it is."""
+        return await self._run(calls.write_model(name))
 
     async def delete_model(self, name: str) -> None:
         """Remove a model from the agent."""

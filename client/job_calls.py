@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from client.calls import JSON_HEADERS, Call, reply_as
+from client.calls import JSON_HEADERS, PUT_MODEL_TIMEOUT_S, Call, reply_as
 from contract import paths
 from contract.jobs import AnyRequest, Job, JobList, JobState
 from contract.results import AnyResult
@@ -14,7 +14,8 @@ def submit(request: AnyRequest, key: str) -> Call[Job]:
     """Hand in a job. The agent knows it again by its key, so it may be sent twice."""
     headers = {**JSON_HEADERS, paths.IDEMPOTENCY_KEY_HEADER: key}
     body = request.model_dump_json(exclude_none=True).encode()
-    return Call("POST", paths.JOBS, reply_as(Job), headers=headers, body=body)
+    # Before it answers the agent may have to write and try the model.
+    return Call("POST", paths.JOBS, reply_as(Job), headers=headers, body=body, timeout_s=PUT_MODEL_TIMEOUT_S)
 
 
 def jobs(limit: int, before: int | None, states: Iterable[JobState]) -> Call[JobList]:

@@ -1,44 +1,54 @@
-"""Where the time of a model goes, as a picture. The only module of the client's commands that needs matplotlib here."""
+"""Where the time of a model goes, as a picture. Needs matplotlib, the extra `plots`."""
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from client.errors import EdgeError
+from client.report.png import COLOURS, DPI, INK, MUTED, WIDTH_INCHES, PlotsMissing
 from client.runs import RunError
-from contract.results import ProfileResult
+from contract.results import OperatorProfile, ProfileResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TOP = 15
 BAR_INCHES = 0.28
-BLUE, GREY = "#2f6db5", "#9aa5b1"
+SUFFIXES = (".png", ".svg", ".pdf")
+REST = "#9aa5b1"
 
 
 class ChartError(EdgeError):
-    """A chart cannot be drawn."""
+    """A chart cannot be drawn in the form that was asked for."""
 
     exit_code = 2
 
 
+def check_chart(path: Path) -> None:
+    """Before anything is measured for a chart: raise PlotsMissing, ChartError for a suffix that is none of a picture."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ChartError(f"{path} names no kind of picture", hint=f"end it in {', '.join(SUFFIXES)}")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        hint = "python -m pip install matplotlib, in the environment of edgerun; -o csv has the same numbers"
+        raise PlotsMissing("--chart needs matplotlib, which is not installed here", hint=hint) from None
+
+
 def write_profile_chart(path: Path, result: ProfileResult, top: int = TOP) -> None:
-    """The slowest operators and the rest as bars of microseconds a run, as PNG, SVG or PDF by the file's suffix.
+    """The slowest operators and the rest as bars of microseconds a run; PNG, SVG or PDF by the file's suffix.
 
-    Raises ChartError without matplotlib or for another suffix, RunError when the file cannot be written.
+    Raises PlotsMissing, ChartError for another suffix, RunError when the file cannot be written.
     """
-    figure = _drawn(result, top)
-    try:
-        figure.savefig(path, dpi=144)
-    except ValueError as error:
-        raise ChartError(f"{path}: {error}", hint="name it .png, .svg or .pdf") from error
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror or error}") from error
+    check_chart(path)
+    import matplotlib
 
-
-def check_charts() -> None:
-    """Raise ChartError when there is nothing to draw with, before anything is measured for it."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        hint = "python -m pip install 'edgerun[plots]' brings it; -o csv has the same numbers"
-        raise ChartError("charts are drawn with matplotlib, which is not installed", hint=hint) from error
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        try:
+            _drawn(result, top).savefig(path, dpi=DPI, facecolor="white")
+        except OSError as error:
+            raise RunError(f"{path}: {error.strerror or error}") from error
 
 
 def bars(result: ProfileResult, top: int) -> list[tuple[str, float, float]]:
@@ -52,28 +62,36 @@ def bars(result: ProfileResult, top: int) -> list[tuple[str, float, float]]:
     return rows
 
 
-def _name(operator: Any) -> str:
+def _name(operator: OperatorProfile) -> str:
     index = "" if operator.operator is None else f"{operator.operator} "
     shape = "x".join(map(str, (operator.output_shape or [])[1:]))
     return f"{index}{operator.kind or operator.name} {shape}".strip()
 
 
-def _drawn(result: ProfileResult, top: int) -> Any:
-    check_charts()
+def _drawn(result: ProfileResult, top: int) -> "Figure":
     from matplotlib.figure import Figure
 
     rows = bars(result, top)
-    figure = Figure(figsize=(9, 1.6 + BAR_INCHES * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 1.6 + BAR_INCHES * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    colours = [BLUE if number < min(top, len(result.operators)) else GREY for number in range(len(rows))]
-    drawn = axes.barh([name for name, _, _ in rows], [mean for _, mean, _ in rows], color=colours)
-    axes.bar_label(drawn, [f" {mean:.1f} µs  {share:.1%}" for _, mean, share in rows], fontsize=8)
+    single = min(top, len(result.operators))
+    colours = [COLOURS[0] if number < single else REST for number in range(len(rows))]
+    drawn = axes.barh(range(len(rows)), [mean for _, mean, _ in rows], color=colours)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.bar_label(drawn, [f" {mean:.1f} µs  {share:.1%}" for _, mean, share in rows], fontsize=8, color=INK)
     axes.invert_yaxis()
-    axes.margins(x=0.2)
-    axes.set_xlabel("microseconds of an inference")
-    axes.tick_params(axis="y", labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    whole = f"{result.latency.mean_ms:.3f} ms" if result.latency else "no whole"
-    settings = f"{result.runtime} {result.runtime_version}, {result.threads} threads, {result.iterations} runs, {whole}"
-    axes.set_title(f"{result.model}: where the time goes\n{settings}, {result.method}", fontsize=10, loc="left")
+    axes.margins(x=0.22, y=0.01)
+    axes.set_xlabel("microseconds of an inference", color=MUTED)
+    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.tick_params(axis="x", labelsize=8, colors=MUTED)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.suptitle(f"{result.model}: where the time goes", x=0.01, ha="left", fontsize=12, color=INK)
+    axes.set_title(_settings(result), loc="left", fontsize=8.5, color=MUTED)
     return figure
+
+
+def _settings(result: ProfileResult) -> str:
+    whole = f", {result.latency.mean_ms:.3f} ms each" if result.latency else ""
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    runtime = f"{result.runtime} {result.runtime_version}, {result.spec.kernels} kernels, {threads}"
+    return f"{runtime}; {result.iterations} runs{whole}; timed by {result.method}"

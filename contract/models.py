@@ -144,6 +144,25 @@ class ModelList(BaseModel):
     """True when somebody chose it; false when it follows from the rule in `DefaultModel`."""
 
 
+SYNTHETIC_SOURCE = "written by edgerun: synthetic weights, nothing learned"
+"""Source of every model that an agent wrote itself."""
+
+
+class SyntheticModel(BaseModel):
+    """A model that the agent can write: a well-known architecture, with weights that mean nothing."""
+
+    name: str
+    title: str
+    written: bool
+    """Whether the agent holds a model of that name."""
+
+
+class SyntheticModels(BaseModel):
+    """Everything the agent can write."""
+
+    models: list[SyntheticModel]
+
+
 class DefaultModel(BaseModel):
     """The model that answers when a request names none.
 

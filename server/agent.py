@@ -30,6 +30,7 @@ from server.resources import allowed_resources, cpu_model, machine, physical_mem
 from server.runtimes import KNOWN, formats_of
 from server.sessions import Sessions
 from server.settings import Settings
+from server.synthetic import SyntheticWriter
 from server.telemetry.live import LiveTelemetry
 from server.tls import Certificate
 from server.workers.pools import Pools
@@ -50,6 +51,7 @@ class Agent:
         self.store = ModelStore(settings.data)
         self.devices = Devices()
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
+        self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
         self.jobs = Jobs(settings, Planner(settings, self.registry, pools, self.devices), pools)

@@ -12,7 +12,7 @@ from server.agent import Agent
 from server.auth import Authentication
 from server.express import Express
 from server.requests import RequestIds, install_error_handlers
-from server.routes import blobs, classify, health, info, jobs, models, page, session, telemetry
+from server.routes import blobs, classify, health, info, jobs, models, page, session, synthetic, telemetry
 
 
 def create_app(agent: Agent) -> ASGIApp:
@@ -39,7 +39,7 @@ def _api(agent: Agent) -> FastAPI:
         openapi_url=OPENAPI,
     )
     app.state.agent = agent
-    for module in (health, info, classify, models, blobs, jobs, telemetry, session, page):
+    for module in (health, info, classify, models, synthetic, blobs, jobs, telemetry, session, page):
         app.include_router(module.router)
     install_error_handlers(app)
     return app

@@ -32,11 +32,13 @@ KEEP_ALIVE_S = 65
 """Longer than the pause between two calls of a polling client, which would else meet a closing connection."""
 
 AGENT_FILE = "agent.json"
+WRITE_MODEL = "write-model"
 
 EXAMPLES = """examples:
   server                                   an agent for this machine's own programs on http://127.0.0.1:8080
   server --port 0 --workers 1 --threads 2  any free port, one worker, two threads an inference
   EDGERUN_TOKEN_SHA256=... server          on all interfaces, with TLS, for who knows the token
+  server write-model resnet20-int8 FILE    no agent: a model with synthetic weights as a file, for other tools
 
 Every option has an environment variable: --max-image-bytes is EDGERUN_MAX_IMAGE_BYTES.
 `provision up --on local --name edge1` starts an agent in the background and does all this for you."""
@@ -44,8 +46,11 @@ Every option has an environment variable: --max-image-bytes is EDGERUN_MAX_IMAGE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the agent; returns the exit code: 0 stopped as asked, 2 wrong settings, 3 could not start."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] == WRITE_MODEL:
+        return _write_model(words[1:])
     try:
-        settings = _parse(argv)
+        settings = _parse(words)
     except SettingsError as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -58,7 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CANNOT_START
 
 
-def _parse(argv: Sequence[str] | None) -> Settings:
+def _write_model(argv: Sequence[str]) -> int:
+    from server.synthesis import SYNTHETIC_MODELS
+
+    parser = argparse.ArgumentParser(
+        prog=f"server {WRITE_MODEL}", description="Write a TFLite model of a known architecture with synthetic weights."
+    )
+    parser.add_argument("name", choices=SYNTHETIC_MODELS)
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args(argv)
+
+    from server.synthesis.models import synthetic_model
+
+    try:
+        arguments.file.write_bytes(synthetic_model(arguments.name))
+    except OSError as error:
+        print(f"server: {arguments.file}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> Settings:
     parser = argparse.ArgumentParser(
         prog="server",
         description="Run the edgerun agent on this device.",

@@ -22,6 +22,7 @@ from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL
 from image_model.labels import parse_labels
 from server.disk import storage_faults, write_atomically
 from server.errors import AgentError
+from server.synthesis import SYNTHETIC_MODELS
 from server.workers.messages import ModelSource, ModelSpec
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,10 @@ class ModelStore:
             return self._stored[name]
         except KeyError:
             held = ", ".join(sorted(self._stored))
-            raise AgentError(ErrorCode.UNKNOWN_MODEL, f"no model {name!r}; this agent holds {held}") from None
+            hint = f"`client models write {name}` has it written" if name in SYNTHETIC_MODELS else None
+            raise AgentError(
+                ErrorCode.UNKNOWN_MODEL, f"no model {name!r}; this agent holds {held}", hint=hint
+            ) from None
 
     @property
     def chosen_default(self) -> str | None:
@@ -200,9 +204,14 @@ class Receiver:
         self._hash.update(chunk)
         self.size_bytes += len(chunk)
 
+    @property
+    def digest(self) -> str:
+        """Of what was written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
     def keep(self, digest: str) -> bool:
         """Store the bytes under their digest, which must be the one given; False when they were there already."""
-        found = f"sha256:{self._hash.hexdigest()}"
+        found = self.digest
         if found != digest:
             raise AgentError(ErrorCode.WRONG_DIGEST, f"sent as {digest}, but the {self.size_bytes} bytes have {found}")
         with storage_faults():

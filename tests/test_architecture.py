@@ -50,7 +50,7 @@ ONLY_IMPORTERS = {
     "asyncssh": {"provisioning/providers/ssh_connection.py", "provisioning/providers/chi_sshd.py"},
     "docker": {"provisioning/providers/docker_engine.py"},
     "requests": {"provisioning/providers/docker_engine.py"},
-    "matplotlib": {"client/report/png.py"},
+    "matplotlib": {"client/report/png.py", "client/profile_chart.py"},
     "psutil": {"provisioning/providers/local.py"},
 }
 

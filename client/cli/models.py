@@ -15,7 +15,15 @@ from client.edge_client import EdgeClient
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
 from client.model_files import local_model
-from contract.models import Fit, ModelDescription, ModelList, ModelManifest, Outputs, Preprocessing
+from contract.models import (
+    SYNTHETIC_SOURCE,
+    Fit,
+    ModelDescription,
+    ModelList,
+    ModelManifest,
+    Outputs,
+    Preprocessing,
+)
 from image_model.catalog import load_catalog
 
 app = typer.Typer(
@@ -33,24 +41,31 @@ def list_models(
     host: Hosts = [],  # noqa: B006
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """List the models that agents hold; * marks the default.
+    """List the models that agents hold; * marks the default. What they can write themselves is named below.
 
     Example: client models ls --host edge1
     """
     lists: dict[str, ModelList] = {}
+    writable: dict[str, list[str]] = {}
 
     def fetch(each: Host) -> None:
         with EdgeClient(each) as client:
             lists[each.name] = client.models()
+            writable[each.name] = [model.name for model in client.synthetic_models().models if not model.written]
 
     try:
         on_each(chosen(host), fetch)
     finally:
         emit(
             output,
-            document=lambda: {"hosts": {name: models.model_dump(mode="json") for name, models in lists.items()}},
+            document=lambda: {
+                "hosts": {
+                    name: {**models.model_dump(mode="json"), "written_on_first_use": writable[name]}
+                    for name, models in lists.items()
+                }
+            },
             rows=lambda: [_row(name, models, model) for name, models in lists.items() for model in models.models],
-            view=lambda: _list_view(lists),
+            view=lambda: _list_view(lists, writable),
         )
 
 
@@ -166,6 +181,28 @@ def push_model(
     _push(name or file.stem.lower().replace(" ", "-"), manifest, files, host, quiet=quiet)
 
 
+@app.command("write")
+def write_model(
+    name: Annotated[str, typer.Argument(help="A name such as resnet20-int8; `client models ls` lists them.")],
+    host: Hosts = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Have agents write a model of a known architecture with synthetic weights, to measure with.
+
+    Jobs that name one have it written by themselves.
+
+    Example: client models write mobilenet_v2-int8 --host edge1
+    """
+
+    def write(each: Host) -> None:
+        with EdgeClient(each) as client:
+            model = client.write_model(name)
+        if not quiet:
+            note(f"{each.name}: {_summary(model)}")
+
+    on_each(chosen(host), write)
+
+
 @app.command("rm")
 def remove_model(
     name: Annotated[str, typer.Argument(help="The model's name.")],
@@ -239,11 +276,12 @@ def _row(host: str, models: ModelList, model: ModelDescription) -> dict[str, obj
         "dtype": model.inputs[0].dtype if model.inputs else None,
         "classes": model.class_count,
         "runtimes": " ".join(name for name, check in model.runtimes.items() if check.ok),
+        "synthetic": model.source == SYNTHETIC_SOURCE,
         "digest": model.digest,
     }
 
 
-def _list_view(lists: dict[str, ModelList]) -> RenderableType:
+def _list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> RenderableType:
     table = plain_table("host", "", "name", "input", "type", "classes", "size", "runs on", right=("classes", "size"))
     for host, models in lists.items():
         for model in models.models:
@@ -251,8 +289,15 @@ def _list_view(lists: dict[str, ModelList]) -> RenderableType:
             values = [row[key] or "" for key in ("input", "dtype", "classes")]
             size = f"{model.size_bytes / 1e6:.2f} MB"
             mark = "*" if row["default"] else ""
-            table.add_row(host, mark, model.name, *map(str, values), size, str(row["runtimes"]))
-    return table
+            name = f"{model.name} (synthetic weights)" if row["synthetic"] else model.name
+            table.add_row(host, mark, name, *map(str, values), size, str(row["runtimes"]))
+    several = len(lists) > 1
+    notes = [
+        Text(f"{host + ': ' if several else ''}written when first used, with synthetic weights: {', '.join(names)}")
+        for host, names in writable.items()
+        if names
+    ]
+    return Group(table, *([Text(), *notes] if notes else []))
 
 
 def _rows_view(rows: Sequence[dict[str, object]]) -> RenderableType:

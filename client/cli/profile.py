@@ -13,7 +13,7 @@ from client.cli.bench_view import VERDICT_STYLE
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table
 from client.edge_client import EdgeClient
-from client.profile_chart import check_charts, write_profile_chart
+from client.profile_chart import check_chart, write_profile_chart
 from client.runs import write_text
 from contract.jobs import (
     DEFAULT_ITERATIONS,
@@ -58,7 +58,7 @@ def profile(
     Example: client profile --host edge1 --model resnet20-int8 --iterations 10000 --chart resnet20.png
     """
     if chart is not None:
-        check_charts()
+        check_chart(chart)
     each = chosen_one(host)
     spec = ProfileSpec(
         model=model,

@@ -44,6 +44,8 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 )
 async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
+    if request.kind != "command":
+        await agent.synthetic.ensure(request.spec.model)
     job, created = await agent.jobs.submit(request, key)
     response.status_code = status.HTTP_202_ACCEPTED if created else status.HTTP_200_OK
     response.headers["location"] = JOB.format(id=job.id)

@@ -11,6 +11,3 @@ SYNTHETIC_MODELS = {
     "mobilenet_v2-int8": "MobileNetV2 1.0 224, int8",
 }
 """What can be written, by name."""
-
-SOURCE = "written by edgerun: synthetic weights, nothing learned"
-"""Said of each of them wherever a model's source is shown."""

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from server.synthesis import SOURCE, SYNTHETIC_MODELS
+from contract.models import SYNTHETIC_SOURCE
+from server.synthesis import SYNTHETIC_MODELS
 from server.synthesis.architectures import SEED, mobilenet_v2, resnet20
 from server.synthesis.graph import Floats, Graph
 from server.synthesis.quantise import calibrate, quantise
@@ -22,7 +23,7 @@ def synthetic_model(name: str) -> bytes:
     graph = ARCHITECTURES[architecture]()
     if dtype == "int8":
         graph = quantise(graph, calibrate(graph, calibration_frames(graph)))
-    return write(graph, f"{title}; {SOURCE}")
+    return write(graph, f"{title}; {SYNTHETIC_SOURCE}")
 
 
 def calibration_frames(graph: Graph) -> list[Floats]:

@@ -61,6 +61,8 @@ from contract.models import (
     ModelManifest,
     Preprocessing,
     RuntimeCheck,
+    SyntheticModel,
+    SyntheticModels,
     TensorInfo,
 )
 from contract.results import (
@@ -308,6 +310,8 @@ SAMPLE = TelemetrySample(
 )
 
 EXAMPLES: list[BaseModel] = [
+    SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),
+    SyntheticModel(name="a", title="b", written=False),
     *(SPEC, PROGRAM, PICTURES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),
     *(RUNTIME_DEVICE, REJECTION, DEVICE_EVENT, SELECTION),
     *(PROFILED, OPERATOR, PROFILED.spec, ProfileRequest(spec=PROFILED.spec)),
