@@ -9,12 +9,17 @@ from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
 from server.routes import AgentDependency, problems
 from server.sse import MEDIA_TYPE, kept_alive
+from server.telemetry.live import PAST_MAX_S
 
 router = APIRouter(tags=["telemetry"])
 
 Interval = Annotated[
     float,
     Query(ge=INTERVAL_MIN_S, le=INTERVAL_MAX_S, description="seconds between samples; the sampler's own beat is 1 s"),
+]
+Past = Annotated[
+    float,
+    Query(ge=0, le=PAST_MAX_S, description="begin with an event `past`: a list of the samples of so many seconds"),
 ]
 
 _STREAM: dict[str, Any] = {
@@ -33,8 +38,10 @@ async def telemetry(agent: AgentDependency) -> TelemetrySample:
 
 
 @router.get(TELEMETRY_STREAM, operation_id="telemetry_stream", **_STREAM)
-async def stream(agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S) -> StreamingResponse:
+async def stream(
+    agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S, past_s: Past = 0.0
+) -> StreamingResponse:
     """Samples as server-sent events until the reader hangs up."""
-    events = agent.telemetry.events(interval_s)
+    events = agent.telemetry.events(interval_s, past_s)
     headers = {"x-accel-buffering": "no"}  # a proxy in between must not collect them
     return StreamingResponse(kept_alive(events), media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,49 @@
+// The live page of one agent: let the browser in, then put the parts together.
+
+import { Camera } from "./camera.js";
+import { Classify } from "./classify.js";
+import { byId, say } from "./dom.js";
+import { paper } from "./draw.js";
+import { Jobs } from "./jobs.js";
+import { Running } from "./running.js";
+import { enter, signOut, watchSession } from "./session.js";
+import { Telemetry } from "./telemetry.js";
+import { jobTitle } from "./words.js";
+
+function showDevice({ device, agent, security }) {
+  say(byId("device"), device.name);
+  const kind = device.type ?? device.cpu_model ?? device.machine;
+  say(byId("device-detail"), `${kind}, ${device.cpu_count} processor${device.cpu_count === 1 ? "" : "s"}, agent ${agent.version}`);
+  document.title = `${device.name} - edgerun`;
+  byId("sign-out").hidden = !security.token_required;
+  byId("sign-out").addEventListener("click", signOut);
+}
+
+function showAlarm(reasons, job) {
+  const alarm = byId("alarm");
+  alarm.hidden = reasons.length === 0;
+  const consequence = job && job.request.kind !== "command" ? ` ${jobTitle(job)} will be marked unreliable.` : "";
+  say(alarm, reasons.length ? `Throttled now. ${reasons.join(". ")}.${consequence}` : "");
+}
+
+const info = await enter();
+byId("gate").hidden = true;
+byId("live").hidden = false;
+watchSession();
+showDevice(info);
+
+const classify = new Classify();
+const sheet = paper((picture) => classify.send(picture));
+const camera = new Camera((picture) => classify.send(picture));
+classify.onSource = (source) => {
+  sheet.clear();
+  camera.close();
+  if (source === "camera") camera.open();
+};
+
+const running = new Running(() => jobs.poll());
+const jobs = new Jobs((job) => {
+  if (job?.id !== running.job?.id) running.show(job);
+  classify.jobRuns(job !== null);
+});
+new Telemetry((reasons) => showAlarm(reasons, running.job));

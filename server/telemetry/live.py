@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
@@ -15,7 +16,9 @@ from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 
 STREAMS_MAX = 8
-EVENT_NAME = "sample"
+EVENT_NAME, PAST_NAME = "sample", "past"
+PAST_MAX_S = 300.0
+"""So much of the past is kept while the sampler runs, for who begins to look."""
 IDLE_STOP_S = 60.0
 """The sampler goes on for so long after the last look, so that who asks every few seconds gets rates."""
 FIRST_LOOK_S = 0.25
@@ -42,6 +45,7 @@ class LiveTelemetry:
         self._ended = False
         self._frames_of: datetime | None = None
         self._frames: dict[tuple[float, bool], bytes] = {}
+        self._past: deque[tuple[float, str]] = deque()
 
     @property
     def sampling(self) -> bool:
@@ -66,9 +70,12 @@ class LiveTelemetry:
             raise AgentError(ErrorCode.QUEUE_FULL, f"{STREAMS_MAX} streams of telemetry are open already")
         return self._samples(interval_s)
 
-    def events(self, interval_s: float) -> AsyncGenerator[bytes, None]:
-        """`samples` as server-sent events, with `info` in the first one only."""
-        return self._events(self.samples(interval_s))
+    def events(self, interval_s: float, past_s: float = 0.0) -> AsyncGenerator[bytes, None]:
+        """`samples` as server-sent events, with `info` in the first one only.
+
+        With `past_s`, an event `past` comes first: a list of the samples of so many seconds, as far as there are any.
+        """
+        return self._events(self.samples(interval_s), past_s)
 
     def end_streams(self) -> None:
         """End all streams and begin none any more: the agent stops."""
@@ -95,8 +102,13 @@ class LiveTelemetry:
             self._streams -= 1
             self._looked_at = time.monotonic()
 
-    async def _events(self, samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, samples: AsyncGenerator[TelemetrySample, None], past_s: float
+    ) -> AsyncGenerator[bytes, None]:
         first = True
+        if past_s > 0 and self._past:
+            since_s = self._past[-1][0] - past_s
+            yield event(PAST_NAME, f"[{','.join(text for t_s, text in self._past if t_s >= since_s)}]")
         async with aclosing(samples):
             async for sample in samples:
                 yield self._frame(sample, first)
@@ -108,8 +120,7 @@ class LiveTelemetry:
             self._frames_of, self._frames = sample.at, {}
         key = (sample.interval_s, first)
         if key not in self._frames:
-            told = sample if first else sample.model_copy(update={"info": {}})
-            self._frames[key] = event(EVENT_NAME, told.model_dump_json())
+            self._frames[key] = event(EVENT_NAME, sample.model_dump_json() if first else _without_info(sample))
         return self._frames[key]
 
     async def _from(self, due_s: float) -> TelemetrySample | None:
@@ -123,6 +134,10 @@ class LiveTelemetry:
         return None
 
     def _publish(self, sample: TelemetrySample | None) -> None:
+        if sample is not None:
+            self._past.append((sample.t_s, _without_info(sample)))
+            while self._past[0][0] < sample.t_s - PAST_MAX_S:
+                self._past.popleft()
         if self._next is not None and not self._next.done():
             self._next.set_result(sample)
 
@@ -157,5 +172,10 @@ class LiveTelemetry:
     async def _stop_recorder(self) -> None:
         async with self._changing:
             recorder, self._recorder = self._recorder, None
+            self._past.clear()
             if recorder is not None:
                 await asyncio.to_thread(recorder.stop)
+
+
+def _without_info(sample: TelemetrySample) -> str:
+    return sample.model_copy(update={"info": {}}).model_dump_json()

@@ -1,0 +1,75 @@
+// Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+
+import { byId } from "./dom.js";
+
+const PEN = 26;
+const SENT = 128; // pixels a side
+const MARGIN = 6;
+const SETTLE_MS = 400; // after the last stroke
+
+export function paper(send) {
+  const canvas = byId("draw-canvas");
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  let timer = null;
+
+  function clear() {
+    clearTimeout(timer);
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    Object.assign(pen, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
+  }
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * canvas.width, ((event.clientY - box.top) / box.height) * canvas.height];
+  };
+
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    clearTimeout(timer);
+    pen.beginPath();
+    pen.moveTo(...at(event));
+    pen.lineTo(...at(event)); // a tap is a dot
+    pen.stroke();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    pen.lineTo(...at(event));
+    pen.stroke();
+  });
+  canvas.addEventListener("pointerup", () => {
+    timer = setTimeout(() => cut(canvas, pen)?.toBlob(send, "image/png"), SETTLE_MS);
+  });
+  byId("draw-clear").addEventListener("click", clear);
+  clear();
+  return { clear };
+}
+
+// The ink, as large as it fits on fresh paper; null where there is none.
+function cut(canvas, pen) {
+  const box = inkBox(pen.getImageData(0, 0, canvas.width, canvas.height));
+  if (!box) return null;
+  const fresh = new OffscreenCanvas(SENT, SENT);
+  const target = fresh.getContext("2d");
+  target.fillStyle = "#fff";
+  target.fillRect(0, 0, SENT, SENT);
+  target.imageSmoothingQuality = "high";
+  const scale = (SENT - 2 * MARGIN) / Math.max(box.width, box.height);
+  const [width, height] = [box.width * scale, box.height * scale];
+  target.drawImage(canvas, box.left, box.top, box.width, box.height, (SENT - width) / 2, (SENT - height) / 2, width, height);
+  return { toBlob: (done, type) => fresh.convertToBlob({ type }).then(done) };
+}
+
+function inkBox({ data, width, height }) {
+  let [left, top, right, bottom] = [width, height, -1, -1];
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      if (data[4 * (y * width + x)] > 200) continue;
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y);
+    }
+  }
+  return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
