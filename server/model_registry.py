@@ -21,7 +21,7 @@ from contract.models import (
 from image_model.catalog import EMBEDDED_MODEL
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
-from server.model_store import ModelStore, StoredModel, source_of
+from server.model_store import ModelStore, StoredModel
 from server.runtimes import KNOWN, formats_of
 from server.workers.checking import Finding, try_model
 from server.workers.messages import ModelSource
@@ -127,8 +127,9 @@ class ModelRegistry:
         self._pools.prepare(self.store.default.spec)
 
     async def _examine(self, name: str, manifest: ModelManifest) -> ModelDescription:
-        files: dict[str, Path | None] = {digest: self.blob(digest) for digest in manifest.digests}
-        source = source_of(manifest, files)
+        for digest in manifest.digests:
+            self.blob(digest)  # raises where one is missing
+        source = self.store.lay_out(manifest)
         _check_format(manifest.format, Path(source.path))
         labels = _label_count(self.blob(manifest.labels)) if manifest.labels else None
         findings = await self._try_everywhere(source)

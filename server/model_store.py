@@ -1,7 +1,8 @@
 """The models an agent holds: files under their digests, one description a name, and which one is the default.
 
-Layout under the data folder: `blobs/<sha256>`, `models/<name>.json`, `default-model`. Every file appears whole
-or not at all. A blob that no model names is removed an hour after it was last touched.
+Layout under the data folder: `blobs/<sha256>`, `files/<sha256>/` with the files of one model under the names that
+runtimes expect, `models/<name>.json`, `default-model`. Every file appears whole or not at all. What no model names is
+removed an hour after it was last touched.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL
 from image_model.labels import parse_labels
 from server.disk import storage_faults, write_atomically
 from server.errors import AgentError
+from server.runtimes import MAIN_NAMES
 from server.synthesis import SYNTHETIC_MODELS
 from server.workers.messages import ModelSource, ModelSpec
 
@@ -39,12 +42,6 @@ class StoredModel:
     labels_path: Path | None
     manifest: ModelManifest | None
     """What was declared when it was put; None for the embedded model."""
-
-    @property
-    def files(self) -> list[Path]:
-        """All files of its own."""
-        labels = [self.labels_path] if self.labels_path else []
-        return [Path(self.source.path), *map(Path, self.source.parts.values()), *labels]
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
@@ -72,7 +69,8 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         self._blobs, self._models = folder / "blobs", folder / "models"
         self._default_file = folder / "default-model"
-        for path in (self._blobs, self._models):
+        self._laid_out = folder / "files"
+        for path in (self._blobs, self._models, self._laid_out):
             path.mkdir(parents=True, exist_ok=True)
         self._stored = {EMBEDDED_MODEL: embedded_model()}
         for path in sorted(self._models.glob("*.json")):
@@ -117,8 +115,29 @@ class ModelStore:
 
     def blob(self, digest: str) -> Path | None:
         """Where the bytes with this digest are, None when they are not here."""
-        path = self._blobs / digest.removeprefix("sha256:")
+        path = self._blobs / _file_name(digest)
         return path if path.is_file() else None
+
+    def lay_out(self, manifest: ModelManifest) -> ModelSource:
+        """Put a model's files into a folder of their own, under the names that runtimes expect.
+
+        They are hard links. Raises KeyError with the digest of a file that is not here.
+        """
+        folder = self._laid_out / _folder_name(manifest)
+        folder.mkdir(exist_ok=True)
+        names = {MAIN_NAMES[manifest.format]: manifest.model, **manifest.parts}
+        for name, digest in names.items():
+            blob = self.blob(digest)
+            if blob is None:
+                raise KeyError(digest)
+            with contextlib.suppress(FileExistsError):
+                (folder / name).hardlink_to(blob)
+        return ModelSource(
+            format=manifest.format,
+            path=str(folder / MAIN_NAMES[manifest.format]),
+            digest=identity(manifest.model, manifest.parts),
+            parts={name: str(folder / name) for name in manifest.parts},
+        )
 
     def receive(self) -> "Receiver":
         """A file to write incoming bytes into; it becomes a blob when it is complete."""
@@ -139,17 +158,24 @@ class ModelStore:
         if model.description.embedded:
             detail = f"{name} is part of the agent and cannot be removed"
             raise AgentError(ErrorCode.MODEL_PROTECTED, detail)
-        for path in model.files:
+        assert model.manifest is not None
+        for path in (*filter(None, map(self.blob, model.manifest.digests)), Path(model.source.path).parent):
             path.touch()
         (self._models / f"{name}.json").unlink()
         del self._stored[name]
 
     def remove_orphans(self) -> None:
         """Delete files that no model names and that nobody touched for an hour."""
-        named = {path for model in self._stored.values() for path in model.files}
-        for path in self._blobs.iterdir():
+        manifests = [model.manifest for model in self._stored.values() if model.manifest is not None]
+        named = {_file_name(digest) for manifest in manifests for digest in manifest.digests}
+        named |= {_folder_name(manifest) for manifest in manifests}
+        for path in (*self._blobs.iterdir(), *self._laid_out.iterdir()):
             with contextlib.suppress(OSError):
-                if path not in named and time.time() - path.stat().st_mtime > ORPHAN_AGE_S:
+                if path.name in named or time.time() - path.stat().st_mtime < ORPHAN_AGE_S:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
                     path.unlink()
 
     def _recall(self, path: Path) -> None:
@@ -161,23 +187,24 @@ class ModelStore:
         except (ValueError, KeyError):
             log.warning("%s cannot be read and is ignored", path)
             return
-        files = {digest: self.blob(digest) for digest in manifest.digests}
-        if None in files.values():
+        labels = self.blob(manifest.labels) if manifest.labels else None
+        try:
+            source = self.lay_out(manifest)
+        except KeyError:
             log.warning("the files of model %s are gone", description.name)
             return
-        source = source_of(manifest, files)
-        labels = files[manifest.labels] if manifest.labels else None
+        if manifest.labels and labels is None:
+            log.warning("the labels of model %s are gone", description.name)
+            return
         self._stored[description.name] = StoredModel(description, source, labels, manifest)
 
 
-def source_of(manifest: ModelManifest, files: Mapping[str, Path | None]) -> ModelSource:
-    """Where the files of a manifest are, given the path of each of its digests."""
-    return ModelSource(
-        format=manifest.format,
-        path=str(files[manifest.model]),
-        digest=identity(manifest.model, manifest.parts),
-        parts={name: str(files[digest]) for name, digest in manifest.parts.items()},
-    )
+def _file_name(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _folder_name(manifest: ModelManifest) -> str:
+    return _file_name(identity(manifest.model, manifest.parts))
 
 
 class Receiver:

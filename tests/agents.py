@@ -70,9 +70,12 @@ class RunningAgent:
 
 
 @contextmanager
-def running_agent(data: Path, *options: str, token: str | None = None) -> Iterator[RunningAgent]:
+def running_agent(
+    data: Path, *options: str, token: str | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[RunningAgent]:
     """An agent with `server` options on a free port, ready to answer; ended when the block is left."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+    environment |= variables or {}
     if token is not None:
         environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(token.encode()).hexdigest()
     data.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ LIBRARIES = {
 
 ONLY_IMPORTERS = {
     # The interpreter, and the schema of the file.
-    "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "flatbuffer")},
+    "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "litert_gpu", "flatbuffer")},
     "flatbuffers": {"server/runtimes/flatbuffer.py"},
     "tflite_runtime": {"server/runtimes/tflite.py"},
     "openvino": {"server/runtimes/openvino.py"},

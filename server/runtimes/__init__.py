@@ -13,6 +13,10 @@ ENTRY_POINTS = "edgerun.runtimes"
 """Entry point group under which other distributions offer a runtime: NAME = module:create."""
 
 
+MAIN_NAMES = {"tflite": "model.tflite", "openvino": "model.xml", "onnx": "model.onnx"}
+"""What the main file of each format is called: some runtimes tell the format by the suffix."""
+
+
 @dataclass(frozen=True)
 class RuntimePackage:
     """A runtime edgerun knows: which distributions bring it, and what it reads."""

@@ -1,20 +1,18 @@
 """What every inference runtime offers: find devices, load, describe, invoke, close."""
 
 import contextlib
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+from server.runtimes import MAIN_NAMES
 
-MAIN_NAMES = {"tflite": "model.tflite", "openvino": "model.xml", "onnx": "model.onnx"}
-"""What the main file of each format is called: some runtimes tell the format by the suffix."""
+Array = NDArray[np.generic]
 
 
 class ModelFault(Exception):
@@ -34,31 +32,25 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's files: the main one as bytes, others (weights beside the graph) by their names."""
+    """A model's files. Others than the main one lie beside it, under the names that it refers to them by."""
 
     format: str
-    """`tflite`, `openvino` (IR: model.xml and its .bin) or `onnx`."""
+    """`tflite`, `openvino` (IR: model.xml, with its weights in model.bin) or `onnx`."""
     content: bytes
-    parts: Mapping[str, Path] = field(default_factory=dict)
+    """Of the main file."""
     path: Path | None = None
-    """Where `content` lies, None for one that was changed in memory."""
+    """Of the main file, None for one that was made in memory."""
 
     @contextlib.contextmanager
-    def laid_out(self) -> Iterator[Path]:
-        """The main file in a folder with its parts, under the names that runtimes expect, as long as this lasts."""
-        # A folder is named, since tempfile would look for one by writing files, which workers may not.
-        with tempfile.TemporaryDirectory(prefix="edgerun-model-", dir=os.environ.get("TMPDIR", "/tmp")) as name:
-            yield self.lay_out(Path(name))
-
-    def lay_out(self, folder: Path) -> Path:
-        """Put links to the files into a folder and return the main one's path."""
-        main = folder / MAIN_NAMES[self.format]
-        for path, target in ((main, self.path), *((folder / name, part) for name, part in self.parts.items())):
-            if target is None:
-                path.write_bytes(self.content)
-            elif not path.is_symlink():
-                path.symlink_to(target.absolute())
-        return main
+    def on_disk(self) -> Iterator[Path]:
+        """The main file's path as long as this lasts, for runtimes that read no bytes."""
+        if self.path is not None:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="edgerun-model-") as folder:
+            path = Path(folder) / MAIN_NAMES[self.format]
+            path.write_bytes(self.content)
+            yield path
 
 
 def tflite_files(content: bytes, path: Path | None = None) -> ModelFiles:

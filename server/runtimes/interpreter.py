@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, Tensor
+from server.runtimes.base import Array, Execution, FoundDevice, LoadedModel, LoadOptions, ModelFault, ModelFiles, Tensor
 
 _FAULTS = (ValueError, RuntimeError, TypeError, MemoryError, SystemError)
 """What the two packages raise for models they refuse."""
@@ -68,7 +68,7 @@ class InterpreterRuntime:
         """The processor."""
         return [FoundDevice("CPU", True, "built-in kernels and XNNPACK")]
 
-    def load(self, files: ModelFiles, options: LoadOptions) -> InterpreterModel:
+    def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:
         """Prepare a model from bytes (never from a mapped file, which a graph could write into)."""
         if options.device != "CPU":
             raise ModelFault(f"{self.name} runs models on the CPU only, not on {options.device}")

@@ -139,10 +139,8 @@ def _open(files: ModelFiles, options: LoadOptions, trace: Path | None = None) ->
     providers = [CPU_PROVIDER]
     if options.device != "CPU":
         providers.insert(0, ACCELERATORS[options.device])
-    if not files.parts:
-        return ort.InferenceSession(files.content, settings, providers=providers)
-    with files.laid_out() as path:
-        return ort.InferenceSession(str(path), settings, providers=providers)
+    # From its file where there is one: external data lie beside it.
+    return ort.InferenceSession(str(files.path) if files.path else files.content, settings, providers=providers)
 
 
 def _tensor(port: Any, batch: int) -> Tensor:

@@ -8,6 +8,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, Mod
 
 _WEIGHTED = ("Convolution", "FullyConnected", "MatMul", "RNNSeq", "Deconvolution")
 _PRECISIONS = {"f32": "f32", "f16": "f16", "bf16": "bf16", "u8": "int8", "i8": "int8"}
+_KERNEL_FACTS = ("layerType", "primitiveType", "runtimePrecision")
 _HINTS = {"latency": "LATENCY", "throughput": "THROUGHPUT"}
 Scales = tuple[Sequence[tuple[float, int] | None], Sequence[tuple[float, int] | None]]
 """Scale and zero point of inputs and outputs."""
@@ -48,12 +50,9 @@ class OpenVinoRuntime:
     def load(self, files: ModelFiles, options: LoadOptions) -> "OpenVinoModel":
         """Compile a model for a device; several such as `HETERO:GPU,CPU` split the graph. Raises ModelFault."""
         try:
-            with contextlib.ExitStack() as stack:
-                if options.cache is None:
-                    path = stack.enter_context(files.laid_out())
-                else:  # the cache knows a model by its path and its age
-                    options.cache.mkdir(parents=True, exist_ok=True)
-                    path = files.lay_out(options.cache)
+            if files.path is None:  # the cache knows a model by its path, and this one's is new each time
+                options = replace(options, cache=None)
+            with files.on_disk() as path:
                 compiled = self._compile(path, options)
             return OpenVinoModel(compiled, options, _scales(files))
         except RuntimeError as error:
@@ -73,8 +72,9 @@ class OpenVinoRuntime:
         try:
             self._core.get_property(device, "FULL_DEVICE_NAME")
         except RuntimeError as error:
-            return _shortened(error)
-        return f"OpenVINO finds no {device} here"
+            if "Cannot load library" in str(error):
+                return _shortened(error)
+        return f"OpenVINO finds no {device} on this machine"
 
 
 class OpenVinoModel:
@@ -171,21 +171,22 @@ def _execution(compiled: Any, options: LoadOptions) -> Execution:
 
 
 def _precision_of(compiled: Any) -> str | None:
-    """Of most weighted operators, as the executed graph names it."""
-    found: Counter[str] = Counter()
+    """Of most weighted operators, as the executed graph names their kernels: `brgconv_avx512_1x1_bf16`."""
+    found: Counter[str | None] = Counter()
     try:
         operators = compiled.get_runtime_model().get_ops()
     except RuntimeError:  # not every plug-in shows its graph
         return None
     for operator in operators:
-        facts = operator.get_rt_info()
-        if "layerType" in facts and facts["layerType"].astype(str) in _WEIGHTED and "runtimePrecision" in facts:
-            found[facts["runtimePrecision"].astype(str)] += 1
-    return _PRECISIONS.get(max(found, key=found.__getitem__)) if found else None
+        facts = {name: value.astype(str) for name, value in operator.get_rt_info().items() if name in _KERNEL_FACTS}
+        if facts.get("layerType") in _WEIGHTED:
+            kernel = facts.get("primitiveType", "").rpartition("_")[2]
+            found[_PRECISIONS.get(kernel) or _PRECISIONS.get(facts.get("runtimePrecision", ""))] += 1
+    return max(found, key=found.__getitem__) if found else None
 
 
 def _shortened(error: Exception) -> str:
     """OpenVINO's message without the places in its sources."""
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and not re.match(r"(Exception from|Check .* failed at) ", line)]
-    return " ".join(told)[:400] or str(error)[:400]
+    return re.sub(r'"\S*/([^/" ]+)"', r"\1", " ".join(told))[:400] or str(error)[:400]

@@ -59,6 +59,8 @@ def _automatic(
     known = dict.fromkeys(device.name for devices in found.values() for device in devices)
     wanted = list(names) if names else sorted((name for name in known if name != CPU), key=_is_named_only)
     accelerators, refused = _usable([name for name in wanted if name != CPU], found)
+    if names is None:  # what a runtime never heard of need not be said of all devices there are
+        refused = [each for each in refused if each.device in {device.name for device in found[each.runtime]}]
     if names is None:
         shy = [candidate for candidate in accelerators if _is_named_only(candidate.device)]
         accelerators = [candidate for candidate in accelerators if candidate not in shy]

@@ -23,7 +23,7 @@ class ModelSource:
     digest: str
     """Of all files: `contract.models.identity`."""
     parts: dict[str, str]
-    """Paths of the others by name."""
+    """Paths of the others by name; they lie beside the main one under these names."""
 
 
 @dataclass(frozen=True)

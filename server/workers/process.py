@@ -25,8 +25,8 @@ DEPTH = 2
 STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
 GOODBYE_S = 2.0
-EDGETPU_VARIABLE = "EDGERUN_EDGETPU_LIBRARY"
-"""Names the delegate of Coral's Edge TPU, which no package brings."""
+PASSED_ON = ("EDGERUN_EDGETPU_LIBRARY",)
+"""Settings that only children read: the delegate of Coral's Edge TPU, which no package brings."""
 READ_BYTES = 16 * 1024
 
 
@@ -248,6 +248,6 @@ def worker_command(module: str) -> list[str]:
 
 
 def worker_environment() -> dict[str, str]:
-    """The agent's environment without its settings: a worker needs but one, and a token's hash least of all."""
+    """The agent's environment without its settings: a worker needs hardly any, and a token's hash least of all."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
-    return kept | {name: os.environ[name] for name in (EDGETPU_VARIABLE,) if name in os.environ}
+    return kept | {name: os.environ[name] for name in PASSED_ON if name in os.environ}

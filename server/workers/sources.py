@@ -26,9 +26,7 @@ def read_files(source: ModelSource) -> ModelFiles:
         raise SourceError(ErrorCode.UNKNOWN_MODEL, f"the model's file is gone: {error.strerror}") from error
     if identity(f"sha256:{hashlib.sha256(content).hexdigest()}", parts) != source.digest:
         raise SourceError(ErrorCode.WRONG_DIGEST, "the stored model file is damaged: its digest no longer matches")
-    return ModelFiles(
-        source.format, content, {name: Path(path) for name, path in source.parts.items()}, Path(source.path)
-    )
+    return ModelFiles(source.format, content, Path(source.path))
 
 
 def _file_digest(path: Path) -> str:
