@@ -52,9 +52,13 @@ def _why_nothing(measured: bool) -> str:
 
 def _alone(ranked: Sequence[Row], name: Naming) -> Headline:
     best = max(ranked, key=lambda row: row.fps or 0)
-    rate = f" and gives {best.fps:.4g} frames per second" if best.fps else ""
+    rate = f" and gives {_count(best.fps)} frames per second" if best.fps else ""
     main = f"{name(best)} takes {milliseconds(best.median_ms)} an inference (median){rate}."
     return Headline(main, _doubt([best], name))
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _times(ratio: Ratio) -> str:

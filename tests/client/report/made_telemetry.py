@@ -1,4 +1,4 @@
-"""Telemetry that no device gave, shaped like a Raspberry Pi's under load: for pages that must show what a test machine lacks."""
+"""Telemetry that no device gave, shaped like a Raspberry Pi's under load: what a machine that runs tests lacks."""
 
 import math
 import random
