@@ -112,7 +112,7 @@ def _places(rows: Sequence[OperatorProfile]) -> list[int]:
     for number, row in enumerate(rows):
         before = next((place for at, place in reversed(known) if at <= number), None)
         after = next((place for at, place in known if at >= number), None)
-        prepares = any(word in row.name for word in BEFORE_WORDS)
+        prepares = any(word in f"{row.name} {row.kernel}" for word in BEFORE_WORDS)
         order = (row.operator, after, before) if prepares else (row.operator, before, after)
         places.append(next(place for place in order if place is not None))
     return places

@@ -25,7 +25,7 @@ class ChartError(EdgeError):
 
 
 def check_chart(path: Path) -> None:
-    """Before anything is measured for a chart: raise PlotsMissing, ChartError for a suffix that is none of a picture."""
+    """Raise PlotsMissing, ChartError for a suffix that is none of a picture; before anything is measured for it."""
     if path.suffix.lower() not in SUFFIXES:
         raise ChartError(f"{path} names no kind of picture", hint=f"end it in {', '.join(SUFFIXES)}")
     try:

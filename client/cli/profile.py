@@ -131,7 +131,7 @@ def _cells(operator: OperatorProfile) -> dict[str, str]:
     executed = operator.kernel or (operator.name if operator.name != operator.kind else "")
     return {
         "#": "-" if operator.operator is None else str(operator.operator),
-        "operator": operator.kind or ("-" if operator.delegated else operator.name),
+        "operator": operator.kind or (operator.name if operator.kernel or not operator.delegated else "-"),
         "as executed": executed if operator.kind or operator.delegated else operator.kernel or "",
         "output": f"{shape} {operator.output_dtype}" if operator.output_shape else "",
         "mean us": f"{operator.mean_us:.1f}",

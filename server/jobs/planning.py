@@ -35,6 +35,8 @@ CACHE_NAME = "compiled"
 PROFILE_METHODS = {
     "litert": (ProfileMethod.NATIVE, ProfileMethod.SINGLE_OPERATOR),
     "tflite": (ProfileMethod.SINGLE_OPERATOR,),
+    "openvino": (ProfileMethod.NATIVE,),
+    "onnx": (ProfileMethod.NATIVE,),
 }
 """How each runtime's operators can be timed."""
 

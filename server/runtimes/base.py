@@ -72,6 +72,8 @@ class LoadOptions:
     """f32, f16, bf16 or int8; None for what the file says, without loss."""
     hint: str | None = None
     """latency or throughput, for runtimes that take one for their accelerators."""
+    profile: bool = False
+    """Time every operator, for runtimes that do."""
     cache: Path | None = None
     """Folder in which compiled models are kept, for runtimes that do."""
 
@@ -87,6 +89,17 @@ class Execution:
     from_cache: bool | None = None
     """Whether it was compiled before; None for runtimes that keep nothing."""
     detail: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """One operator of one run, as the runtime itself names and times it."""
+
+    name: str
+    kernel: str
+    elapsed_us: float
+    output_shape: tuple[int, ...] | None = None
+    output_dtype: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, Tensor
+from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, NodeTime, Tensor
 
 CPU_PROVIDER = "CPUExecutionProvider"
 ACCELERATORS = {"GPU": "CUDAExecutionProvider", "TENSORRT": "TensorrtExecutionProvider"}
@@ -25,6 +25,7 @@ _DTYPES = {
 }
 _INTEGER_OPERATORS = (b"QLinearConv", b"ConvInteger", b"DequantizeLinear", b"MatMulInteger")
 _FATAL = 4
+_KERNEL_TIME = "_kernel_time"
 
 ort.set_default_logger_severity(_FATAL)
 
@@ -118,6 +119,64 @@ class OnnxModel:
         if not counts[provider]:
             raise ModelFault(f"{provider} ran none of the {counts.total()} operators")
         return f"{counts[provider]} of {counts.total()} operators on {provider}"
+
+
+class TracedModel:
+    """Sessions that record how long each operator takes; the record is read when a session ends."""
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        """Raises ModelFault."""
+        self._files, self._options = files, options
+        self._folder = tempfile.TemporaryDirectory(prefix="edgerun-trace-")
+        self.begin()
+
+    def begin(self) -> None:
+        """Open a session; raises ModelFault."""
+        try:
+            self._session = _open(self._files, self._options, trace=Path(self._folder.name) / "trace")
+        except Exception as error:
+            raise ModelFault(_shortened(error)) from error
+        self._names = [port.name for port in self._session.get_inputs()]
+
+    def run(self, arrays: Sequence[Array]) -> None:
+        """Run once; raises ModelFault."""
+        try:
+            self._session.run(None, dict(zip(self._names, arrays, strict=True)))
+        except Exception as error:
+            raise ModelFault(_shortened(error)) from error
+
+    def end(self) -> list[list[NodeTime]]:
+        """End the session and give the operators of each of its runs."""
+        path = Path(self._session.end_profiling())
+        events = json.loads(path.read_text())
+        path.unlink()
+        return node_times(events)
+
+
+def node_times(trace: Sequence[dict[str, Any]]) -> list[list[NodeTime]]:
+    """Operators by run, from a trace of ONNX Runtime: those of a run come before its `model_run`."""
+    runs: list[list[NodeTime]] = []
+    nodes: list[NodeTime] = []
+    for event in trace:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL_TIME):
+            nodes.append(_node_time(event))
+        elif event["name"] == "model_run":
+            runs.append(nodes)
+            nodes = []
+    return runs
+
+
+def _node_time(event: dict[str, Any]) -> NodeTime:
+    facts = event["args"]
+    outputs = facts.get("output_type_shape") or [{}]
+    kind, shape = next(iter(outputs[0].items()), (None, None))
+    return NodeTime(
+        event["name"].removesuffix(_KERNEL_TIME),
+        f"{facts['op_name']} on {facts['provider'].removesuffix('ExecutionProvider')}",
+        float(event["dur"]),
+        tuple(shape) if shape is not None else None,
+        _DTYPES.get(kind, kind) if kind else None,
+    )
 
 
 def providers_in(trace: Sequence[dict[str, Any]]) -> Counter[str]:

@@ -9,12 +9,13 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
-from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, Tensor
+from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, NodeTime, Tensor
 
 _WEIGHTED = ("Convolution", "FullyConnected", "MatMul", "RNNSeq", "Deconvolution")
 _PRECISIONS = {"f32": "f32", "f16": "f16", "bf16": "bf16", "u8": "int8", "i8": "int8"}
@@ -103,6 +104,28 @@ class OpenVinoModel:
         except RuntimeError as error:
             raise ModelFault(_shortened(error)) from error
 
+    def node_times(self) -> tuple[list[NodeTime], int]:
+        """The executed operators of the last run, and how many more were optimised away; with `profile` only."""
+        nodes = self._request.get_profiling_info()
+        executed = [node for node in nodes if node.status == ov.ProfilingInfo.Status.EXECUTED]
+        times = [
+            NodeTime(
+                node.node_name,
+                f"{node.node_type} {node.exec_type}",
+                node.real_time.total_seconds() * 1e6,
+                self._shapes.get(node.node_name),
+            )
+            for node in executed
+        ]
+        return times, len(nodes) - len(executed)
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the first output of each operator of the executed graph."""
+        operators = self._made_from[0].get_runtime_model().get_ops()
+        sized = ((each, each.output(0)) for each in operators if each.get_output_size())
+        return {each.get_friendly_name(): tuple(map(int, port.shape)) for each, port in sized}
+
     def twin(self) -> "OpenVinoModel":
         """Another request of the same compiled model."""
         return OpenVinoModel(*self._made_from)
@@ -124,6 +147,8 @@ def _config(options: LoadOptions) -> dict[str, Any]:
     if ":" not in options.device:
         # Left to itself the CPU plug-in rounds to bf16 or f16, which is another result and another speed.
         config["INFERENCE_PRECISION_HINT"] = options.precision or "f32"
+    if options.profile:
+        config["PERF_COUNT"] = True
     if options.cache is not None:
         config["CACHE_DIR"] = str(options.cache)
     return config

@@ -21,6 +21,7 @@ from server.runtimes.inspection import InspectedModel
 from server.telemetry.probe import fixed_work_ms
 from server.workers.sources import SourceError, read_files
 
+INTERPRETERS = ("litert", "tflite")
 PLAIN_RUNS_MAX = 200
 """Without the profiler, to know what it costs."""
 
@@ -99,7 +100,9 @@ def _measure(order: ProfileOrder, profiler: Profiler, operators: int, events: Ev
     def work() -> None:
         try:
             for number in range(order.iterations):
-                whole_us[number], times[number] = profiler.run()
+                whole_us[number], operators_us = profiler.run()
+                if operators_us is not None:
+                    times[number] = operators_us
                 finished.append((time.perf_counter_ns(), int(whole_us[number] * 1e3)))
         except Exception as fault:
             faults.append(fault)
@@ -111,6 +114,9 @@ def _measure(order: ProfileOrder, profiler: Profiler, operators: int, events: Ev
     report_windows(order, [stream], finished, started, events)
     if faults:
         raise faults[0]
+    collected = profiler.collected()
+    if collected is not None:
+        times[:] = collected[-order.iterations :]
     return times, whole_us
 
 
@@ -125,10 +131,9 @@ def _plain(order: ProfileOrder, profiler: Profiler) -> float:
 
 def _arena_bytes(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> int | None:
     """As an interpreter with built-in kernels lays it out; a delegate keeps its own memory to itself."""
-    if facts is None:
+    if facts is None or order.runtime not in INTERPRETERS:
         return None
-    runtime = order.runtime if order.runtime in ("litert", "tflite") else "litert"
     try:
-        return InspectedModel(files.content, runtime).span(facts.activations)
-    except (ModelFault, ImportError):
+        return InspectedModel(files.content, order.runtime).span(facts.activations)
+    except ModelFault:
         return None

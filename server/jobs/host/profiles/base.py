@@ -20,6 +20,9 @@ class Executed:
     delegated: bool = False
     kernel: str | None = None
     """What computes it, where the runtime tells."""
+    output_shape: tuple[int, ...] | None = None
+    output_dtype: str | None = None
+    """As the runtime tells; None where only the file does."""
 
 
 class Profiler(Protocol):
@@ -45,5 +48,8 @@ class Profiler(Protocol):
     def begin(self) -> Sequence[Executed]:
         """Get ready for `run` and give the operators in their order; raises ModelFault, MethodUnavailable."""
 
-    def run(self) -> tuple[float, Sequence[float]]:
-        """Run once: microseconds of the whole and of each operator; raises ModelFault."""
+    def run(self) -> tuple[float, Sequence[float] | None]:
+        """Run once: microseconds of the whole and of each operator, None when `collected` tells; raises ModelFault."""
+
+    def collected(self) -> Sequence[Sequence[float]] | None:
+        """Times of the operators in every `run` so far, where `run` did not tell them."""

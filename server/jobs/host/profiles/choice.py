@@ -14,6 +14,14 @@ def open_profiler(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | No
 
     `facts` are None for files that are not TFLite. Raises MethodUnavailable, ModelFault.
     """
+    if order.runtime == "openvino":
+        from server.jobs.host.profiles.openvino import OpenVinoProfiler
+
+        return OpenVinoProfiler(order, files, facts)
+    if order.runtime == "onnx":
+        from server.jobs.host.profiles.onnx import OnnxProfiler
+
+        return OnnxProfiler(order, files)
     if order.method == SINGLE_OPERATOR or order.runtime != "litert":
         return SingleOperatorProfiler(order, files.content)
     assert facts is not None

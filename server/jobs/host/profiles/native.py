@@ -64,6 +64,9 @@ class NativeProfiler:
             raise ModelFault(f"{len(run.operators)} operators ran instead of {self._count}")
         return run.invoke_us, [operator.elapsed_us for operator in run.operators]
 
+    def collected(self) -> None:
+        """`run` tells all."""
+
 
 def trial_command(order: ProfileOrder) -> list[str]:
     """What profiles a model once in a process of its own."""

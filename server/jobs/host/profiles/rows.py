@@ -38,6 +38,7 @@ def operator_rows(
                 "kernel": operator.kernel,
                 "operator": operator.place,
                 **_facts(fact),
+                **_told(operator, fact),
                 **_statistics(times[:, number]),
                 "mean_us": mean,
                 "share": mean / whole,
@@ -51,6 +52,13 @@ def operator_rows(
 def _facts(fact: OperatorFacts | None) -> dict[str, Any]:
     known = asdict(fact) if fact is not None else {}
     return {name: known.get(name) for name in (*FACTS, "live_bytes")}
+
+
+def _told(operator: Executed, fact: OperatorFacts | None) -> dict[str, Any]:
+    """What the runtime says of an operator whose facts are not known."""
+    if fact is not None:
+        return {}
+    return {"output_shape": operator.output_shape, "output_dtype": operator.output_dtype}
 
 
 def _statistics(column: Times) -> dict[str, Any]:

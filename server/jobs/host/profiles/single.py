@@ -77,6 +77,9 @@ class SingleOperatorProfiler:
         whole_us, *operators_us = self._measured.pop()
         return whole_us, [max(0.0, took_us - self._overhead_us) for took_us in operators_us]
 
+    def collected(self) -> None:
+        """`run` tells all."""
+
     def _block(self, runs: int) -> list[list[float]]:
         """Microseconds [runs, 1 + operators]; each model is run so often before it is the next one's turn."""
         columns = []
