@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.codes import ErrorCode
-from contract.paths import HEALTH_LIVE, PAGE, SESSION, STATIC_PREFIX
+from contract.paths import HEALTH_LIVE, PAGE, SESSION, SESSION_CODES, STATIC_PREFIX
 from server.attempts import WrongAttempts
 from server.errors import AgentError
 from server.requests import send_error
@@ -73,7 +73,8 @@ class Authentication:
         if method in READING and (path == PAGE or path.startswith(STATIC_PREFIX)):
             return
         opens = (method, path) == ("POST", SESSION)
-        if not opens and not self._sessions.holds(headers.get("cookie", "")):
+        # Codes are for the token alone: a session must not beget others that outlive it.
+        if path == SESSION_CODES or not (opens or self._sessions.holds(headers.get("cookie", ""))):
             raise _no_token()
         _require_own_page(headers, method)
 

@@ -47,7 +47,8 @@ export function duration(seconds) {
 
 export function ago(time, now) {
   const seconds = Math.max(0, (now - time) / 1000);
-  return seconds < 5 ? "just now" : `${duration(Math.floor(seconds))} ago`;
+  if (seconds < 5) return "just now";
+  return seconds < 10 ? `${Math.floor(seconds)} s ago` : `${duration(seconds)} ago`;
 }
 
 export const clock = (time) => new Date(time).toLocaleTimeString();

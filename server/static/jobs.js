@@ -58,7 +58,10 @@ export class Jobs {
     say(byId("queue-heading"), waiting > queued.length ? `Waiting: ${waiting}, the newest of them` : `Waiting: ${waiting}`);
     byId("jobs-queue").querySelector("tbody").replaceChildren(...queued.map((job) => this.queuedRow(job)));
 
-    const ended = [...this.list.jobs, ...this.older].filter((job) => job.ended_at).slice(0, this.shown);
+    const ended = [...this.list.jobs, ...this.older]
+      .filter((job) => job.ended_at)
+      .sort((a, b) => Date.parse(b.ended_at) - Date.parse(a.ended_at))
+      .slice(0, this.shown);
     byId("jobs-none").hidden = ended.length > 0;
     byId("jobs-ended").hidden = ended.length === 0;
     byId("jobs-ended").querySelector("tbody").replaceChildren(...ended.map(endedRow));

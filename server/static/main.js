@@ -23,7 +23,8 @@ function showAlarm(reasons, job) {
   const alarm = byId("alarm");
   alarm.hidden = reasons.length === 0;
   const consequence = job && job.request.kind !== "command" ? ` ${jobTitle(job)} will be marked unreliable.` : "";
-  say(alarm, reasons.length ? `Throttled now. ${reasons.join(". ")}.${consequence}` : "");
+  say(alarm.firstElementChild, reasons.length ? "Throttled now." : "");
+  say(alarm.lastElementChild, reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
 }
 
 const info = await enter();

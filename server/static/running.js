@@ -1,9 +1,10 @@
 // The job that runs: how far it is, and how fast, window by window.
 
-import { byId, element, say } from "./dom.js";
+import { whileSeen } from "./attention.js";
 import { LineChart, niceCeiling } from "./chart.js";
-import { duration, milliseconds, perSecond, significant } from "./format.js";
+import { byId, element, say } from "./dom.js";
 import { Stream } from "./events.js";
+import { duration, milliseconds, perSecond, significant } from "./format.js";
 import { cancelJob } from "./jobs.js";
 import { jobDetail, jobTitle } from "./words.js";
 
@@ -17,6 +18,7 @@ export class Running {
     this.job = null;
     byId("running-cancel").addEventListener("click", () => cancelJob(this.job));
     say(byId("running-hint"), IDLE_HINT);
+    whileSeen(() => this.follow(), () => this.stream?.stop());
   }
 
   show(job) {
@@ -33,6 +35,13 @@ export class Running {
     say(byId("running-kind"), `Running ${job.request.kind}`);
     byId("running-name").replaceChildren(jobTitle(job), element("span", { class: "quiet" }, ` ${jobDetail(job)}`));
     this.progress(job.progress);
+    this.follow();
+  }
+
+  follow() {
+    const { job } = this;
+    if (!job) return;
+    this.windows = []; // they come again, from the first on
     this.stream = new Stream(`/v1/jobs/${job.id}/events`, {
       onEvent: (event) => this.take(event),
       isOver: (fault) => this.job !== job || fault?.status === 404,
@@ -63,7 +72,7 @@ export class Running {
     if (phase !== "timed") return phase === "command" ? `running for ${duration(done)}` : phase;
     if (!total) return `${significant(done)} ${unit}`;
     const far = unit === "seconds" ? `${duration(done)} of ${duration(total)}` : `iteration ${done} of ${total}`;
-    const left = this.left(done, total);
+    const left = unit === "seconds" ? Math.ceil(total - done) : this.left(done, total);
     return left === null ? far : `${far}, about ${duration(left)} left`;
   }
 

@@ -1,6 +1,7 @@
 // The sensors: one stream in, a chart a panel out, greyed when nothing comes any more.
 
 import { throttling } from "./alarm.js";
+import { whileSeen } from "./attention.js";
 import { LineChart } from "./chart.js";
 import { byId, element, say } from "./dom.js";
 import { duration } from "./format.js";
@@ -10,7 +11,6 @@ import { PANELS } from "./panels.js";
 
 const STALE_BEATS = 3;
 const WATCH_MS = 250;
-const HIDDEN_MS = 60000; // after so long in a tab that nobody sees, the stream is closed
 const X_AXIS = {
   min: -KEPT_S, max: 0, interval: 60,
   text: (x) => (x === 0 ? "now" : `${x / 60} min`),
@@ -29,6 +29,7 @@ export class Telemetry {
     this.refusal = null;
     byId("pause").addEventListener("click", () => this.pause(!this.paused));
     document.addEventListener("visibilitychange", () => this.seen());
+    whileSeen(() => this.connect(), () => this.stream.stop());
     setInterval(() => this.watch(), WATCH_MS);
     this.connect();
   }
@@ -68,16 +69,8 @@ export class Telemetry {
   }
 
   seen() {
-    clearTimeout(this.leaving);
-    if (document.hidden) {
-      this.leaving = setTimeout(() => {
-        this.stream.stop();
-        this.stream = null;
-      }, HIDDEN_MS);
-      return;
-    }
-    if (this.stream === null) this.connect();
-    else this.stream.hurry();
+    if (document.hidden) return;
+    this.stream.hurry();
     if (!this.paused && this.past.samples.length) this.draw();
   }
 

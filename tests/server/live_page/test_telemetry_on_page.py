@@ -181,3 +181,20 @@ def test_the_keyboard_is_enough(seen: Watched, device: Device) -> None:
     expect(page.locator("#result")).to_be_visible()
     page.keyboard.press("Escape")
     expect(result).to_be_focused()
+
+
+def test_a_tab_that_nobody_sees_gives_its_streams_back(seen: Watched) -> None:
+    """And fetches what it missed when somebody looks again."""
+    page = seen.page
+    page.clock.install()
+    seen.open()
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    with page.expect_event("requestfailed", lambda request: "/v1/telemetry/stream" in request.url):
+        page.clock.fast_forward(11_000)
+    with page.expect_request("**/v1/telemetry/stream**"):
+        page.evaluate(hide, False)
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
