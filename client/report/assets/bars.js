@@ -1,7 +1,7 @@
 import { chart } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { figure, milliseconds } from "./format.js";
+import { factor, figure, milliseconds } from "./format.js";
 import { best } from "./result.js";
 import { behind, table } from "./table.js";
 import { colour, seriesColour, textStyle } from "./theme.js";
@@ -110,7 +110,7 @@ function marks(measure, each, api, end, top) {
   const [x] = api.coord([end, api.value(1)]);
   const children = measure.whiskers ? whisker(each.figures, api, y) : [];
   const isBest = value === top && each.verdict !== "unreliable";
-  const times = measure.times && each.times_slower ? ` ${each.times_slower.toPrecision(2)}×` : "";
+  const times = measure.times && each.times_slower ? ` ${factor(each.times_slower)}×` : "";
   const font = `${isBest ? "bold " : ""}12px ${textStyle().fontFamily}`;
   children.push({ type: "text", style: { x: x + 8, y, text: measure.show(value) + times, fill: colour("ink"), font, verticalAlign: "middle" } });
   return { type: "group", children };

@@ -1,7 +1,7 @@
 import { chart, discard } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { milliseconds, percent, tick } from "./format.js";
+import { milliseconds, percent } from "./format.js";
 import { who } from "./result.js";
 import { behind, table } from "./table.js";
 import { colour, seriesColour, textStyle } from "./theme.js";
@@ -83,7 +83,7 @@ function option(each, scale) {
       min: scale.low,
       max: scale.high,
       splitNumber: 3,
-      axisLabel: { ...muted, formatter: (value) => `${tick(value)} ms`, hideOverlap: true },
+      axisLabel: { ...muted, formatter: milliseconds, hideOverlap: true },
       axisLine: { show: true, lineStyle: { color: colour("strong-line") } },
       splitLine: { show: false },
     },

@@ -1,6 +1,7 @@
 // Numbers as people read them. Every function gives "n/a" for what is not there.
 const ABSENT = "n/a";
 const TIME_TICKS = 5;
+const SPACE = "\u00a0";
 
 // Three digits that count.
 export function figure(value) {
@@ -13,8 +14,8 @@ export function figure(value) {
 
 export function milliseconds(value) {
   if (value === null || value === undefined) return ABSENT;
-  if (value >= 1000) return `${figure(value / 1000)} s`;
-  return value >= 0.1 ? `${figure(value)} ms` : `${figure(value * 1000)} µs`;
+  if (value >= 1000) return `${figure(value / 1000)}${SPACE}s`;
+  return value >= 0.1 ? `${figure(value)}${SPACE}ms` : `${figure(value * 1000)}${SPACE}µs`;
 }
 
 // A moment of a run.
@@ -42,11 +43,16 @@ export function tick(value) {
 }
 
 export function withUnit(value, unit) {
-  return value === null || value === undefined ? ABSENT : unit ? `${figure(value)} ${unit}` : figure(value);
+  return value === null || value === undefined ? ABSENT : unit ? `${figure(value)}${SPACE}${unit}` : figure(value);
+}
+
+// How many times: two digits that count.
+export function factor(value) {
+  return value >= 10 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 export function percent(share) {
-  return share === null || share === undefined ? ABSENT : `${(100 * share).toFixed(1)} %`;
+  return share === null || share === undefined ? ABSENT : `${(100 * share).toFixed(1)}${SPACE}%`;
 }
 
 export function plural(count, word) {

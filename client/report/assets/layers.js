@@ -1,7 +1,7 @@
 import { chart, discard } from "./charts.js";
 import { report } from "./data.js";
 import { h, section } from "./dom.js";
-import { figure, percent } from "./format.js";
+import { factor, figure, percent } from "./format.js";
 import { verdict } from "./result.js";
 import { table } from "./table.js";
 import { colour, seriesColour, swatch, textStyle } from "./theme.js";
@@ -139,7 +139,7 @@ function layerTable(rows, rest, profiles) {
     { label: "parameters", right: true, value: (row) => first(row).parameters, show: (value) => (value ? String(value) : "") },
     { label: "GFLOP/s", right: true, value: (row) => row.layers[0]?.gflops ?? null, show: (value) => (value === null ? "" : figure(value)) },
   ];
-  const ratio = { label: "times", hint: "second over first", right: true, value: ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us / a.mean_us : null), show: (value) => (value === null ? "" : value.toPrecision(2)) };
+  const ratio = { label: "times", hint: "second over first", right: true, value: ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us / a.mean_us : null), show: (value) => (value === null ? "" : factor(value)) };
   const columns = [
     { label: "#", right: true, value: (row) => row.number },
     { label: "operator", rowHead: true, value: (row) => row.name },

@@ -39,7 +39,7 @@ function medianWithInterval(value, each) {
   const interval = each.figures.interval_ms;
   if (!interval) return milliseconds(value);
   const words = each.jobs > 1 ? `${each.jobs} jobs: ` : "";
-  const range = `${words}${figure(interval[0])} to ${figure(interval[1])}`;
+  const range = `${words}${milliseconds(interval[0])} to ${milliseconds(interval[1])}`;
   return h("span", {}, milliseconds(value), h("span", { class: "small muted", title: "95 % interval" }, h("br"), range));
 }
 
