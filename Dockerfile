@@ -3,7 +3,11 @@
 # CHI@Edge uploads files by running tar in the container.
 ARG BASE=python:3.11-slim-bookworm
 
+# What of edgerun goes in: --build-arg EXTRAS=server,openvino,onnx adds runtimes.
+ARG EXTRAS=server
+
 FROM ${BASE} AS build
+ARG EXTRAS
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY contract contract
@@ -14,7 +18,7 @@ COPY provisioning provisioning
 # Into an environment without pip: the agent never installs anything.
 RUN python -m venv --without-pip /opt/edgerun \
     && pip --python /opt/edgerun/bin/python install --no-cache-dir --only-binary=:all: \
-        -c constraints.txt ".[server]" \
+        -c constraints.txt ".[${EXTRAS}]" \
     && /opt/edgerun/bin/python -m compileall -q /opt/edgerun/lib
 
 FROM ${BASE}

@@ -13,7 +13,7 @@ from client.console import Output, emit, note, plain_table, run
 from client.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
-from provisioning import chi_cli, options
+from provisioning import chi_cli, extras, options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.lifecycle import Lifecycle, Overview, Request
 from provisioning.provider import State
@@ -49,6 +49,13 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _runtimes(text: str | None) -> list[str] | None:
+    try:
+        return extras.parse(text or "") or None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--with") from error
+
+
 @app.command("up", epilog=UP_EXAMPLES)
 def up(
     name: Annotated[str, typer.Option(help="Name of the host that results.", callback=_checked_name)],
@@ -58,7 +65,10 @@ def up(
     threads: options.Threads = None,
     device_type: options.DeviceType = None,
     allow_commands: options.AllowCommands = False,
+    runtimes: options.With = None,
     image: options.Image = None,
+    platform: options.Platform = None,
+    volume: options.Volume = None,
     lease: options.Lease = None,
     reservation: options.Reservation = None,
     device_profile: options.DeviceProfile = None,
@@ -70,9 +80,11 @@ def up(
     keep: options.Keep = False,
 ) -> None:
     """Start an agent and enter it into the hosts file; a second time changes nothing."""
-    agent = {"port": port, "workers": workers, "threads": threads, "device-type": device_type}
+    agent: dict[str, Any] = {"port": port, "workers": workers, "threads": threads, "device-type": device_type}
     agent["allow-commands"] = "on" if allow_commands else None
-    place = {"image": image, "ssh-key": ssh_key, "known-hosts": known_hosts, "offline": offline or None}
+    agent["with"] = _runtimes(runtimes)
+    place: dict[str, Any] = {"image": image, "ssh-key": ssh_key, "known-hosts": known_hosts, "offline": offline or None}
+    place |= {"platform": platform, "volume": volume or None}
     leased = {"lease": lease, "reservation": reservation, "device-profile": device_profile or None}
     kind, given = options.of_place(on, {**agent, **place, **leased})
     if dry_run:

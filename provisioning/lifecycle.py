@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from client.edge_client import EdgeClient
 from client.errors import EdgeError, NotTrusted
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
+from provisioning import extras
 from provisioning.deployments import Deployment, Deployments, Phase
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider, Report, State, Status
@@ -191,6 +193,7 @@ class Lifecycle:
         started = time.monotonic()
         self._report(f"starting an agent on {place_of(deployment)}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
+        _require_extras(deployment, provider)
         host = self._wait_until_ready(deployment, provider)
         self._enter(host)
         deployment.phase = Phase.UP
@@ -287,6 +290,19 @@ class Lifecycle:
             what = "had" if isinstance(error, LibraryError) else "pushed"
             self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
+
+
+def _require_extras(deployment: Deployment, provider: Provider) -> None:
+    """Raise ProvisioningError when what `--with` names is not there, as in an image that was built without it."""
+    modules = extras.modules(deployment.options)
+    if not modules:
+        return
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        code = provider.exec(deployment, ["python", "-c", extras.LOOK, *modules], out, err)
+        out.seek(0)
+        if absent := out.read().decode(errors="replace").split() if code == 0 else modules:
+            arguments = ",".join(extras.of_device(deployment.options))
+            raise extras.missing(absent, f"the image needs it: docker build --build-arg EXTRAS={arguments}")
 
 
 def place_of(deployment: Deployment) -> str:

@@ -26,6 +26,14 @@ Image = Annotated[
 Lease = Annotated[str | None, typer.Option(help="chi: id or name of the lease; implies --on chi.")]
 Reservation = Annotated[str | None, typer.Option(help="chi: which device reservation, when the lease has several.")]
 DeviceProfile = Annotated[list[str] | None, typer.Option(help="chi: such as pi_camera; may be repeated.")]
+With = Annotated[
+    str | None,
+    typer.Option("--with", help="Runtimes to install there beside the default: openvino, onnx, gpu; with commas."),
+]
+Platform = Annotated[str | None, typer.Option(help="docker: such as linux/arm64; default: the engine's own.")]
+Volume = Annotated[
+    list[str] | None, typer.Option(metavar="PATH:PATH[:ro]", help="docker: a path there, in the container; repeatable.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
 SshKey = Annotated[
     Path | None,

@@ -6,6 +6,8 @@ from provisioning.provider import Provider
 KINDS = ("local", "docker", "ssh", "chi")
 OPTIONS = {
     "image": ("docker", "chi"),
+    "platform": ("docker",),
+    "volume": ("docker",),
     "ssh-key": ("ssh", "chi"),
     "known-hosts": ("ssh",),
     "offline": ("ssh",),

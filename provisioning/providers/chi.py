@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from provisioning import extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
@@ -65,7 +66,7 @@ class ChiProvider:
         deployment.resources["container"] = made.id
         save()
         running = containers.wait_until_running(made.id, report)
-        folder = _agent_folder(containers, running.id, report)
+        folder = _agent_folder(containers, running.id, extras.of_device(deployment.options), report)
         _wait_for_agent(containers, running.id, folder)
         addresses = Addresses(site)
         assert running.port_id is not None
@@ -223,7 +224,7 @@ def _require_free_name(containers: Sequence[Container], name: str, owner: str) -
         raise ProvisioningError(f"the project has a container {name} already, and {whose}", hint=hint)
 
 
-def _agent_folder(containers: Containers, container: str, report: Report) -> str:
+def _agent_folder(containers: Containers, container: str, wanted: Sequence[str], report: Report) -> str:
     """Where the agent keeps its files; installs the agent when the image does not have it."""
     looked = containers.shell(container, LOOK, again=True)
     lines = looked.output.split()
@@ -233,7 +234,7 @@ def _agent_folder(containers: Containers, container: str, report: Report) -> str
             f"the container cannot be used: {looked.output.strip() or 'no answer in time'}", hint=hint
         )
     if "agent" not in lines[1:] and containers.execute(container, "test", "-f", f"{lines[0]}/installed").code != 0:
-        install_agent(containers, container, lines[0], report)
+        install_agent(containers, container, lines[0], wanted, report)
     return lines[0]
 
 

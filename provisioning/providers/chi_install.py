@@ -1,6 +1,7 @@
 """The agent in a container whose image does not have it: a wheel of this edgerun, installed in an environment there."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,13 +18,13 @@ INSTALL = """
 set -e
 test -x venv/bin/python || python3 -m venv venv
 venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$1"
-venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'edgerun[server]'
+venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "edgerun[$2]"
 touch installed
 """
 
 
-def install_agent(containers: Containers, container: str, folder: str, report: Report) -> None:
-    """Upload edgerun and install it with what it needs; raises ProvisioningError with pip's last words."""
+def install_agent(containers: Containers, container: str, folder: str, extras: Sequence[str], report: Report) -> None:
+    """Upload edgerun and install it with these extras; raises ProvisioningError with pip's last words."""
     report("the image has no agent: installing it, which takes minutes on a small board")
     with TemporaryDirectory() as scratch:
         wheel, pins = wheels.make_wheel(Path(scratch)), Path(scratch) / "constraints.txt"
@@ -31,7 +32,7 @@ def install_agent(containers: Containers, container: str, folder: str, report: R
         files = Files(containers, container, folder)
         for path in (wheel, pins):
             files.push(path, f"{folder}/")
-        words = ["sh", "-c", INSTALL, "sh", wheel.name]
+        words = ["sh", "-c", INSTALL, "sh", wheel.name, ",".join(extras)]
         said = io.BytesIO()
         code = run_detached(containers, container, folder, words, out=said, err=said, timeout_s=INSTALL_TIMEOUT_S)
     if code != 0:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from provisioning import archives
+from provisioning import archives, extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
@@ -60,8 +60,11 @@ class DockerProvider:
             resources.setdefault("engine", engine.identity)
             save()
             container = _find(engine, deployment)
+            if engine.emulates:
+                report(f"{engine.platform} is emulated on this engine: times there say nothing of a device")
             if container is None:
-                image = engine.image(deployment.options.get("image"), report)
+                wanted = ",".join(extras.of_device(deployment.options))
+                image = engine.image(deployment.options.get("image"), wanted, report)
                 container = _create(engine, deployment, image, save)
             if container.status != "running":
                 report(f"starting container {container.name}")
@@ -187,6 +190,7 @@ def _create(engine: Engine, deployment: Deployment, image: str, save: Save) -> C
     volume = engine.client.volumes.create(_volume_name(deployment), labels=labels)
     listen = "127.0.0.1" if engine.is_here else "0.0.0.0"
     command = ["server", *agent_arguments(options, without=["port"])]
+    binds = [f"{volume.name}:{DATA}:rw", *options.get("volume", ())]
     network: dict[str, Any] = {"ports": {f"{INNER_PORT}/tcp": (listen, port)}}
     if not engine.has_bridge:
         command += ["--host", listen, "--port", str(port)]
@@ -197,7 +201,7 @@ def _create(engine: Engine, deployment: Deployment, image: str, save: Save) -> C
         name=_container_name(deployment),
         labels=labels,
         environment={"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()},
-        volumes={volume.name: {"bind": DATA, "mode": "rw"}},
+        volumes=binds,
         platform=engine.platform,
         **network,
         **HARDENED,

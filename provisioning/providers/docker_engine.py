@@ -45,6 +45,8 @@ class Engine:
     client: DockerClient
     address: str
     """Where containers' ports are reached."""
+    platform: str | None
+    """Such as linux/arm64; None for the engine's own."""
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Engine":
@@ -53,7 +55,8 @@ class Engine:
         Raises ProvisioningError when the deployment was made on another one.
         """
         client, host = _connect(deployment.options.get("place"))
-        engine = cls(client, urlsplit(host).hostname or "127.0.0.1")
+        platform = deployment.options.get("platform") or os.environ.get("DOCKER_DEFAULT_PLATFORM") or None
+        engine = cls(client, urlsplit(host).hostname or "127.0.0.1", platform)
         made_on = deployment.resources.get("engine")
         if made_on and made_on != engine.identity:
             hint = "point DOCKER_HOST or the docker context back at that engine"
@@ -71,9 +74,10 @@ class Engine:
         return self.address in ("127.0.0.1", "::1", "localhost")
 
     @property
-    def platform(self) -> str | None:
-        """As docker itself takes it from DOCKER_DEFAULT_PLATFORM, None for the engine's own."""
-        return os.environ.get("DOCKER_DEFAULT_PLATFORM") or None
+    def emulates(self) -> bool:
+        """Whether the platform is another one than the engine's own."""
+        own = str(self._info["Architecture"]).replace("x86_64", "amd64").replace("aarch64", "arm64")
+        return self.platform is not None and self.platform.split("/")[1:2] != [own]
 
     @cached_property
     def has_bridge(self) -> bool:
@@ -84,9 +88,12 @@ class Engine:
     def _info(self) -> dict[str, Any]:
         return self.client.info()
 
-    def image(self, wanted: str | None, report: Report) -> str:
-        """An image that is there: `wanted`, pulled when it is missing, or this checkout's, built when it is missing."""
-        name = wanted or f"{IMAGE}:{version('edgerun')}-{_digest(self.platform)}"
+    def image(self, wanted: str | None, extras: str, report: Report) -> str:
+        """An image that is there: `wanted`, pulled when it is missing, or this checkout's, built when it is missing.
+
+        `extras` of edgerun are in the one that is built.
+        """
+        name = wanted or f"{IMAGE}:{version('edgerun')}-{_digest(self.platform, extras)}"
         try:
             self.client.images.get(name)
         except ImageNotFound:
@@ -95,13 +102,14 @@ class Engine:
                 self.client.images.pull(name, platform=self.platform)
             else:
                 report(f"building {name}")
-                self._build(name, report)
+                self._build(name, extras, report)
         return name
 
-    def _build(self, name: str, report: Report) -> None:
+    def _build(self, name: str, extras: str, report: Report) -> None:
         steps = self.client.api.build(
             path=str(CHECKOUT),
             tag=name,
+            buildargs={"EXTRAS": extras},
             rm=True,
             forcerm=True,
             decode=True,
@@ -130,12 +138,12 @@ def _connect(place: str | None) -> tuple[DockerClient, str]:
     return DockerClient(base_url=host, timeout=TIMEOUT_S, use_ssh_client=True), host
 
 
-def _digest(platform: str | None) -> str:
+def _digest(platform: str | None, extras: str) -> str:
     """Of everything that goes into the image: another state of the checkout is another image."""
     if not (CHECKOUT / "Dockerfile").is_file():
         hint = "run provision from a checkout of edgerun, or give --image"
         raise ProvisioningError("there is no Dockerfile to build an image from", hint=hint)
-    digest = hashlib.sha256((platform or "").encode())
+    digest = hashlib.sha256(f"{platform or ''}\0{extras}\0".encode())
     patterns = (CHECKOUT / ".dockerignore").read_text().splitlines()
     patterns = [line for line in patterns if line and not line.startswith("#")]
     for name in sorted({"Dockerfile", *exclude_paths(str(CHECKOUT), patterns)}):

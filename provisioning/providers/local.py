@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
 from platformdirs import user_data_path
 
-from provisioning import archives
+from provisioning import archives, extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
@@ -42,6 +43,9 @@ class LocalProvider:
         resources = deployment.resources
         folder = Path(resources.setdefault("folder", str(user_data_path("edgerun") / "agents" / deployment.name)))
         save()
+        if absent := [name for name in extras.modules(deployment.options) if find_spec(name) is None]:
+            wanted = ",".join(deployment.options["with"])
+            raise extras.missing(absent, f"{sys.executable} -m pip install -c constraints.txt 'edgerun[{wanted}]'")
         process = _running(resources)
         if process is None:
             if "pid" in resources:
@@ -76,13 +80,13 @@ class LocalProvider:
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """A child of this process."""
-        environment = _environment()
+        folder = _existing_folder(deployment)
+        environment = _environment(folder)
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
         program = shutil.which(command[0], path=environment["PATH"])
         if program is None:
             err.write(f"{command[0]}: no such program\n".encode())
             return NO_SUCH_PROGRAM
-        folder = _existing_folder(deployment)
         done = subprocess.run(
             [program, *command[1:]],
             stdin=subprocess.DEVNULL,
@@ -153,7 +157,7 @@ def _start(deployment: Deployment, folder: Path) -> psutil.Process:
     if not command.exists():
         hint = "install edgerun with its server extra into the same environment: pip install 'edgerun[server]'"
         raise ProvisioningError(f"there is no agent to start at {command}", hint=hint)
-    environment = _environment()
+    environment = _environment(folder)
     environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(deployment.token.encode()).hexdigest()
     with (folder / LOG_NAME).open("ab") as log:
         child = subprocess.Popen(
@@ -172,9 +176,10 @@ def _arguments(deployment: Deployment) -> list[str]:
     return agent_arguments({"port": 0, **deployment.options})
 
 
-def _environment() -> dict[str, str]:
-    """This process's, less what is meant for other agents."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+def _environment(folder: Path) -> dict[str, str]:
+    """This process's, less what is meant for other agents. ONNX Runtime leaves files in the cache folder."""
+    passed_on = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+    return {**passed_on, "XDG_CACHE_HOME": str(folder / "cache")}
 
 
 def _running(resources: dict[str, Any]) -> psutil.Process | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from client.errors import EdgeError
-from provisioning import archives, wheels
+from provisioning import archives, extras, wheels
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
@@ -188,6 +188,7 @@ def _existing(deployment: Deployment) -> Iterator[_Device]:
 
 
 def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -> None:
+    wanted = extras.of_device(device.deployment.options)
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as archive:
         folder = Path(name) / "wheels"
         folder.mkdir()
@@ -195,16 +196,16 @@ def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -
         (folder / "constraints.txt").write_text(wheels.constraints())
         if offline:
             report(f"fetching wheels for {found.platform.machine} and Python {found.platform.python}")
-            for path in wheels.download(wheel, found.platform, ["server"]):
+            for path in wheels.download(wheel, found.platform, wanted):
                 (folder / path.name).symlink_to(path)
         size = sum(path.stat().st_size for path in folder.iterdir())
-        found.require_space(size)
+        found.require_space(size + sum(extras.DISK_BYTES.get(extra, 0) for extra in wanted))
         archives.pack(folder, "wheels", archive, follow=True)
         report(f"uploading {size / 1e6:.0f} MB")
         device.upload(archive, device.folder)
         report("installing the agent" if offline else "installing the agent from the device's package index")
         version = wheel.name.split("-")[1]
-        requirement = f"edgerun[server]=={version}"
+        requirement = f"edgerun[{','.join(wanted)}]=={version}"
         try:
             device.call("install", folder=device.folder, requirement=requirement, offline=offline)
         except ProvisioningError as error:
@@ -220,9 +221,10 @@ def _start(device: _Device, resources: dict[str, Any], save: Save) -> str:
     if ":" in address:
         arguments += ["--host", "::"]
     port = deployment.options.get("port") or resources.get("port") or 0
-    token = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
+    environment = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
+    environment["XDG_CACHE_HOME"] = f"{device.folder}/data/cache"  # where ONNX Runtime leaves files
     started = device.call(
-        "start", folder=device.folder, arguments=arguments, environment=token, port=port, unit=resources["unit"]
+        "start", folder=device.folder, arguments=arguments, environment=environment, port=port, unit=resources["unit"]
     )
     resources["port"] = started["port"]
     save()

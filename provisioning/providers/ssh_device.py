@@ -128,6 +128,7 @@ def make_folder(path: str) -> dict[str, Any]:
 def execute(folder: str, command: list[str]) -> dict[str, Any]:
     """Become another program, in the agent's folder."""
     os.chdir(Path(folder) / "data")
+    os.environ["XDG_CACHE_HOME"] = f"{folder}/data/cache"
     os.environ["PATH"] = f"{folder}/venv/bin:{os.environ.get('PATH', os.defpath)}"
     if shutil.which(command[0]) is None:
         print(f"{command[0]}: no such program", file=sys.stderr)

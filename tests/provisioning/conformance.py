@@ -1,5 +1,6 @@
 """What every provider promises, whatever the place: one life of a deployment, checked step by step."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def runs_programs(place: Place) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
     assert place.provision("exec", NAME, "--", "python", "-c", "import server").returncode == 0
     assert place.provision("exec", NAME, "--", "no-such-program").returncode == 127
+
+
+def has_the_runtimes_asked_for(place: Place) -> None:
+    """What `--with` names is there for the agent's Python."""
+    modules = {"onnx": "onnxruntime", "openvino": "openvino"}
+    asked = next((text for option, text in itertools.pairwise(place.options) if option == "--with"), "")
+    for name in filter(None, asked.split(",")):
+        done = place.provision("exec", NAME, "--", "python", "-c", f"import {modules[name]}")
+        assert done.returncode == 0, done.stderr
 
 
 def moves_files(place: Place) -> None:

@@ -66,8 +66,8 @@ def require_sshd() -> None:
 
 
 @contextmanager
-def device(*, path: str | None = None, disk: str | None = None) -> Iterator[Device]:
-    """A device with a search path and a size of its home folder, such as `20m`."""
+def device(*, path: str | None = None, disk: str | None = None, **variables: str) -> Iterator[Device]:
+    """A device with a search path, a size of its home folder, such as `20m`, and variables of its users."""
     require_sshd()
     folder = Path(tempfile.mkdtemp(prefix="edgerun-device-"))
     folder.chmod(0o755)
@@ -78,7 +78,8 @@ def device(*, path: str | None = None, disk: str | None = None) -> Iterator[Devi
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(keygen, check=True)
     show_key(made)
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _script(folder, made, path, disk)]
+    variables |= {"PATH": path} if path else {}
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _script(folder, made, variables, disk)]
     Path("/run/sshd").mkdir(exist_ok=True)
     sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -111,7 +112,7 @@ def tools(folder: Path, python: str | None = None) -> str:
     return str(folder)
 
 
-def _script(folder: Path, made: Device, path: str | None, disk: str | None) -> str:
+def _script(folder: Path, made: Device, variables: dict[str, str], disk: str | None) -> str:
     entries = {
         "passwd": f"{USER}:x:{USER_ID}:{USER_ID}::{made.home}:/bin/sh\n",
         "group": f"{USER}:x:{USER_ID}:\n",
@@ -136,8 +137,8 @@ def _script(folder: Path, made: Device, path: str | None, disk: str | None) -> s
         "KbdInteractiveAuthentication": "no",
         "PidFile": "none",
     }
-    if path:
-        config["SetEnv"] = f"PATH={path}"
+    if variables:
+        config["SetEnv"] = " ".join(f"{name}={value}" for name, value in variables.items())
     (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in config.items()))
     return "\n".join([*lines, f"exec {SSHD} -D -f {folder / 'config'} -E {made.log}"])
 

@@ -105,8 +105,9 @@ def test_only_exposed_ports_answer(student: Home, testbed: Testbed) -> None:
 def test_a_stock_image_gets_the_agent_installed(student: Home, testbed: Testbed) -> None:
     """The wheel goes up and is installed by a step that outlives the site's patience; `exec` finds its python."""
     testbed.knobs.exec_timeout_s = 1.0
-    done = student.provision("up", "--lease", "demo", "--name", "edge1", "--model", "none")
+    done = student.provision("up", "--lease", "demo", "--name", "edge1", "--model", "none", "--with", "onnx")
     assert done.returncode == 0, done.stderr
+    assert any("edgerun" in entry.target and "server%2Connx" in entry.target for entry in testbed.calls("zun.execute"))
     assert "the image has no agent: installing it" in done.stderr
     assert json.loads(testbed.calls("zun.create")[0].body)["image"] == STOCK_IMAGE
     assert student.client("classify", THREE).returncode == 0

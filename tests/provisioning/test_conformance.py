@@ -1,7 +1,7 @@
 """The promises of conformance.py, kept on this machine, on a device by SSH, and in a container (`-m slow`)."""
 
+import contextlib
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.home import Home
-from tests.provisioning import conformance, sshd, wheelhouse
+from tests.provisioning import conformance, engines, sshd, wheelhouse
 from tests.provisioning.conformance import NAME, Place
 
 KINDS = ("local", "ssh", pytest.param("docker", marks=pytest.mark.slow))
@@ -32,7 +32,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         with sshd.device() as device:
             yield _ssh(user, device, request.getfixturevalue("wheels"))
     else:
-        yield _docker(user)
+        yield _docker(user, tmp_path / "build")
     user.provision("down", NAME)
 
 
@@ -42,6 +42,7 @@ def test_a_life(place: Place) -> None:
     conformance.comes_up_and_classifies(place)
     conformance.tells_how_it_is(place)
     conformance.runs_programs(place)
+    conformance.has_the_runtimes_asked_for(place)
     conformance.moves_files(place)
     conformance.is_brought_back(place)
     conformance.goes_without_a_trace(place)
@@ -63,7 +64,9 @@ def _local(user: Home) -> Place:
         state = json.loads((user.folder / "state" / "edgerun" / "deployments" / f"{NAME}.json").read_text())
         psutil.Process(state["resources"]["pid"]).kill()
 
-    return Place(user, ("--on", "local"), {}, kill, lambda: [str(path) for path in folder.glob("*")])
+    return Place(
+        user, ("--on", "local", "--with", "openvino,onnx"), {}, kill, lambda: [str(path) for path in folder.glob("*")]
+    )
 
 
 def _ssh(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
@@ -74,29 +77,24 @@ def _ssh(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
 
     def kill() -> None:
         for process in device.processes():
-            if "server.cli" in process.cmdline():
-                process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a worker ends with its agent
+                if "server.cli" in process.cmdline():
+                    process.kill()
 
     def leftovers() -> list[str]:
         return [*set(device.leftovers()) - set(before), *(" ".join(each.cmdline()) for each in device.processes())]
 
-    return Place(user, (*device.on, "--offline"), wheels, kill, leftovers)
+    return Place(user, (*device.on, "--offline", "--with", "onnx"), wheels, kill, leftovers)
 
 
-def _docker(user: Home) -> Place:
-    variables = {name: value for name, value in os.environ.items() if name.startswith("DOCKER")}
-    try:
-        answers = subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        answers = False
-    if not answers:
-        pytest.skip("no Docker engine answers: start one, or set DOCKER_HOST")
-
-    def ours(*command: str) -> list[str]:
-        label = ["--quiet", "--filter", f"label=edgerun.name={NAME}"]
-        return subprocess.run(["docker", *command, *label], capture_output=True, text=True, check=True).stdout.split()
+def _docker(user: Home, folder: Path) -> Place:
+    variables = engines.variables()
+    engines.build(folder)
 
     def kill() -> None:
-        subprocess.run(["docker", "kill", *ours("ps")], capture_output=True, check=True)
+        subprocess.run(["docker", "kill", *engines.ours(NAME, "ps")], capture_output=True, check=True)
 
-    return Place(user, ("--on", "docker"), variables, kill, lambda: [*ours("ps", "--all"), *ours("volume", "ls")])
+    def leftovers() -> list[str]:
+        return [*engines.ours(NAME, "ps", "--all"), *engines.ours(NAME, "volume", "ls")]
+
+    return Place(user, ("--on", "docker", *engines.options()), variables, kill, leftovers)

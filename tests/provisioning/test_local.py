@@ -12,6 +12,9 @@ import psutil
 import pytest
 
 from image_model.catalog import SAMPLES_FOLDER
+from provisioning.deployments import Deployment
+from provisioning.errors import ProvisioningError
+from provisioning.providers.local import LocalProvider
 from tests.agents import wait_for
 from tests.conftest import SuppliedModel
 from tests.home import Home
@@ -224,6 +227,9 @@ def test_without_the_preferred_model_up_says_so(user: Home) -> None:
         (("up", "--on", "moon", "--name", "edge1"), 1, "nothing provisions on 'moon'"),
         (("up", "--on", "local", "--name", "Edge 1"), 2, "lower-case"),
         (("up", "--on", "local"), 2, "--name"),
+        (("up", "--on", "local", "--name", "edge1", "--with", "cuda"), 2, "there are openvino, onnx, gpu"),
+        (("up", "--on", "local", "--name", "edge1", "--with", "onnx,gpu"), 2, "choose one"),
+        (("up", "--on", "local", "--name", "edge1", "--platform", "linux/arm64"), 1, "--platform is for --on docker"),
         (("status", "nosuch"), 1, "no deployment 'nosuch'"),
         (("logs", "nosuch"), 1, "no deployment 'nosuch'"),
     ],
@@ -234,6 +240,19 @@ def test_misuse_is_a_line(user: Home, arguments: tuple[str, ...], code: int, com
     assert (done.returncode, complaint in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
     assert leftovers(user) == []
+
+
+def test_a_runtime_that_is_not_installed_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything starts, with the line that installs it."""
+    monkeypatch.setattr("provisioning.providers.local.find_spec", lambda name: None)
+    deployment = Deployment(
+        "edge1", "local", {"with": ["onnx"]}, "token", resources={"folder": str(tmp_path / "agent")}
+    )
+    with pytest.raises(ProvisioningError, match="has no onnxruntime") as caught:
+        LocalProvider().create(deployment, lambda: None, print)
+    assert "pip install" in str(caught.value.hint)
+    assert "edgerun[onnx]" in str(caught.value.hint)
+    assert not (tmp_path / "agent").exists()
 
 
 def test_state_is_private(user: Home) -> None:

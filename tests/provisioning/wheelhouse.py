@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 
 def fill(folder: Path) -> dict[str, str]:
-    """Make the wheels of everything `edgerun[server]` needs; returns the variables that point pip at them."""
-    for name in sorted(_needed("edgerun", {"server"}) - {"edgerun"}):
+    """Make the wheels of all that `edgerun[server,onnx]` needs; returns the variables that point pip at them."""
+    for name in sorted(_needed("edgerun", {"server", "onnx"}) - {"edgerun"}):
         _repack(distribution(name), folder)
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
 
