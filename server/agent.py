@@ -20,7 +20,6 @@ from contract.info import (
 from contract.session import LIVE_PAGE
 from server import __version__
 from server.classification import Classification
-from server.devices import Devices
 from server.intake import Intake
 from server.jobs.planning import Planner
 from server.jobs.queue import Jobs
@@ -49,12 +48,11 @@ class Agent:
         self.pools = pools
         self.certificate = certificate
         self.store = ModelStore(settings.data)
-        self.devices = Devices()
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
-        self.jobs = Jobs(settings, Planner(settings, self.registry, pools, self.devices), pools)
+        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
         self.draining = False
@@ -124,7 +122,7 @@ class Agent:
         )
 
     def _devices(self, runtime: str) -> list[RuntimeDevice] | None:
-        found = self.devices.known.get(runtime)
+        found = self.pools.devices.known.get(runtime)
         return list(found) if found is not None else None
 
     def _runtime(self, name: str) -> RuntimeInfo:

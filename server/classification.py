@@ -73,7 +73,7 @@ def _reply(answer: Classified, model: StoredModel, hello: Hello, arrived_ns: int
         runtime=RuntimeUsed(
             name=hello.runtime,
             version=hello.version,
-            device=hello.device,
+            device=answer.device,
             delegate=answer.delegate,
             threads=answer.threads,
         ),

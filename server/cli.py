@@ -123,13 +123,16 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _run(settings: Settings, listener: socket.socket) -> int:
+    from server.errors import AgentError
     from server.workers.pools import Pools
 
     forbid_new_privileges()
     keep_freed_memory()
-    pools = Pools(settings)
-    if settings.runtime not in pools.installed:
-        raise OSError(f"the runtime {settings.runtime} is not installed; installed: {', '.join(pools.installed)}")
+    try:
+        pools = Pools(settings)
+        pools.require(settings.runtime)
+    except AgentError as error:
+        raise OSError(f"{error.detail}; {error.hint}") from error
     pools.default.spawn_first()  # it imports its runtime while this process imports the web framework
     if os.geteuid() == 0 and settings.token_sha256:
         log.warning("running as root: prefer a user of its own where you can choose (the image has one)")

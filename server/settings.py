@@ -1,10 +1,12 @@
 """How one agent is set up: an immutable value made from the environment and the command line."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from contract.devices import DEVICE_PATTERN
 from server.resources import MIB, allowed_resources
 
 ENVIRONMENT_PREFIX = "EDGERUN_"
@@ -12,7 +14,6 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 DEFAULT_PORT = 8080
 WORKER_MEMORY_MIN_BYTES = 256 * MIB
 WORKER_MEMORY_MAX_BYTES = 1024 * MIB
-RUNTIMES = ("litert", "tflite")
 
 
 class SettingsError(ValueError):
@@ -74,6 +75,12 @@ def _setting(default: Any, parse: Callable[[str], Any], text: str) -> Any:
     return field(default=default, metadata={"parse": parse, "help": text})
 
 
+def _device(text: str) -> str:
+    if not re.match(DEVICE_PATTERN, text.upper()):
+        raise ValueError("takes CPU, GPU, NPU, AUTO or AUTO:GPU,CPU")
+    return text.upper()
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of one agent. Each has an environment variable, `EDGERUN_` and its name in capitals."""
@@ -83,7 +90,8 @@ class Settings:
     data: Path = _setting(Path(), Path, "folder for models and keys (default: the user's data folder)")
     token_sha256: str | None = _setting(None, _digest, "SHA-256 of the bearer token in hexadecimal")
     tls: bool = _setting(True, _switch, "on or off: TLS once a token is set; off is accepted on loopback only")
-    runtime: str = _setting("litert", _one_of(*RUNTIMES), "runtime for requests that name none")
+    runtime: str = _setting("litert", _text, "runtime for requests that name none")
+    device: str = _setting("CPU", _device, "device for pictures: CPU, GPU, ..., or AUTO for the best that works")
     workers: int | None = _setting(None, _auto_or_number, "worker processes a runtime, or auto")
     threads: int | None = _setting(
         None,

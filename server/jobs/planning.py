@@ -19,7 +19,6 @@ from contract.jobs import (
     ProfileSpec,
     RandomInput,
 )
-from server.devices import Devices
 from server.errors import AgentError
 from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
 from server.jobs.results import Subject
@@ -44,11 +43,10 @@ PROFILE_METHODS = {
 class Planner:
     """Resolves requests against the models and runtimes of this agent."""
 
-    def __init__(self, settings: Settings, registry: ModelRegistry, pools: Pools, devices: Devices) -> None:
+    def __init__(self, settings: Settings, registry: ModelRegistry, pools: Pools) -> None:
         self._settings = settings
         self._registry = registry
         self._pools = pools
-        self._devices = devices
 
     def accept(self, request: AnyRequest, folder: Path) -> None:
         """Check that a request can be done here, and keep the files it needs in the job's folder.
@@ -143,7 +141,7 @@ class Planner:
             return Choice([Candidate(first, CPU)], [], f"{CPU} was asked for")
         others = [] if spec.runtime else [name for name in self._pools.installed if name != first]
         unfit = {name: reason for name in others if (reason := self._registry.why_not(model, name)) is not None}
-        found = self._devices.of([first, *(name for name in others if name not in unfit)])
+        found = self._pools.devices.of([first, *(name for name in others if name not in unfit)])
         try:
             return choose(spec.device, found, unfit)
         except NoDevice as none:

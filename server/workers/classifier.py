@@ -3,6 +3,7 @@
 import io
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from image_model.preprocess import (
     to_tensor,
 )
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, Runtime, Tensor
+from server.runtimes.fallback import load_on_first
 from server.workers.messages import Classified, Classify, ModelSpec
 from server.workers.sources import SourceError, read_files
 
@@ -74,8 +76,9 @@ class ReadyModel:
 class Classifier:
     """Classifies pictures on one runtime and keeps the models it used last."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, devices: Sequence[str]) -> None:
         self._runtime = runtime
+        self._devices = devices
         self._models: OrderedDict[tuple[str, int], ReadyModel] = OrderedDict()
 
     def classify(self, order: Classify, picture: memoryview) -> Classified:
@@ -99,6 +102,7 @@ class Classifier:
             scores=scores[best].tolist(),
             logits=model.spec.logits,
             threads=order.threads,
+            device=model.loaded.execution.device,
             delegate=model.loaded.delegate,
             picture=_picture(decoded),
             started_ns=started,
@@ -127,7 +131,7 @@ class Classifier:
 
     def _load(self, spec: ModelSpec, threads: int) -> ReadyModel:
         try:
-            loaded = self._runtime.load(read_files(spec.source), LoadOptions(threads=threads))
+            loaded = load_on_first(self._runtime, read_files(spec.source), LoadOptions(threads=threads), self._devices)
         except SourceError as error:
             raise OrderFailed(error.code, str(error)) from error
         except ModelFault as fault:

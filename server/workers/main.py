@@ -1,6 +1,6 @@
 """A worker process: take an order, carry it out, answer; end when the agent hangs up.
 
-Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES`.
+Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES DEVICE...`.
 """
 
 import mmap
@@ -34,14 +34,14 @@ from server.workers.messages import (
 
 def main(argv: list[str]) -> int:
     """Run one worker until its socket closes."""
-    socket_fd, memory_fd, agent_pid, runtime_name, delegates, memory_bytes = argv
+    socket_fd, memory_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
     confine(int(agent_pid), int(memory_bytes))
     keep_freed_memory()
     memory = memoryview(mmap.mmap(int(memory_fd), os.fstat(int(memory_fd)).st_size, prot=mmap.PROT_READ))
     with socket.socket(fileno=int(socket_fd)) as agent:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
         agent.send(encode(try_out(runtime)))
-        classifier = Classifier(runtime)
+        classifier = Classifier(runtime, devices)
         while datagram := agent.recv(MAX_MESSAGE_BYTES):
             agent.send(encode(answer(classifier, decode_order(datagram), memory)))
     return 0

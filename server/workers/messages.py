@@ -109,6 +109,8 @@ class Classified:
     scores: list[float]
     logits: bool
     threads: int
+    device: str
+    """What ran the model."""
     delegate: str | None
     picture: dict[str, Any]
     started_ns: int

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 
 from contract.codes import ErrorCode
+from server.devices import Devices
 from server.errors import AgentError
 from server.resources import allowed_resources
 from server.runtimes import KNOWN, formats_of, installed_runtimes
+from server.runtimes.selection import CPU, NoDevice, choose
 from server.settings import Settings
 from server.workers.arena import Arena, Budget
 from server.workers.messages import ModelSpec
@@ -17,8 +19,10 @@ from server.workers.process import DEPTH, WorkerOptions
 class Pools:
     """Finds the pool of a runtime, starting it when needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, devices: Devices | None = None) -> None:
+        """Raises AgentError DEVICE_UNAVAILABLE where the default runtime cannot use the device of the settings."""
         self._settings = settings
+        self.devices = devices or Devices()
         self._default_model: ModelSpec | None = None
         self.installed: Mapping[str, str] = installed_runtimes()
         self.reserved_for: str | None = None
@@ -67,7 +71,10 @@ class Pools:
         name = runtime or self._settings.runtime
         self.require(name)
         if name not in self._pools:
-            pool = self._pools[name] = self._pool(name)
+            pool = await asyncio.to_thread(self._pool, name)
+            if name in self._pools:  # somebody else was faster
+                return self._pools[name]
+            self._pools[name] = pool
             await pool.start()
             if self._default_model is not None and self._default_model.source.format in formats_of(name):
                 pool.prepare(self._default_model)
@@ -94,15 +101,25 @@ class Pools:
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
     def _pool(self, runtime: str) -> Pool:
-        return Pool(_options(self._settings, runtime), self.arena, self.in_flight)
+        return Pool(_options(self._settings, runtime, self._devices_of(runtime)), self.arena, self.in_flight)
+
+    def _devices_of(self, runtime: str) -> tuple[str, ...]:
+        """Of a runtime, best first, as the settings want them; asking for them takes a second."""
+        if self._settings.device == CPU or runtime not in self.installed:
+            return (CPU,)
+        try:
+            choice = choose(self._settings.device, self.devices.of([runtime]), {})
+        except NoDevice as none:
+            raise AgentError(ErrorCode.DEVICE_UNAVAILABLE, str(none)) from none
+        return tuple(candidate.device for candidate in choice.candidates)
 
 
-def _options(settings: Settings, runtime: str) -> PoolOptions:
+def _options(settings: Settings, runtime: str, devices: tuple[str, ...]) -> PoolOptions:
     return PoolOptions(
         size=settings.worker_count,
         queue_length=settings.queue,
         request_timeout_s=settings.request_timeout_s,
         busy_threads=settings.threads or 1,
         lone_threads=settings.threads or allowed_resources().whole_cpus,
-        worker=WorkerOptions(runtime, True, settings.worker_memory_limit_bytes),
+        worker=WorkerOptions(runtime, True, settings.worker_memory_limit_bytes, devices),
     )

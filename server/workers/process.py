@@ -38,6 +38,8 @@ class WorkerOptions:
     delegates: bool
     memory_bytes: int
     """Private memory at which it is replaced."""
+    devices: tuple[str, ...] = ("CPU",)
+    """On which models run, best first."""
 
 
 @dataclass
@@ -232,7 +234,13 @@ def _spawn(options: WorkerOptions, socket_fd: int, memory_fd: int, stderr: int) 
     arguments = [socket_fd, memory_fd, os.getpid(), options.runtime]
     delegates = "delegates" if options.delegates else "builtin"
     return subprocess.Popen(
-        [*worker_command("server.workers.main"), *map(str, arguments), delegates, str(options.memory_bytes)],
+        [
+            *worker_command("server.workers.main"),
+            *map(str, arguments),
+            delegates,
+            str(options.memory_bytes),
+            *options.devices,
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,

@@ -32,7 +32,7 @@ def test_a_token_opens_the_network_and_brings_tls() -> None:
         ({"EDGERUN_WORKERS": "0"}, "EDGERUN_WORKERS must be at least 1"),
         ({"EDGERUN_WORKERS": "many"}, "EDGERUN_WORKERS"),
         ({"EDGERUN_PORT": "70000"}, "EDGERUN_PORT"),
-        ({"EDGERUN_RUNTIME": "magic"}, "one of litert, tflite"),
+        ({"EDGERUN_DEVICE": "a GPU"}, "EDGERUN_DEVICE takes CPU"),
         ({"EDGERUN_TLS": "maybe"}, "on or off"),
         ({"EDGERUN_REQUEST_TIMEOUT_S": "nan"}, "EDGERUN_REQUEST_TIMEOUT_S"),
     ],

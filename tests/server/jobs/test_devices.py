@@ -13,11 +13,12 @@ from contract.jobs import JobState
 from contract.results import BenchmarkResult
 from server.runtimes import ENTRY_POINTS
 from tests.agents import RunningAgent, running_agent
+from tests.pictures import digit
 from tests.server.jobs.running import benchmark, run, submit, wait_until_ended
 from tests.server.test_classify import problem
 
 PLUG_IN = Path(__file__).parent.parent / "plug_in"
-COMPILE_S = 0.3
+COMPILE_S = 2.0
 
 
 @contextmanager
@@ -55,8 +56,8 @@ def test_auto_starts_on_the_processor_and_hands_over(tmp_path: Path) -> None:
     assert (result.device, result.runtime, result.precision) == ("GPU", "fake", "f16")
     assert set(steps(selection)) == {STARTED, COMPILING, (DeviceStep.HANDED_OVER, "fake", "GPU")}
     moments = {event.step: event.at_s for event in selection.events}
-    assert moments[DeviceStep.STARTED] < COMPILE_S <= moments[DeviceStep.HANDED_OVER]
-    assert result.first_inference_latency_ms < COMPILE_S * 1e3
+    assert moments[DeviceStep.STARTED] < moments[DeviceStep.HANDED_OVER]
+    assert result.first_inference_latency_ms < COMPILE_S * 1e3 <= moments[DeviceStep.HANDED_OVER] * 1e3
     assert selection.iterations == {"fake GPU": 300}
     assert selection.reason.startswith("fake on GPU")
 
@@ -124,3 +125,21 @@ def test_a_runtime_that_is_named_is_asked_alone(tmp_path: Path) -> None:
         result, selection = measured(agent, runtime="litert", iterations=5)
     assert (result.device, result.runtime) == ("CPU", "litert")
     assert {each.runtime for each in selection.rejected} == {"litert"}
+
+
+def test_pictures_fall_back_to_the_processor_too(tmp_path: Path) -> None:
+    """An agent that serves on an accelerator says which device answered, before and after it is lost."""
+    fake = {"FAKE_INFERENCES": "3", "FAKE_CPU": "yes", "EDGERUN_RUNTIME": "fake", "EDGERUN_DEVICE": "auto"}
+    with agent_with_fake_gpu(tmp_path, **fake) as agent:
+        replies = [agent.post("/v1/classify", digit(3)).json() for _ in range(5)]
+    assert [reply["predictions"][0]["label"] for reply in replies] == ["3"] * 5
+    devices = [reply["runtime"]["device"] for reply in replies]
+    assert devices[0] == "GPU"
+    assert devices[-1] == "CPU"
+
+
+def test_an_agent_for_a_device_that_is_not_there_does_not_start(tmp_path: Path) -> None:
+    """It says why, instead of serving from the processor in silence."""
+    complaint = "EDGETPU cannot be used here: litert EDGETPU"
+    with pytest.raises(AssertionError, match=complaint), running_agent(tmp_path, "--device", "EDGETPU"):
+        pass

@@ -1,7 +1,7 @@
 """A runtime from another distribution whose GPU is a fake: the processor computes, slowly made ready, easily lost.
 
 FAKE_COMPILE_S: how long it compiles. FAKE_INFERENCES: after how many it fails. FAKE_RESULTS=wrong: it gives nonsense.
-FAKE_COMPILE=fails: it cannot compile.
+FAKE_COMPILE=fails: it cannot compile. FAKE_CPU: it knows the processor too.
 """
 
 import os
@@ -26,13 +26,17 @@ class FakeRuntime:
         self.version = version
 
     def devices(self) -> Sequence[FoundDevice]:
-        return [FoundDevice("GPU", True, "a fake GPU"), FoundDevice("NPU", False, "no fake NPU was made")]
+        found = [FoundDevice("GPU", True, "a fake GPU"), FoundDevice("NPU", False, "no fake NPU was made")]
+        return [*found, FoundDevice("CPU", True, "the processor")] if "FAKE_CPU" in os.environ else found
 
-    def load(self, files: ModelFiles, options: LoadOptions) -> "FakeModel":
+    def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:
+        litert = open_runtime("litert", delegates=True)
+        if options.device == "CPU":
+            return litert.load(files, LoadOptions(batch=options.batch))
         time.sleep(float(os.environ.get("FAKE_COMPILE_S", "0")))
         if os.environ.get("FAKE_COMPILE") == "fails":
             raise ModelFault("the fake driver has no memory left")
-        return FakeModel(open_runtime("litert", delegates=True).load(files, LoadOptions(batch=options.batch)))
+        return FakeModel(litert.load(files, LoadOptions(batch=options.batch)))
 
 
 class FakeModel:
