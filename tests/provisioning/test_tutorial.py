@@ -3,18 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.chi_at_edge.containers import namespaces_work
-from tests.chi_at_edge.service import running_testbed
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 from tests.home import Home
 
-NOTEBOOK = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 # In a process of its own: the kernel and its client start threads and event loops that no test should inherit. A cell
 # that fails ends the kernel's work; the notebook is written all the same, to say which one it was.
 EXECUTE = """
@@ -28,15 +23,6 @@ try:
 finally:
     nbformat.write(notebook, target)
 """
-
-
-@pytest.fixture
-def testbed(tmp_path: Path) -> Iterator[Testbed]:
-    """A fresh site with one lease, `demo`."""
-    if not namespaces_work():
-        pytest.skip("this machine allows no user namespaces, and the loopback containers need them")
-    with running_testbed(tmp_path / "testbed") as running:
-        yield running
 
 
 def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) -> None:
