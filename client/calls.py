@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
-from contract.info import AgentInfo, Health
+from contract.info import AgentInfo, Health, RuntimeList
 from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
@@ -96,6 +96,11 @@ def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Cal
     return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=picture)
 
 
+def runtimes() -> Call[RuntimeList]:
+    """Ask for runtimes and their devices; drivers may take their time."""
+    return Call("GET", paths.RUNTIMES, reply_as(RuntimeList), timeout_s=RUNTIMES_TIMEOUT_S)
+
+
 def models() -> Call[ModelList]:
     """List the agent's models."""
     return Call("GET", paths.MODELS, reply_as(ModelList))
@@ -134,6 +139,7 @@ def choose_default_model(name: str) -> Call[DefaultModel]:
 
 
 JSON_HEADERS = {"Content-Type": "application/json"}
+RUNTIMES_TIMEOUT_S = 90.0
 PUT_MODEL_TIMEOUT_S = 120.0
 """The agent tries the model in each of its runtimes before it answers."""
 

@@ -10,7 +10,7 @@ from client.calls import Progress
 from client.exchange import Stopwatch
 from client.job_methods import AsyncJobMethods, JobMethods
 from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
-from contract.info import AgentInfo, Health
+from contract.info import AgentInfo, Health, RuntimeList
 from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
@@ -92,6 +92,10 @@ class EdgeClient(JobMethods):
         """A code that lets a browser in, once: `https://AGENT/#CODE`."""
         return self._run(calls.new_session_code())
 
+    def runtimes(self) -> RuntimeList:
+        """Runtimes and the devices of each."""
+        return self._run(calls.runtimes())
+
     def models(self) -> ModelList:
         """The agent's models and its default."""
         return self._run(calls.models())
@@ -159,6 +163,10 @@ class AsyncEdgeClient(AsyncJobMethods):
     async def new_session_code(self) -> SessionCode:
         """A code that lets a browser in, once: `https://AGENT/#CODE`."""
         return await self._run(calls.new_session_code())
+
+    async def runtimes(self) -> RuntimeList:
+        """Runtimes and the devices of each."""
+        return await self._run(calls.runtimes())
 
     async def models(self) -> ModelList:
         """The agent's models and its default."""

@@ -54,10 +54,16 @@ class RuntimeInfo(BaseModel):
     formats: list[str] = []
     """Model formats it reads."""
     devices: list[RuntimeDevice] | None = None
-    """None until a job asked for them, which takes a second."""
+    """None until somebody asked for them (`GET /v1/runtimes`, a job), which takes a second."""
     workers: int = 0
     """Worker processes of this runtime that are up now."""
     note: str | None = None
+
+
+class RuntimeList(BaseModel):
+    """`GET /v1/runtimes`: what can run models here, with the devices of each."""
+
+    runtimes: list[RuntimeInfo]
 
 
 class Limits(BaseModel):

@@ -3,6 +3,7 @@
 HEALTH_LIVE = "/health/live"
 HEALTH_READY = "/health/ready"
 INFO = "/v1/info"
+RUNTIMES = "/v1/runtimes"
 CLASSIFY = "/v1/classify"
 CLASSIFY_WITH = "/v1/models/{name}/classify"
 MODELS = "/v1/models"

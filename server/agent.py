@@ -15,6 +15,7 @@ from contract.info import (
     DeviceInfo,
     Limits,
     RuntimeInfo,
+    RuntimeList,
     SecurityInfo,
 )
 from contract.session import LIVE_PAGE
@@ -120,6 +121,11 @@ class Agent:
             worker_memory_bytes=settings.worker_memory_limit_bytes,
             connections=settings.connections,
         )
+
+    def runtimes(self) -> RuntimeList:
+        """Every runtime with its devices; asks for them where nobody did yet, which takes a second."""
+        self.pools.devices.of(list(self.pools.installed))
+        return RuntimeList(runtimes=self.info().runtimes)
 
     def _devices(self, runtime: str) -> list[RuntimeDevice] | None:
         found = self.pools.devices.known.get(runtime)

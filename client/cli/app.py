@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from client.cli import bench, classify, compare, doctor, hosts, jobs, models, open, profile, program, report, telemetry
+from client.cli import (
+    bench,
+    classify,
+    compare,
+    devices,
+    doctor,
+    hosts,
+    jobs,
+    models,
+    open,
+    profile,
+    program,
+    report,
+    telemetry,
+)
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -48,6 +62,7 @@ app.command("report")(report.report)
 app.command("run")(program.run)
 app.command("open")(open.open_page)
 app.command("telemetry")(telemetry.telemetry)
+app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

@@ -1,9 +1,11 @@
 """What the agent is and what it may use."""
 
+import asyncio
+
 from fastapi import APIRouter
 
-from contract.info import AgentInfo
-from contract.paths import INFO
+from contract.info import AgentInfo, RuntimeList
+from contract.paths import INFO, RUNTIMES
 from server.routes import AgentDependency, problems
 
 router = APIRouter(tags=["info"])
@@ -13,3 +15,9 @@ router = APIRouter(tags=["info"])
 async def info(agent: AgentDependency) -> AgentInfo:
     """Agent, device, runtimes, limits."""
     return agent.info()
+
+
+@router.get(RUNTIMES, operation_id="runtimes", responses=problems())
+async def runtimes(agent: AgentDependency) -> RuntimeList:
+    """Runtimes and the devices of each, with the reason for those that cannot be used. Slow the first time."""
+    return await asyncio.to_thread(agent.runtimes)

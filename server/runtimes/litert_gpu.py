@@ -4,6 +4,7 @@
 the CPU: so a model is compiled for the one accelerator alone, which fails where an operator does not run on it.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from server.runtimes.base import Array, Execution, ModelFault, Tensor
 
 _SIGNATURE = 0
+
+_PLACES = re.compile(r"(└ )?ERROR: \[[^\]]*\]")
 
 
 class CompiledGpuModel:
@@ -35,7 +38,7 @@ class CompiledGpuModel:
             self._sources = self._model.create_input_buffers(_SIGNATURE)
             self._sinks = self._model.create_output_buffers(_SIGNATURE)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise ModelFault(" ".join(str(error).split())[:400]) from error
+            raise ModelFault(_text(error)) from error
 
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once; raises ModelFault."""
@@ -50,7 +53,7 @@ class CompiledGpuModel:
                 for buffer, tensor in zip(self._sinks, self.outputs, strict=True)
             ]
         except (RuntimeError, ValueError, TypeError) as error:
-            raise ModelFault(" ".join(str(error).split())[:400]) from error
+            raise ModelFault(_text(error)) from error
 
     def twin(self) -> "CompiledGpuModel":
         """Compiled once more: two threads must not share its buffers."""
@@ -61,3 +64,9 @@ class CompiledGpuModel:
         for buffer in (*self._sources, *self._sinks):
             buffer.destroy()
         self._model.close()
+
+
+def _text(error: Exception) -> str:
+    """The library's message without places in its sources, which is often all of it."""
+    told = " ".join(_PLACES.sub(" ", str(error)).split())
+    return told[:400] or "its WebGPU accelerator finds no GPU it can use"

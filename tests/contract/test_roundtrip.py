@@ -34,6 +34,7 @@ from contract.info import (
     Health,
     Limits,
     RuntimeInfo,
+    RuntimeList,
     SecurityInfo,
 )
 from contract.jobs import (
@@ -313,7 +314,7 @@ EXAMPLES: list[BaseModel] = [
     SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),
     SyntheticModel(name="a", title="b", written=False),
     *(SPEC, PROGRAM, PICTURES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),
-    *(RUNTIME_DEVICE, REJECTION, DEVICE_EVENT, SELECTION),
+    *(RuntimeList(runtimes=[RUNTIME]), RUNTIME_DEVICE, REJECTION, DEVICE_EVENT, SELECTION),
     *(PROFILED, OPERATOR, PROFILED.spec, ProfileRequest(spec=PROFILED.spec)),
     *(MEASURED, RAN, RAN.artifacts[0], Probe(before_ms=1.0), JOB, JobError(code="killed", detail="d")),
     *(Progress(phase="load"), BenchmarkRequest(spec=SPEC), CommandRequest(spec=PROGRAM)),

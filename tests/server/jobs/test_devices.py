@@ -8,7 +8,7 @@ import pytest
 
 from contract.codes import ErrorCode
 from contract.devices import DeviceStep, Selection
-from contract.info import AgentInfo
+from contract.info import RuntimeList
 from contract.jobs import JobState
 from contract.results import BenchmarkResult
 from server.runtimes import ENTRY_POINTS
@@ -107,12 +107,12 @@ def test_what_was_not_chosen_is_said_with_its_reason(tmp_path: Path) -> None:
     with agent_with_fake_gpu(tmp_path) as agent:
         _, selection = measured(agent, iterations=5)
         reasons = {(each.runtime, each.device): each.reason for each in selection.rejected}
-        info = AgentInfo.model_validate_json(agent.get("/v1/info").content)
+        listed = RuntimeList.model_validate_json(agent.get("/v1/runtimes").content)
         with agent.http() as http:
             refused = problem(http.post("/v1/jobs", json=benchmark(device="NPU")))
             split = problem(http.post("/v1/jobs", json=benchmark(device="HETERO:GPU,CPU")))
     assert reasons["fake", "NPU"] == "no fake NPU was made"
-    (fake,) = [runtime for runtime in info.runtimes if runtime.name == "fake"]
+    (fake,) = [runtime for runtime in listed.runtimes if runtime.name == "fake"]
     assert [device.name for device in fake.devices or []] == ["GPU", "NPU"]
     assert refused.code == split.code == ErrorCode.DEVICE_UNAVAILABLE
     assert "no fake NPU was made" in refused.detail
