@@ -38,12 +38,12 @@ def devices_of(text: str | None) -> tuple[str, ...]:
     """Devices of a list such as `AUTO,CPU`. After `AUTO:` or `HETERO:` commas belong to the device, `;` ends it."""
     if text is None:
         return ()
-    wanted = []
+    wanted: list[str] = []
     for group in text.upper().split(";"):
         head, separator, names = group.partition(":")
         *alone, mode = head.split(",")
         wanted += [*alone, f"{mode}{separator}{names}"]
-    return tuple(dict.fromkeys(word.strip().replace(" ", "") for word in wanted if word.strip()))
+    return tuple(dict.fromkeys(word.strip() for word in wanted if word.strip()))
 
 
 def values_of(option: str, text: str | None, kind: Callable[[str], T]) -> tuple[T, ...]:
