@@ -19,7 +19,7 @@ from client.report.model import (
 )
 from client.report.names import Name
 from client.runs import Entry
-from client.summary import Row, batch_of
+from client.summary import Row, batch_of, precision_of, selection_lines
 from contract.jobs import PictureInput
 from contract.results import BenchmarkResult
 from contract.validity import Validity
@@ -53,6 +53,7 @@ def configuration(number: int, run: str, row: Row, name: Name) -> Configuration:
         histogram=_histogram(row),
         windows=[JobWindows(repeat=entry.repeat, windows=rows) for entry in row.entries if (rows := _windows(entry))],
         conditions=conditions(row),
+        selection=selection_lines(row),
     )
 
 
@@ -189,11 +190,14 @@ def conditions(row: Row) -> dict[str, str]:
 
 def _of_result(result: BenchmarkResult) -> dict[str, str]:
     each = result.conditions
-    optional = {"precision": getattr(result, "precision", None), "delegate": result.delegate}
+    optional = {"precision": precision_of(result), "delegate": result.delegate}
+    if result.loaded_from_cache is not None:
+        optional["compiled model from cache"] = "yes" if result.loaded_from_cache else "no"
     return {
         "model": result.model,
         "model digest": result.model_digest[:19] + "…",
         "runtime": f"{result.runtime} {result.runtime_version}",
+        "device asked for": result.spec.device,
         "device": result.device,
         **{name: str(value) for name, value in optional.items() if value is not None},
         "threads": str(result.threads),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from client.report.configurations import FPS_ROW, LATENCY_ROW, configuration, reasons, window_channels
-from client.report.layers import profile
+from client.report.layers import comparisons, profile
 from client.report.model import Component, Condition, Configuration, Program, ReportData
 from client.report.names import Name, names_of
 from client.report.recordings import Recorded, components, recordings
@@ -66,6 +66,7 @@ def report_data(sources: Sources, title: str | None = None) -> ReportData:
         components=shown,
         recordings=lines,
         profiles=[profile(number, name, None, result) for number, (name, result) in enumerate(sources.profiles)],
+        layer_comparisons=comparisons([result for _, result in sources.profiles]),
         thinning=THINNING if any(line.thinned for each in lines for line in each.channels.values()) else None,
     )
 

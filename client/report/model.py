@@ -87,6 +87,8 @@ class Configuration(BaseModel):
     histogram: Histogram | None
     windows: list[JobWindows]
     conditions: dict[str, str]
+    selection: list[str] = []
+    """Why its devices were chosen, and what happened to them."""
 
 
 class Program(BaseModel):
@@ -201,6 +203,7 @@ class Profile(BaseModel):
     model: str
     model_digest: str
     method: str
+    method_detail: str | None
     description: str
     verdict: str
     reasons: list[Reason]
@@ -211,6 +214,32 @@ class Profile(BaseModel):
     unattributed_us: float | None
     facts: dict[str, str]
     layers: list[Layer]
+
+
+class LayerCell(BaseModel):
+    """What an operator costs in one of two profiles."""
+
+    mean_us: float
+    share: float
+    executed_as: str
+
+
+class LayerLine(BaseModel):
+    """An operator in two profiles; None where one has no such operator."""
+
+    number: int | None
+    name: str
+    shape: str
+    cells: tuple[LayerCell | None, LayerCell | None]
+
+
+class LayerComparison(BaseModel):
+    """Two profiles side by side."""
+
+    first: int
+    second: int
+    same_model: bool
+    lines: list[LayerLine]
 
 
 class Notice(BaseModel):
@@ -249,5 +278,7 @@ class ReportData(BaseModel):
     components: list[Component]
     recordings: list[Recording]
     profiles: list[Profile]
+    layer_comparisons: list[LayerComparison]
+    """Of any two profiles."""
     thinning: str | None
     """How telemetry was thinned, where it was."""

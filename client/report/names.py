@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client.summary import Row
+from client.summary import Row, precision_of
 
 HEADS = ("run", "host", "model")
 """Stand in the first line of a label, where they differ."""
-SETTINGS = ("runtime", "device", "precision", "hint", "streams", "threads", "batch")
-UNREMARKABLE = {"streams": (None, 1), "batch": (None, 1)}
+SETTINGS = ("runtime", "device", "asked for", "precision", "cached", "hint", "streams", "threads", "batch")
+UNREMARKABLE = {"streams": (None, 1), "batch": (None, 1), "cached": (None, False), "precision": (None, "n/a")}
 """Values that need no mention where all configurations share them."""
 
 
@@ -32,15 +32,18 @@ def names_of(rows: Sequence[tuple[str, Row]]) -> list[Name]:
 
 def _facts(run: str, row: Row) -> dict[str, Any]:
     source: Any = row.first if row.first is not None else row.spec
-    wanted = ("model", "runtime", "device", "precision", "threads", "streams", "batch")
+    wanted = ("model", "runtime", "device", "threads", "streams", "batch")
     facts = {name: getattr(source, name, None) for name in wanted}
-    return {"run": run, "host": row.host, "hint": row.spec.hint, **facts}
+    measured = {"precision": precision_of(row.first), "cached": row.first.loaded_from_cache} if row.first else {}
+    asked = {"asked for": row.spec.device, "precision": row.spec.precision, "cached": None, "hint": row.spec.hint}
+    return {"run": run, "host": row.host, **facts, **asked, **measured}
 
 
 def _name(fact: Mapping[str, Any], varying: Sequence[str]) -> Name:
     heads = [str(fact[name]) for name in HEADS if name in varying]
     differing = [_words(name, fact[name]) for name in SETTINGS if name in varying]
-    shared = [_words(name, fact[name]) for name in SETTINGS if name not in varying and _worth_saying(name, fact[name])]
+    constant = [name for name in SETTINGS if name not in varying and name != "asked for"]
+    shared = [_words(name, fact[name]) for name in constant if _worth_saying(name, fact[name])]
     if heads:
         title, subtitle = " · ".join(heads), [*differing, *shared]
     else:
@@ -55,6 +58,10 @@ def _worth_saying(name: str, value: Any) -> bool:
 def _words(name: str, value: Any) -> str:
     if name in ("runtime", "device", "precision"):
         return str(value or f"{name} as the agent chooses")
+    if name == "asked for":
+        return f"asked for {value}"
+    if name == "cached":
+        return "from cache" if value else "not from cache"
     if name == "hint":
         return f"{value} hint" if value else "no hint"
     if name == "batch":

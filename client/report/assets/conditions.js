@@ -15,6 +15,8 @@ const WORDS = {
 export function showConditions() {
   const place = section("conditions", "Conditions");
   if (report.conditions.length) conditionTable(place);
+  const chosen = report.configurations.filter((each) => each.selection.length);
+  if (chosen.length) place.append(h("details", {}, h("summary", {}, "Why devices were chosen"), chosen.map(whyChosen)));
   const blind = report.configurations.filter((each) => Object.keys(each.not_checkable).length);
   if (blind.length) place.append(h("details", {}, h("summary", {}, "What could not be checked"), blind.map(notChecked)));
   const words = Object.entries(WORDS).flatMap(([word, meaning]) => [h("dt", {}, word), h("dd", {}, meaning)]);
@@ -39,6 +41,10 @@ function conditionTable(place) {
 
 function valueColumn(each, n) {
   return { label: who(each.id, each.title, each.subtitle), value: (row) => row.values[n] };
+}
+
+function whyChosen(each) {
+  return h("div", {}, h("h3", {}, each.name), h("ul", { class: "statements small" }, each.selection.map((line) => h("li", {}, line))));
 }
 
 function notChecked(each) {

@@ -42,15 +42,16 @@ function nameOf(each) {
 
 function draw() {
   discard(shown);
-  const profiles = chosen.filter((id) => id !== NOBODY).map((id) => report.profiles[id]);
-  const rows = aligned(profiles);
+  const comparison = comparisonOf(chosen);
+  const profiles = (comparison ? chosen : chosen.slice(0, 1)).map((id) => report.profiles[id]);
+  const rows = rowsOf(profiles[0], comparison);
   const order = [...rows].sort((a, b) => longest(b) - longest(a));
   const top = order.slice(0, TOP);
   const rest = order.slice(TOP);
   const words = top.slice(0, 5).map((row) => `${row.name} ${row.layers.map((layer) => `${figure(layer?.mean_us ?? 0)} µs`).join(" and ")}`);
   shown.replaceChildren(
     ...profiles.map(heading),
-    profiles.length > 1 ? alignment(profiles) : "",
+    comparison ? alignment(comparison) : "",
     h("h3", {}, `The slowest ${Math.min(TOP, order.length)}`, h("span", { class: "unit" }, "  µs an inference, mean; lower is better")),
     chart(top.length * ROW * Math.max(1, 0.75 * profiles.length) + 16, `Time of the slowest operators: ${words.join("; ")}`, (width) => option(top, profiles, width)),
     rowCount(rows),
@@ -73,43 +74,28 @@ function heading(profile, place) {
     swatch(place, { dashed: false }), " ",
     h("b", {}, nameOf(profile)), " ", verdict(profile), why ? h("span", { class: "small muted" }, ` ${why}`) : "",
     h("br"),
-    h("span", { class: "small muted" }, `${mean}${explained}${profile.iterations} runs, timed by ${profile.method}. ${facts.join(", ")}.`),
+    h("span", { class: "small muted" }, `${mean}${explained}${profile.iterations} runs, timed by ${profile.method}${profile.method_detail ? ` (${profile.method_detail})` : ""}. ${facts.join(", ")}.`),
   );
 }
 
-function sameModel(profiles) {
-  return new Set(profiles.map((each) => each.model_digest)).size === 1;
+function alignment(comparison) {
+  if (comparison.same_model) return h("p", { class: "small muted" }, "Both profiles are of the same file: an operator stands beside itself, whatever it was executed as.");
+  const words = "Operators correspond where kind and output shape follow one another in the same order.";
+  return h("p", { class: "notice warning" }, h("strong", {}, "⚠ The profiles are of different files. "), words);
 }
 
-function alignment(profiles) {
-  if (sameModel(profiles)) return h("p", { class: "small muted" }, "Both profiles are of the same file: an operator stands beside itself, whatever it was executed as.");
-  const words = "The profiles are of different files, so their operators do not correspond: what is compared is the sum of each kind.";
-  return h("p", { class: "notice warning" }, h("strong", {}, "⚠ Different models. "), words);
+// The two profiles as they were aligned in Python, whichever comes first here; null when they were not.
+function comparisonOf([a, b]) {
+  const found = report.layer_comparisons.find((each) => (each.first === a && each.second === b) || (each.first === b && each.second === a));
+  if (!found) return null;
+  const swapped = found.first !== a;
+  return { ...found, lines: found.lines.map((line) => ({ ...line, cells: swapped ? [...line.cells].reverse() : line.cells })) };
 }
 
-// A row for each operator with its time in each profile: by the operator of the file, or by kind for different files.
-function aligned(profiles) {
-  const keyOf = sameModel(profiles) ? operatorKey : (layer) => layer.kind ?? layer.name;
-  const rows = new Map();
-  profiles.forEach((profile, place) => {
-    for (const layer of profile.layers) {
-      const key = keyOf(layer);
-      if (!rows.has(key)) rows.set(key, { name: sameModel(profiles) ? layer.name : key, number: layer.operator ?? layer.number, layers: profiles.map(() => null) });
-      const row = rows.get(key);
-      row.layers[place] = row.layers[place] ? together(row.layers[place], layer) : layer;
-    }
-  });
-  return [...rows.values()].sort((a, b) => a.number - b.number);
-}
-
-function operatorKey(layer) {
-  return layer.operator === null ? `${layer.name} ${layer.output ?? layer.number}` : `operator ${layer.operator}`;
-}
-
-function together(a, b) {
-  const sum = (name) => (a[name] === null && b[name] === null ? null : (a[name] ?? 0) + (b[name] ?? 0));
-  const summed = { mean_us: sum("mean_us"), share: sum("share"), macs: sum("macs"), parameters: sum("parameters") };
-  return { ...a, ...summed, std_us: null, gflops: null, executed_as: a.executed_as === b.executed_as ? a.executed_as : "several" };
+// A row for each operator with what it costs in each profile shown.
+function rowsOf(profile, comparison) {
+  if (comparison) return comparison.lines.map((line) => ({ number: line.number ?? "", name: line.name, shape: line.shape, layers: line.cells }));
+  return profile.layers.map((layer) => ({ number: layer.operator ?? layer.number, name: layer.name, shape: layer.shape, layers: [layer] }));
 }
 
 function rowCount(rows) {
@@ -128,15 +114,14 @@ function layerTable(rows, rest, profiles) {
     { label: one ? "mean" : `${profile.name}: mean`, hint: "µs", right: true, value: (row) => row.layers[place]?.mean_us ?? null, show: figure },
     { label: one ? "share" : `${profile.name}: share`, right: true, value: (row) => row.layers[place]?.share ?? null, show: percent },
   ]);
-  const first = (row) => row.layers.find(Boolean);
   const details = [
-    { label: "executed as", value: (row) => row.layers.map((layer) => layer?.executed_as ?? "-").filter((word, n, all) => all.indexOf(word) === n).join(" / ") },
-    { label: "output", value: (row) => first(row).shape ?? "" },
+    { label: "executed as", value: (row) => [...new Set(row.layers.map((layer) => layer?.executed_as ?? "-"))].join(" / ") },
+    { label: "output", value: (row) => row.shape },
   ];
   const figures = [
     { label: "std", hint: "µs", right: true, value: (row) => row.layers[0]?.std_us ?? null, show: (value) => (value === null ? "" : figure(value)) },
-    { label: "MMAC", right: true, value: (row) => first(row).macs, show: (value) => (value ? figure(value / 1e6) : "") },
-    { label: "parameters", right: true, value: (row) => first(row).parameters, show: (value) => (value ? String(value) : "") },
+    { label: "MMAC", right: true, value: (row) => row.layers[0].macs, show: (value) => (value ? figure(value / 1e6) : "") },
+    { label: "parameters", right: true, value: (row) => row.layers[0].parameters, show: (value) => (value ? String(value) : "") },
     { label: "GFLOP/s", right: true, value: (row) => row.layers[0]?.gflops ?? null, show: (value) => (value === null ? "" : figure(value)) },
   ];
   const ratio = { label: "times", hint: "second over first", right: true, value: ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us / a.mean_us : null), show: (value) => (value === null ? "" : factor(value)) };
@@ -159,9 +144,8 @@ function others(rest, profiles) {
     std_us: null,
     gflops: null,
     executed_as: "",
-    shape: "",
   }));
-  return { number: "", name: `${rest.length} others together`, layers };
+  return { number: "", name: `${rest.length} others together`, shape: "", layers };
 }
 
 function total(rows, place, name) {
@@ -172,7 +156,7 @@ function option(rows, profiles, width) {
   const wide = width > 560;
   const left = wide ? 290 : 150;
   const style = textStyle();
-  const label = (row) => (`${row.number} ${row.name}${wide && row.layers.find(Boolean).shape ? `  ${row.layers.find(Boolean).shape}` : ""}`);
+  const label = (row) => `${row.number} ${row.name}${wide ? `  ${row.shape}` : ""}`;
   return {
     animation: false,
     textStyle: style,

@@ -31,6 +31,10 @@ SCROLL_THROUGH = """
     }
 """
 
+ALL_DRAWN = """
+    () => [...document.querySelectorAll(".chart")].every((chart) => !chart.clientWidth || chart.querySelector("svg"))
+"""
+
 
 @dataclass
 class Opened:
@@ -43,6 +47,7 @@ class Opened:
     def scroll_through(self) -> None:
         """Charts are drawn when they come near the screen: bring all of them there."""
         self.page.evaluate(SCROLL_THROUGH)
+        self.page.wait_for_function(ALL_DRAWN)
 
     def check(self, path: Path) -> None:
         """No error, nothing stopped by the policy, and nothing asked for but the file itself."""

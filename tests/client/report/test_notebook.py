@@ -20,7 +20,7 @@ def test_a_cell_shows_the_page(opened: Opener, real: RealRuns, tmp_path: Path) -
     with opened(path) as seen:
         frame = seen.page.frame_locator("iframe")
         frame.locator("html[data-ready=yes]").wait_for(state="attached")
-        assert frame.locator(".chart svg path").first.is_visible()
+        frame.locator(".chart svg path").first.wait_for()
         frame.get_by_role("radio", name="Overlaid").check()
         assert frame.locator("#matrix .plot").count() == 3
         seen.requests = [url for url in seen.requests if url != "about:srcdoc"]
