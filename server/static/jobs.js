@@ -9,20 +9,20 @@ import { jobDetail, jobTitle, stateWords, verdictWords } from "./words.js";
 
 const POLL_MS = 2000; // answered with 304 and no look at the list while nothing changed
 const FAILED_MS = 5000;
-const PAGE = 20;
-const ENDED_SHOWN = 10;
 const AGES_MS = 10000;
+const ENDED_PAGE = 10;
+const QUEUE_SHOWN = 20;
+const READ_MAX = 500; // as many as the agent tells at once
+const ENDED = ["succeeded", "failed", "cancelled", "interrupted"];
 
 export class Jobs {
-  // `onRunning(job or null)` is called whenever another job runs, or none.
+  // `onRunning(job or null)` is called whenever the list has changed.
   constructor(onRunning) {
     this.onRunning = onRunning;
     this.tag = null;
-    this.list = { jobs: [], counts: {}, next: null };
-    this.older = [];
-    this.shown = ENDED_SHOWN;
+    this.pages = 1;
     byId("jobs-older").addEventListener("click", () => this.showOlder());
-    setInterval(() => showAges(), AGES_MS);
+    setInterval(showAges, AGES_MS);
     document.addEventListener("visibilitychange", () => this.poll());
     this.poll();
   }
@@ -41,47 +41,53 @@ export class Jobs {
   }
 
   async fetch() {
-    const response = await ask(`/v1/jobs?limit=${PAGE}`, { headers: this.tag ? { "If-None-Match": this.tag } : {} });
+    const response = await ask("/v1/jobs?limit=1", { headers: this.tag ? { "If-None-Match": this.tag } : {} });
     if (response.status === 304) return;
-    this.tag = response.headers.get("etag");
-    this.list = await response.json();
-    const ids = new Set(this.list.jobs.map((job) => job.id));
-    this.older = this.older.filter((job) => !ids.has(job.id));
-    this.draw();
-    this.onRunning(this.list.jobs.find((job) => job.state === "running") ?? null);
+    const { counts } = await response.json();
+    const [running, queued, ended] = await Promise.all([
+      counts.running ? jobsIn("state=running&limit=1") : [],
+      counts.queued ? jobsIn(`state=queued&limit=${READ_MAX}`) : [], // newest first: whose turn is next comes last
+      this.ended(),
+    ]);
+    this.onRunning(running[0] ?? null);
+    drawQueue(queued.sort((a, b) => a.position - b.position), counts.queued ?? 0, (job) => this.queuedRow(job));
+    this.drawEnded(ended, counts);
+    this.tag = response.headers.get("etag"); // only now: whatever failed is asked for again
   }
 
-  draw() {
-    const queued = this.list.jobs.filter((job) => job.state === "queued").sort((a, b) => a.position - b.position);
-    const waiting = this.list.counts.queued ?? 0;
-    byId("jobs-queue").hidden = waiting === 0;
-    say(byId("queue-heading"), waiting > queued.length ? `Waiting: ${waiting}, the newest of them` : `Waiting: ${waiting}`);
-    byId("jobs-queue").querySelector("tbody").replaceChildren(...queued.map((job) => this.queuedRow(job)));
-
-    const ended = [...this.list.jobs, ...this.older]
-      .filter((job) => job.ended_at)
-      .sort((a, b) => Date.parse(b.ended_at) - Date.parse(a.ended_at))
-      .slice(0, this.shown);
-    byId("jobs-none").hidden = ended.length > 0;
-    byId("jobs-ended").hidden = ended.length === 0;
-    byId("jobs-ended").querySelector("tbody").replaceChildren(...ended.map(endedRow));
-    const total = ["succeeded", "failed", "cancelled", "interrupted"].reduce((sum, state) => sum + (this.list.counts[state] ?? 0), 0);
-    byId("jobs-older").hidden = ended.length >= total;
-    showAges();
+  ended() {
+    const states = ENDED.map((state) => `state=${state}`).join("&");
+    return jobsIn(`${states}&limit=${Math.min(READ_MAX, this.pages * ENDED_PAGE)}`);
   }
 
   async showOlder() {
-    this.shown += PAGE;
-    const oldest = (this.older.at(-1) ?? this.list.jobs.at(-1)).number;
-    const page = await read(`/v1/jobs?limit=${PAGE}&before=${oldest}`);
-    this.older.push(...page.jobs);
-    this.draw();
+    this.pages += 1;
+    this.tag = null;
+    await this.poll();
+  }
+
+  drawEnded(jobs, counts) {
+    const total = ENDED.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+    byId("jobs-none").hidden = jobs.length > 0;
+    byId("jobs-ended").hidden = jobs.length === 0;
+    byId("jobs-ended").querySelector("tbody").replaceChildren(...jobs.map(endedRow));
+    byId("jobs-older").hidden = jobs.length >= Math.min(total, READ_MAX);
+    showAges();
   }
 
   queuedRow(job) {
     const cancel = button("Cancel", () => cancelJob(job).then(() => this.poll()), { "aria-label": `Cancel ${jobTitle(job)}` });
     return element("tr", {}, element("td", {}, String(job.position + 1)), nameCell(job), ageCell(job.created_at), element("td", {}, cancel));
   }
+}
+
+const jobsIn = async (query) => (await read(`/v1/jobs?${query}`)).jobs;
+
+function drawQueue(jobs, waiting, row) {
+  const shown = jobs.slice(0, QUEUE_SHOWN);
+  byId("jobs-queue").hidden = waiting === 0;
+  say(byId("queue-heading"), waiting > shown.length ? `Waiting: ${waiting}, the next ${shown.length} of them` : `Waiting: ${waiting}`);
+  byId("jobs-queue").querySelector("tbody").replaceChildren(...shown.map(row));
 }
 
 // Asks first; gives when the agent was told, or at once when it shall go on.

@@ -103,7 +103,8 @@ class Panel {
   constructor(panel, parent) {
     this.panel = panel;
     this.highest = 0;
-    this.value = element("strong", { class: "value" });
+    this.values = (panel.names ?? [""]).map((name, index) => element("span", name ? { class: `line-${index + 1}` } : {}));
+    this.value = element("strong", { class: "value" }, ...this.values.flatMap((value) => [value, " "]));
     this.note = element("span", { class: "quiet" });
     this.plot = element("div", { class: "plot" });
     this.missing = element("p", { class: "missing" });
@@ -121,14 +122,14 @@ class Panel {
     this.root.classList.toggle("without", lines.length === 0);
     if (!lines.length) {
       const reason = past.unavailable[this.panel.metrics[0]];
-      say(this.value, "");
+      this.values.forEach((value) => say(value, ""));
       say(this.note, "");
       say(this.missing, reason ? `Not measured: ${reason}` : "No value yet");
       return;
     }
     const data = lines.map((valueAt) => past.points(valueAt));
     const newest = data.map((points) => points.at(-1)[1]);
-    say(this.value, newest.map((value, i) => [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" ")).join(", "));
+    newest.forEach((value, i) => say(this.values[i], [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" ")));
     say(this.note, this.panel.note?.(past) ?? "");
     this.plotLines(past, data);
   }
@@ -148,7 +149,7 @@ class Panel {
   summary(values) {
     if (!values.length) return `${this.panel.title}: no values`;
     const [least, most] = [Math.min(...values), Math.max(...values)].map(this.panel.text);
-    return `${this.panel.title}, line chart of the last five minutes: ${this.value.textContent} now, between ${least} and ${most}`;
+    return `${this.panel.title}, line chart of the last five minutes: ${this.value.textContent.trim()} now, between ${least} and ${most}`;
   }
 }
 

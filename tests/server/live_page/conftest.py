@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.agents import RunningAgent, running_agent
 from tests.browser import chromium
@@ -17,6 +17,8 @@ from tests.server.telemetry import trees
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 REFUSED_PICTURE = "status of 503"
 """Chromium logs every refused request as an error; this one is expected while a job measures."""
+
+expect.set_options(timeout=20_000)  # a busy machine is no failure
 
 NOTE_VIOLATIONS = """
     window.violations = [];

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from contract.results import BenchmarkResult
+from contract.results import BenchmarkResult, ProfileResult
 from tests.agents import wait_for
 from tests.browser import screenshot
 from tests.server.jobs.running import benchmark, job_of, result_of, shell, submit, wait_until_ended
@@ -122,21 +122,39 @@ def test_hostile_names_are_text(seen: Watched, device: Device) -> None:
             wait_until_ended(http, job.id)
 
 
-def test_older_jobs_are_a_click_away(seen: Watched, device: Device) -> None:
-    """Ten are shown, and more on demand, each once."""
+def test_long_lists_are_shown_in_parts(seen: Watched, device: Device) -> None:
+    """The job that runs and those whose turn is next are seen behind any number of others; older ones on demand."""
+    page = seen.open()
     with device.agent.http() as http:
         jobs = [submit(http, shell("sleep 60") | {"name": f"many {n}"}) for n in range(34)]
+        expect(page.locator("#running-name")).to_contain_text("many 0")
+        expect(page.locator("#queue-heading")).to_have_text("Waiting: 33, the next 20 of them")
+        expect(page.locator("#jobs-queue tbody tr").first).to_contain_text("many 1")
         for job in reversed(jobs):
             http.post(f"/v1/jobs/{job.id}/cancel")
         wait_until_ended(http, jobs[0].id)
-    page = seen.open()
     rows = page.locator("#jobs-ended tbody tr")
-    expect(rows).to_have_count(10)
-    page.get_by_role("button", name="Older jobs").click()
-    expect(rows).to_have_count(30)
-    while page.get_by_role("button", name="Older jobs").is_visible():
-        shown = rows.count()
+    expect(rows.first).to_contain_text("many 33")
+    for count in (10, 20, 30):
+        expect(rows).to_have_count(count)
         page.get_by_role("button", name="Older jobs").click()
-        wait_for(lambda before=shown: rows.count() > before)
-    names = [row.inner_text() for row in page.locator("#jobs-ended .job button").all()]
-    assert sorted(name for name in names if name.startswith("many")) == sorted(f"many {n}" for n in range(34))
+    names = page.locator("#jobs-ended .job button")
+    wait_for(lambda: names.count() > 30)
+    assert len({name for name in names.all_inner_texts() if name.startswith("many")}) == 34
+
+
+def test_a_profile_is_shown_operator_by_operator(seen: Watched, device: Device) -> None:
+    """The slowest operators, with their share of the time."""
+    with device.agent.http() as http:
+        request = {"kind": "profile", "name": "profiled", "spec": {"model": "digits", "iterations": 50}}
+        job = submit(http, request)
+        wait_until_ended(http, job.id)
+        result = result_of(http, job.id)
+    assert isinstance(result, ProfileResult)
+    page = seen.open()
+    page.get_by_role("button", name="profiled").click()
+    rows = page.locator("#result-body tbody tr")
+    expect(rows).to_have_count(len(result.operators))
+    slowest = max(result.operators, key=lambda operator: operator.share)
+    expect(rows.first).to_contain_text(f"{slowest.share:.1%}".replace("%", " %"))
+    expect(page.locator("#result-body")).to_contain_text("Explained by operators")

@@ -13,6 +13,7 @@ from server.errors import AgentError
 from server.sessions import FILE_NAME, Sessions
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.pictures import digit
+from tests.server.jobs.running import benchmark, wait_until_ended
 from tests.server.test_classify import problem
 from tests.server.test_security import SNI
 
@@ -55,6 +56,30 @@ def test_the_page_holds_no_data_and_everything_else_wants_a_session(browser: htt
         assert problem(browser.get(path, extensions=SNI)).code == ErrorCode.UNAUTHORIZED
     for path in ("/static/nothing.js", "/static/..%2f..%2fsettings.py", "/static/echarts-licenses"):
         assert browser.get(path, extensions=SNI).status_code == 404
+
+
+def test_the_page_is_sent_small_and_once(agent: RunningAgent) -> None:
+    """Compressed for who takes that, and not again while it is the same."""
+    with agent.http() as http:
+        small = http.get("/static/echarts.js", headers={"Accept-Encoding": "gzip"})
+        plain = http.get("/static/echarts.js", headers={"Accept-Encoding": "identity"})
+        assert small.content == plain.content
+        assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+        assert http.get("/static/echarts.js", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304
+
+
+def test_the_list_of_jobs_is_sent_when_it_changed(agent: RunningAgent) -> None:
+    """With its tag it is answered with 304 until a job comes, goes or ends."""
+    with agent.http() as http:
+        tag = http.get("/v1/jobs").headers["etag"]
+        assert tag.startswith("W/")
+        assert http.get("/v1/jobs", headers={"If-None-Match": tag}).status_code == 304
+        job = http.post("/v1/jobs", json=benchmark(iterations=1)).json()
+        changed = http.get("/v1/jobs", headers={"If-None-Match": tag})
+        assert changed.json()["jobs"][0]["id"] == job["id"]
+        wait_until_ended(http, job["id"])
+        assert http.get("/v1/jobs", headers={"If-None-Match": changed.headers["etag"]}).status_code == 200
+        http.delete(f"/v1/jobs/{job['id']}").raise_for_status()
 
 
 def test_the_cookie_opens_what_the_token_opens(browser: httpx.Client, secured_agent: RunningAgent) -> None:

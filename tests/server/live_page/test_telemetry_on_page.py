@@ -1,12 +1,14 @@
 """Telemetry on the live page: values, alarms, pauses, silence, and the way back."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from server.telemetry.live import STREAMS_MAX
 from tests.agents import running_agent, wait_for
 from tests.browser import screenshot
 from tests.server.jobs.running import benchmark, shell, submit, wait_until_ended
@@ -198,3 +200,17 @@ def test_a_tab_that_nobody_sees_gives_its_streams_back(seen: Watched) -> None:
     with page.expect_request("**/v1/telemetry/stream**"):
         page.evaluate(hide, False)
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
+
+
+def test_a_crowded_agent_says_so(seen: Watched, device: Device) -> None:
+    """When all streams are taken the page tells the agent's reason, and goes on when there is room."""
+    with device.agent.http() as http, ExitStack() as crowd:
+        streams = [crowd.enter_context(http.stream("GET", "/v1/telemetry/stream")) for _ in range(STREAMS_MAX)]
+        readers = [stream.iter_bytes() for stream in streams]  # a reader that is dropped hangs up
+        for reader in readers:
+            next(reader)
+        seen.page.goto(seen.agent.url)
+        expect(seen.page.locator("#status")).to_contain_text(f"{STREAMS_MAX} streams of telemetry are open already")
+        crowd.close()
+        expect(seen.page.locator("#status")).to_have_attribute("data-state", "live")
+    seen.errors[:] = [error for error in seen.errors if "status of 429" not in error]
