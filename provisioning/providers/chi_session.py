@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from provisioning.errors import ProvisioningError
@@ -31,6 +32,8 @@ def open_site() -> Site:
 
     Raises ProvisioningError.
     """
+    if find_spec("chi") is None:
+        raise _missing("it is not installed")
     return _opened(tuple(sorted(credentials(os.environ).items())))
 
 
@@ -70,11 +73,15 @@ def _import_chi() -> Any:
         import chi
         from zunclient.v1 import containers
     except ImportError as error:
-        hint = "install the extra: pip install 'edgerun[provisioning]' with this project's constraints.txt"
-        raise ProvisioningError(f"CHI@Edge needs python-chi and its clients: {error}", hint=hint) from error
+        raise _missing(str(error)) from error
     if "device_profiles" not in containers.CREATION_ATTRIBUTES:  # what Chameleon's own fork adds
         containers.CREATION_ATTRIBUTES.append("device_profiles")
     return chi
+
+
+def _missing(why: str) -> ProvisioningError:
+    hint = "scripts/setup chi installs them; elsewhere: pip install -c constraints.txt 'edgerun[chi]'"
+    return ProvisioningError(f"CHI@Edge needs python-chi and its clients: {why}", hint=hint)
 
 
 def _endpoint(session: Any, kind: str, what: str) -> str:
