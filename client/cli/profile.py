@@ -160,11 +160,12 @@ def _heading(result: ProfileResult) -> list[RenderableType]:
 def _summary(result: ProfileResult) -> list[RenderableType]:
     lines = [Text()]
     if result.latency is not None and result.explained is not None and result.unattributed_us is not None:
-        plain = "" if result.plain_p50_ms is None else f", {result.plain_p50_ms:.3f} ms without (median)"
-        lines.append(Text(f"{result.latency.mean_ms:.3f} ms a run with the profiler (mean){plain}"))
+        plain = "" if result.plain_p50_ms is None else f", {result.plain_p50_ms:.3f} ms without profiling (median)"
+        lines.append(Text(f"a run takes {result.latency.mean_ms:.3f} ms (mean){plain}"))
         lines.append(Text(f"the operators explain {result.explained:.1%} of a run, {_remainder(result)}"))
     lines.extend(map(Text, _facts(result)))
-    lines.append(Text(f"load {result.load_ms:.2f} ms, first inference {result.first_inference_ms:.2f} ms"))
+    steady = "" if result.latency is None else f", steady {result.latency.p50_ms:.3f} ms (median)"
+    lines.append(Text(f"load {result.load_ms:.2f} ms, first inference {result.first_inference_ms:.2f} ms{steady}"))
     verdict = Text.assemble("verdict: ", (result.validity.verdict, VERDICT_STYLE[result.validity.verdict]))
     for finding in result.validity.reasons:
         verdict.append(f"\n  {finding.verdict}: {finding.detail}")

@@ -39,8 +39,6 @@ class Operator:
     inputs: list[int]
     output: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    version: int | None = None
-    """None: the lowest that knows the tensors' types."""
 
 
 @dataclass

@@ -67,7 +67,7 @@ def _tensor(tree: Any, tensor: Tensor) -> Any:
 
 
 def _operator(tree: Any, codes: dict[tuple[str, int], int], graph: Graph, operator: Operator) -> Any:
-    version = operator.version or _version(graph, operator)
+    version = _version(graph, operator)
     key = operator.kind, version
     if key not in codes:
         codes[key] = len(tree.operatorCodes)
@@ -79,9 +79,10 @@ def _operator(tree: Any, codes: dict[tuple[str, int], int], graph: Graph, operat
     packed = schema.OperatorT()
     packed.opcodeIndex = codes[key]
     packed.inputs, packed.outputs = _indices(operator.inputs), _indices([operator.output])
-    name, make = _OPTIONS[operator.kind]
-    packed.builtinOptionsType = getattr(schema.BuiltinOptions, name)
-    packed.builtinOptions = make(getattr(schema, f"{name}T")(), **operator.options)
+    if operator.kind in _OPTIONS:
+        name, make = _OPTIONS[operator.kind]
+        packed.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+        packed.builtinOptions = make(getattr(schema, f"{name}T")(), **operator.options)
     return packed
 
 
