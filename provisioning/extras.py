@@ -1,9 +1,12 @@
 """Runtimes beyond the default that `up --with` installs: extras of edgerun's own, by the same names."""
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from provisioning.deployments import Deployment
 from provisioning.errors import ProvisioningError
+from provisioning.provider import Provider
 
 MODULES = {"openvino": "openvino", "onnx": "onnxruntime", "gpu": "onnxruntime"}
 """The module that each brings."""
@@ -31,6 +34,19 @@ def of_device(options: Mapping[str, Any]) -> list[str]:
 def modules(options: Mapping[str, Any]) -> list[str]:
     """The modules that the agent's Python must find."""
     return sorted({MODULES[name] for name in options.get("with", ())})
+
+
+def require(deployment: Deployment, provider: Provider) -> None:
+    """Raise ProvisioningError when what `--with` names is not there, as in an image that was built without it."""
+    wanted = modules(deployment.options)
+    if not wanted:
+        return
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        code = provider.exec(deployment, ["python", "-c", LOOK, *wanted], out, err)
+        out.seek(0)
+        if absent := out.read().decode(errors="replace").split() if code == 0 else wanted:
+            arguments = ",".join(of_device(deployment.options))
+            raise missing(absent, f"the image needs it: docker build --build-arg EXTRAS={arguments}")
 
 
 def missing(absent: Iterable[str], hint: str) -> ProvisioningError:

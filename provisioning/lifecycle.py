@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -193,7 +192,7 @@ class Lifecycle:
         started = time.monotonic()
         self._report(f"starting an agent on {place_of(deployment)}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
-        _require_extras(deployment, provider)
+        extras.require(deployment, provider)
         host = self._wait_until_ready(deployment, provider)
         self._enter(host)
         deployment.phase = Phase.UP
@@ -290,19 +289,6 @@ class Lifecycle:
             what = "had" if isinstance(error, LibraryError) else "pushed"
             self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
-
-
-def _require_extras(deployment: Deployment, provider: Provider) -> None:
-    """Raise ProvisioningError when what `--with` names is not there, as in an image that was built without it."""
-    modules = extras.modules(deployment.options)
-    if not modules:
-        return
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = provider.exec(deployment, ["python", "-c", extras.LOOK, *modules], out, err)
-        out.seek(0)
-        if absent := out.read().decode(errors="replace").split() if code == 0 else modules:
-            arguments = ",".join(extras.of_device(deployment.options))
-            raise extras.missing(absent, f"the image needs it: docker build --build-arg EXTRAS={arguments}")
 
 
 def place_of(deployment: Deployment) -> str:
