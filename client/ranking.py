@@ -26,7 +26,7 @@ def verdict_lines(rows: Sequence[Row], name: Naming | None = None) -> list[str]:
     if lines and any(len(row.results) == 1 for row in ranked):
         lines.append(LONE_JOBS)
     if left_out := [row for row in rows if row.verdict is Verdict.UNRELIABLE]:
-        names = ", ".join(called(row) for row in left_out)
+        names = "; ".join(called(row) for row in left_out)
         lines.append(f"not ranked, because unreliable: {names}")
     return lines
 

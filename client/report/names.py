@@ -11,6 +11,8 @@ HEADS = ("run", "host", "model")
 SETTINGS = ("runtime", "device", "asked for", "precision", "cached", "hint", "streams", "threads", "batch")
 UNREMARKABLE = {"streams": (None, 1), "batch": (None, 1), "cached": (None, False), "precision": (None, "n/a")}
 """Values that need no mention where all configurations share them."""
+TITLE_WORDS = 2
+"""Of what differs, where run, host and model do not; the rest stands in the second line."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def _name(fact: Mapping[str, Any], varying: Sequence[str]) -> Name:
     if heads:
         title, subtitle = " · ".join(heads), [*differing, *shared]
     else:
-        title, subtitle = ", ".join(differing) or fact["host"], [*shared, *([fact["host"]] if differing else [])]
+        title = ", ".join(differing[:TITLE_WORDS]) or fact["host"]
+        subtitle = [*differing[TITLE_WORDS:], *shared, *([fact["host"]] if differing else [])]
     return Name(title, ", ".join(subtitle), ", ".join([*heads, *differing]) or fact["host"])
 
 

@@ -14,6 +14,9 @@ from contract.validity import Verdict
 SAME_WORK = ("model digest", "input", "threads")
 """What must agree for two latencies to be of the same work."""
 PAYBACK_MIN = 2
+"""Inferences after which a longer loading is worth a word."""
+EXPLAINED_MAX = 2
+"""Unreliable configurations whose reasons are repeated below the table."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def milliseconds(value: float | None) -> str:
 def statements(runs: Sequence[tuple[str, Run]], rows: Sequence[Row], name: Naming) -> list[str]:
     """Every difference that the samples can tell; with several runs first what changed from the first of them."""
     lines = sentences([name for name, _ in runs], align([run for _, run in runs])) if len(runs) > 1 else []
-    return list(dict.fromkeys([*lines, *verdict_lines(rows, name)]))
+    reliable = [row for row in rows if row.verdict is not Verdict.UNRELIABLE]  # a notice names the others
+    return list(dict.fromkeys([*lines, *verdict_lines(reliable, name)]))
 
 
 def notices(configurations: Sequence[Configuration], conditions: Sequence[Condition]) -> list[Notice]:
@@ -143,11 +147,21 @@ def _not_the_same_work(configurations: Sequence[Configuration], conditions: Sequ
 
 
 def _doubts(configurations: Sequence[Configuration]) -> list[Notice]:
-    found = []
-    for each in configurations:
-        if each.verdict == Verdict.UNRELIABLE:
-            why = "; ".join(dict.fromkeys(reason.detail for reason in each.reasons))
-            found.append(Notice(level="warning", title=f"{each.name}: do not quote this.", text=f"Unreliable: {why}."))
-        elif each.problem is not None:
-            found.append(Notice(level="warning", title=f"{each.name}: not complete.", text=each.problem))
+    found = [
+        Notice(level="warning", title=f"{each.name}: not complete.", text=each.problem)
+        for each in configurations
+        if each.problem is not None
+    ]
+    unreliable = [each for each in configurations if each.verdict == Verdict.UNRELIABLE]
+    if len(unreliable) > EXPLAINED_MAX:
+        names = "; ".join(each.name for each in unreliable)
+        text = "These are unreliable; the table says why. They are not ranked."
+        return [*found, Notice(level="warning", title=f"Do not quote: {names}.", text=text)]
+    for each in unreliable:
+        why = "; ".join(dict.fromkeys(reason.detail for reason in each.reasons))
+        found.append(
+            Notice(
+                level="warning", title=f"{each.name}: do not quote this.", text=f"Unreliable, and not ranked: {why}."
+            )
+        )
     return found

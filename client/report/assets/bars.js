@@ -8,6 +8,7 @@ import { colour, seriesColour, textStyle } from "./theme.js";
 
 const ROW = 44;
 const GUTTER = 118;
+const DOUBTED = 0.45;
 const MEASURES = [
   { title: "Model load time", key: "load_ms", lower: true, show: milliseconds },
   { title: "First inference", key: "first_inference_ms", lower: true, show: milliseconds },
@@ -21,7 +22,7 @@ export function showBars() {
   if (!measured.length) return;
   const place = section("bars", "Side by side");
   place.append(h("div", { class: "bars", "data-count": measured.length }, measured.map(bar)));
-  place.append(h("p", { class: "small muted" }, "The thin line on an inference time goes from p5 to p95. Factors compare with the fastest of the same batch and streams, where the samples can tell."));
+  place.append(h("p", { class: "small muted" }, "The thin line on an inference time goes from p5 to p95. Factors compare with the fastest of the same batch and streams, where the samples can tell. ⚠ marks what is unreliable."));
   const sources = [...new Set(report.configurations.map((each) => each.energy_source).filter(Boolean))];
   if (sources.length) place.append(h("p", { class: "small muted" }, `Energy: ${sources.join("; ")}, integrated over the timed phase.`));
 }
@@ -73,7 +74,7 @@ function option(measure, rows, width) {
         type: "bar",
         barWidth: 18,
         silent: true,
-        data: rows.map((each, n) => ({ value: values[n], itemStyle: { color: seriesColour(each.id), borderRadius: [0, 2, 2, 0] } })),
+        data: rows.map((each, n) => ({ value: values[n], itemStyle: { color: seriesColour(each.id), opacity: each.verdict === "unreliable" ? DOUBTED : 1, borderRadius: [0, 2, 2, 0] } })),
       },
       {
         type: "custom",
@@ -111,8 +112,9 @@ function marks(measure, each, api, end, top) {
   const children = measure.whiskers ? whisker(each.figures, api, y) : [];
   const isBest = value === top && each.verdict !== "unreliable";
   const times = measure.times && each.times_slower ? ` ${factor(each.times_slower)}×` : "";
+  const doubt = each.verdict === "unreliable" ? " ⚠" : "";
   const font = `${isBest ? "bold " : ""}12px ${textStyle().fontFamily}`;
-  children.push({ type: "text", style: { x: x + 8, y, text: measure.show(value) + times, fill: colour("ink"), font, verticalAlign: "middle" } });
+  children.push({ type: "text", style: { x: x + 8, y, text: measure.show(value) + times + doubt, fill: colour("ink"), font, verticalAlign: "middle" } });
   return { type: "group", children };
 }
 

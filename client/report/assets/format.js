@@ -1,6 +1,7 @@
 // Numbers as people read them. Every function gives "n/a" for what is not there.
 const ABSENT = "n/a";
 const TIME_TICKS = 5;
+const LABEL_ROOM = 0.7;
 const SPACE = "\u00a0";
 
 // Three digits that count.
@@ -29,7 +30,14 @@ export function seconds(value) {
 export function timeAxis(from, to) {
   const [unit, size] = to >= 7200 ? ["h", 3600] : to >= 600 ? ["min", 60] : ["s", 1];
   const label = (value) => `${tick(value / size)} ${unit}`;
-  return { min: from, max: to, interval: niceStep((to - from) / size / TIME_TICKS) * size, label };
+  const interval = niceStep((to - from) / size / TIME_TICKS) * size;
+  return { min: from, max: to, interval, label, showMin: roomBefore(-from / interval), showMax: roomBefore(to / interval) };
+}
+
+// Whether the end of an axis, in steps, is a round one or far enough from the last of these to be labelled too.
+function roomBefore(steps) {
+  const beyond = steps - Math.floor(steps + 1e-6);
+  return Math.abs(beyond) < 1e-6 || beyond > LABEL_ROOM;
 }
 
 // The next larger step that people count in.

@@ -204,7 +204,7 @@ function option(component, recordings, scale, box, lanes) {
       min: time.min,
       max: time.max,
       interval: time.interval,
-      axisLabel: { ...muted, formatter: time.label, hideOverlap: true },
+      axisLabel: { ...muted, formatter: time.label, hideOverlap: true, showMinLabel: time.showMin, showMaxLabel: time.showMax },
       splitLine: { show: false },
       axisLine: { lineStyle: { color: colour("strong-line") } },
     },

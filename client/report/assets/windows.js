@@ -73,7 +73,7 @@ function option(rows) {
       axisPointer: { label: { formatter: ({ value }) => seconds(value) } },
       formatter: (points) => [seconds(points[0].axisValue), ...points.map((point) => `${figure(point.value[1])} fps  ${point.seriesName}`)].join("\n"),
     },
-    xAxis: { type: "value", min: time.min, max: time.max, interval: time.interval, axisLabel: { ...muted, formatter: time.label, hideOverlap: true }, splitLine: { show: false } },
+    xAxis: { type: "value", min: time.min, max: time.max, interval: time.interval, axisLabel: { ...muted, formatter: time.label, hideOverlap: true, showMaxLabel: time.showMax }, splitLine: { show: false } },
     yAxis: { type: "value", min: 0, axisLabel: muted, splitLine: { lineStyle: { color: colour("line") } } },
     series,
   };

@@ -53,8 +53,9 @@ def test_the_headline_names_the_fastest_and_by_how_much() -> None:
     assert data.headline.startswith("b is the fastest: ")
     assert "2 times faster than a" in data.headline
     assert "times faster than c" in data.headline_rest
-    assert any(line.startswith("not ranked, because unreliable: d") for line in data.statements)
+    assert not any("d" in line.split() for line in data.statements)
     assert [notice.title for notice in data.notices] == ["d: do not quote this."]
+    assert data.notices[0].text == "Unreliable, and not ranked: it drifted."
     assert [each.times_slower is None for each in data.configurations] == [False, True, False, True]
 
 
@@ -84,6 +85,13 @@ def test_nothing_reliable_gives_no_winner() -> None:
     assert failed.headline_rest == " No measurement has a result."
     assert failed.configurations[0].verdict is None
     assert failed.configurations[0].problem == "failed"
+
+
+def test_many_unreliable_ones_are_named_once() -> None:
+    """Their reasons stand in the table."""
+    entries = [made_entry(samples_around(1, 50, n), Verdict.UNRELIABLE, host=f"edge{n}") for n in range(4)]
+    (notice,) = data_of(made_run(*entries)).notices
+    assert notice.title == "Do not quote: edge0; edge1; edge2; edge3."
 
 
 def test_a_longer_loading_is_weighed_against_the_gain() -> None:
