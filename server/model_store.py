@@ -93,7 +93,9 @@ class ModelStore:
             held = ", ".join(sorted(self._stored))
             hint = f"`client models write {name}` has it written" if name in SYNTHETIC_MODELS else None
             raise AgentError(
-                ErrorCode.UNKNOWN_MODEL, f"no model {name!r}; this agent holds {held}", hint=hint
+                ErrorCode.UNKNOWN_MODEL,
+                f"no model {name!r}; this agent holds {held} and can write {', '.join(SYNTHETIC_MODELS)}",
+                hint=hint,
             ) from None
 
     @property

@@ -133,7 +133,7 @@ def _cells(operator: OperatorProfile) -> dict[str, str]:
         "#": "-" if operator.operator is None else str(operator.operator),
         "operator": operator.kind or (operator.name if operator.kernel or not operator.delegated else "-"),
         "as executed": executed if operator.kind or operator.delegated else operator.kernel or "",
-        "output": f"{shape} {operator.output_dtype}" if operator.output_shape else "",
+        "output": f"{shape} {operator.output_dtype or ''}".rstrip() if operator.output_shape else "",
         "mean us": f"{operator.mean_us:.1f}",
         "std": "" if operator.std_us is None else f"{operator.std_us:.1f}",
         "p50": f"{operator.p50_us:.1f}",

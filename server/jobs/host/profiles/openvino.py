@@ -25,7 +25,7 @@ KINDS = {
     "FullyConnected": "FULLY_CONNECTED",
     "MatMul": "FULLY_CONNECTED",
 }
-"""OpenVINO's names of weighted operators, and TFLite's."""
+"""How OpenVINO's names of weighted operators begin, and TFLite's."""
 
 
 class OpenVinoProfiler:
@@ -83,12 +83,17 @@ class OpenVinoProfiler:
         if self._facts is None:
             return {}
         weighted = [operator for operator in self._facts.operators if operator.macs]
-        known = [(number, node) for number, node in enumerate(nodes) if node.kernel.split()[0] in KINDS]
+        known = [(number, node) for number, node in enumerate(nodes) if _kind(node) is not None]
         if len(known) != len(weighted):
             return {}
         for (_, node), operator in zip(known, weighted, strict=True):
-            if KINDS[node.kernel.split()[0]] != operator.kind or node.output_shape is None:
+            if _kind(node) != operator.kind or node.output_shape is None:
                 return {}
             if math.prod(node.output_shape) != math.prod(operator.output_shape):
                 return {}
         return {number: operator.index for (number, _), operator in zip(known, weighted, strict=True)}
+
+
+def _kind(node: NodeTime) -> str | None:
+    """TFLite's name of a weighted operator, None for others."""
+    return next((kind for word, kind in KINDS.items() if node.kernel.startswith(word)), None)
