@@ -70,7 +70,7 @@ class Viewer:
         tag = ""
         with self._client() as http:
             while not self._stop.wait(LIST_EVERY_S):
-                response = http.get(f"{JOBS}?limit=20", headers={"If-None-Match": tag})
+                response = http.get(f"{JOBS}?limit=1", headers={"If-None-Match": tag})
                 tag = response.headers["etag"]
                 self.unchanged += response.status_code == httpx.codes.NOT_MODIFIED
 
