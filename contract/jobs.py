@@ -132,6 +132,10 @@ class ProfileSpec(BaseModel):
 
     model: str | None = None
     runtime: str | None = None
+    device: str = Field(default="CPU", pattern=DEVICE_PATTERN, max_length=200)
+    """AUTO is the device that a benchmark would prefer; `HETERO:GPU,CPU` shows which operator runs where."""
+    precision: Precision | None = None
+    """Of the arithmetic; None for that of the file."""
     method: ProfileMethod | None = None
     """None: the runtime's own profiler where it has one that works, else single operators."""
     kernels: Kernels = Kernels.DEFAULT

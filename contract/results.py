@@ -185,6 +185,9 @@ class ProfileResult(BaseModel):
     """How the operators were timed: `litert-native`, `single-operator`, `openvino-perf-count`, `onnxruntime-trace`."""
     method_detail: str | None = None
     """Why it was not the native profiler, or what else there is to say."""
+    device: str = "CPU"
+    precision: str | None = None
+    """Of most weighted operators, where the runtime tells."""
     threads: int
     load_ms: float
     first_inference_ms: float

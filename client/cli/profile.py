@@ -1,5 +1,6 @@
 """`client profile`: which operators the time of a model goes to."""
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note
 from client.edge_client import EdgeClient
 from client.profile_chart import check_chart, write_profile_chart
 from client.runs import write_text
+from contract.devices import DEVICE_PATTERN, Precision
 from contract.jobs import (
     DEFAULT_ITERATIONS,
     PROFILE_ITERATIONS_MAX,
@@ -31,10 +33,20 @@ POLL_S = 0.3
 LEFT = ("operator", "as executed", "output")
 
 
+def _device(text: str) -> str:
+    if not re.match(DEVICE_PATTERN, text.upper()):
+        raise typer.BadParameter(f"it takes CPU, GPU, NPU, AUTO or HETERO:GPU,CPU, not {text!r}")
+    return text.upper()
+
+
 def profile(
     host: Hosts = [],  # noqa: B006
     model: Annotated[str | None, typer.Option("--model", "-m", help="Model instead of the default.")] = None,
     runtime: Annotated[str | None, typer.Option(help="Runtime instead of the agent's own choice.")] = None,
+    device: Annotated[
+        str, typer.Option(help="AUTO, GPU, HETERO:GPU,CPU, ...: see `client devices`.", callback=_device)
+    ] = "CPU",
+    precision: Annotated[Precision | None, typer.Option(help="Of the arithmetic, if the runtime can choose.")] = None,
     method: Annotated[
         ProfileMethod | None,
         typer.Option(help="native: the runtime's own profiler; single-operator: a model for each operator."),
@@ -63,6 +75,8 @@ def profile(
     spec = ProfileSpec(
         model=model,
         runtime=runtime,
+        device=device,
+        precision=precision,
         method=method,
         kernels=kernels,
         threads=threads,
@@ -149,7 +163,7 @@ def _cells(operator: OperatorProfile) -> dict[str, str]:
 
 
 def _heading(result: ProfileResult) -> list[RenderableType]:
-    words = f"{result.model} ({result.model_digest[:19]}) on {result.runtime} {result.runtime_version}"
+    words = f"{result.model} ({result.model_digest[:19]}) on {result.runtime} {result.runtime_version}, {result.device}"
     counts = f"{result.threads} thread{'s' * (result.threads > 1)}, {result.iterations} runs"
     lines = [Text(f"{words}, {result.spec.kernels} kernels, {counts}, timed by {result.method}")]
     if result.method_detail:

@@ -63,6 +63,8 @@ class ProfileOrder:
 
     model: ModelSource
     runtime: str
+    device: str
+    precision: str | None
     method: str | None
     builtin: bool
     threads: int

@@ -51,7 +51,8 @@ class Planner:
     def accept(self, request: AnyRequest, folder: Path) -> None:
         """Check that a request can be done here, and keep the files it needs in the job's folder.
 
-        Raises AgentError: COMMANDS_NOT_ALLOWED, UNKNOWN_MODEL, UNKNOWN_BLOB, NOT_A_CLASSIFIER, RUNTIME_UNAVAILABLE.
+        Raises AgentError: COMMANDS_NOT_ALLOWED, UNKNOWN_MODEL, UNKNOWN_BLOB, NOT_A_CLASSIFIER,
+        RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE.
         """
         if isinstance(request, CommandRequest):
             if not self._settings.allow_commands:
@@ -61,7 +62,7 @@ class Planner:
         spec = request.spec
         model = self._registry.find(spec.model)
         if isinstance(spec, ProfileSpec):
-            _require_method(spec.method, self._registry.runtime_for(model, spec.runtime))
+            _require_method(spec.method, self._choose(model, spec).candidates[0].runtime)
             return
         self._choose(model, spec)
         if isinstance(spec.input, PictureInput):
@@ -106,10 +107,13 @@ class Planner:
     def profile(self, spec: ProfileSpec) -> tuple[ProfileOrder, Subject]:
         """Whose operators to time; raises AgentError when it is not there any more."""
         model = self._registry.find(spec.model)
-        runtime = self._registry.runtime_for(model, spec.runtime)
+        best = self._choose(model, spec).candidates[0]
+        runtime = best.runtime
         order = ProfileOrder(
             model=model.source,
             runtime=runtime,
+            device=best.device,
+            precision=spec.precision,
             method=spec.method,
             builtin=spec.kernels is Kernels.BUILTIN or not self._pools.uses_delegates(runtime),
             threads=spec.threads,
@@ -134,7 +138,7 @@ class Planner:
         model = self._registry.store.find(subject.model)
         return dict(model.labels) if model and model.description.digest == subject.model_digest else {}
 
-    def _choose(self, model: StoredModel, spec: BenchmarkSpec) -> Choice:
+    def _choose(self, model: StoredModel, spec: BenchmarkSpec | ProfileSpec) -> Choice:
         """Runtimes and devices to try; raises AgentError RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE."""
         first = self._registry.runtime_for(model, spec.runtime)
         if spec.device == CPU:

@@ -59,6 +59,8 @@ def _profile(order: ProfileOrder, events: Events) -> None:
         "profiled",
         method=profiler.method,
         method_detail=profiler.detail,
+        device=profiler.execution.device,
+        precision=profiler.execution.precision,
         operators=operator_rows(facts, executed, times, whole_us, profiler.rated_from_us),
         plain_p50_ms=plain_ms,
         explained=float(times.sum(dtype=np.float64) / whole_us.sum(dtype=np.float64)) if whole_us.any() else None,

@@ -145,7 +145,7 @@ SOURCE = ModelSource("tflite", str(EMBEDDED_FOLDER / "digits.tflite"), "", {})
 def order(**fields: object) -> ProfileOrder:
     plain = {"runtime": "litert", "method": None, "builtin": False, "threads": 1}
     counts = {"iterations": 3, "warm_up_iterations": 1, "seed": 0}
-    return ProfileOrder(**{"model": SOURCE, **plain, **counts, **fields})  # type: ignore[arg-type]
+    return ProfileOrder(**{"model": SOURCE, "device": "CPU", "precision": None, **plain, **counts, **fields})  # type: ignore[arg-type]
 
 
 def test_a_version_that_was_not_tried_is_not_profiled_natively(monkeypatch: pytest.MonkeyPatch) -> None:

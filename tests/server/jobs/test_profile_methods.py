@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from contract.codes import ErrorCode
 from contract.jobs import JobState
 from contract.results import ProfileResult
 from server.jobs.host.profiles import onnx as onnx_method
@@ -11,6 +12,7 @@ from server.runtimes.onnx import node_times
 from server.synthesis.models import synthetic_model
 from tests.agents import RunningAgent
 from tests.server.jobs.running import run
+from tests.server.test_classify import problem
 from tests.server.test_models import put_model
 
 KINDS = ["Conv", "Relu", "GlobalAveragePool", "Flatten", "MatMul", "Softmax"]
@@ -61,6 +63,12 @@ def test_openvinos_operators_are_found_again_in_the_file(worker_agent: RunningAg
     assert all(row.kernel for row in found.operators)
     assert any(row.operator is None for row in found.operators)
     assert found.arena_bytes is None
+    assert (found.device, found.precision) == ("CPU", "f32")
+    automatic = profiled(worker_agent, model="resnet20", runtime="openvino", device="AUTO", precision="f32")
+    assert (automatic.device, automatic.spec.device) == ("CPU", "AUTO")
+    with worker_agent.http() as http:
+        missing = http.post("/v1/jobs", json={"kind": "profile", "spec": {"model": "resnet20", "device": "GPU"}})
+    assert problem(missing).code == ErrorCode.DEVICE_UNAVAILABLE
 
 
 def test_onnx_runtime_tells_its_operators_by_a_trace(worker_agent: RunningAgent) -> None:

@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from server.runtimes.base import Execution
+
+ON_CPU = Execution("CPU", None)
+"""What profilers that know the processor only begin with."""
+
 
 class MethodUnavailable(Exception):
     """Operators cannot be timed in this way here; the message says why."""
@@ -32,6 +37,9 @@ class Profiler(Protocol):
     """Named in the result."""
     detail: str | None
     """What else there is to say of the method."""
+
+    execution: Execution
+    """Device and precision, once it is loaded."""
 
     rated_from_us: float
     """Means below this are too coarse to make a rate of."""

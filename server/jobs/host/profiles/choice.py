@@ -5,6 +5,7 @@ from server.jobs.host.profiles.single import SingleOperatorProfiler
 from server.jobs.order import ProfileOrder
 from server.runtimes.base import ModelFiles
 from server.runtimes.facts import GraphFacts
+from server.runtimes.selection import CPU
 
 NATIVE, SINGLE_OPERATOR = "native", "single-operator"
 
@@ -22,6 +23,8 @@ def open_profiler(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | No
         from server.jobs.host.profiles.onnx import OnnxProfiler
 
         return OnnxProfiler(order, files)
+    if order.device != CPU:
+        raise MethodUnavailable(f"operators of {order.runtime} are timed on the {CPU} only, not on {order.device}")
     if order.method == SINGLE_OPERATOR or order.runtime != "litert":
         return SingleOperatorProfiler(order, files.content)
     assert facts is not None

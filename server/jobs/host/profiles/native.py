@@ -7,7 +7,7 @@ import numpy as np
 
 from server.jobs.host.frames import noise
 from server.jobs.host.profiles.alignment import align
-from server.jobs.host.profiles.base import Executed, MethodUnavailable
+from server.jobs.host.profiles.base import ON_CPU, Executed, MethodUnavailable
 from server.jobs.order import ProfileOrder
 from server.runtimes.base import ModelFault
 from server.runtimes.litert_profiler import Library, NativeModel, ProfilerUnavailable
@@ -22,6 +22,7 @@ class NativeProfiler:
 
     method = METHOD
     rated_from_us = 10.0  # it counts whole microseconds
+    execution = ON_CPU
     detail: str | None = None
 
     def __init__(self, order: ProfileOrder, content: bytes, kinds: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from server.jobs.host.frames import noise
-from server.jobs.host.profiles.base import Executed
+from server.jobs.host.profiles.base import ON_CPU, Executed
 from server.jobs.order import ProfileOrder
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, ModelFault, ModelFiles, NodeTime
@@ -25,16 +25,18 @@ class OnnxProfiler:
     method = METHOD
     rated_from_us = 10.0  # it counts whole microseconds
     detail: str | None = None
+    execution = ON_CPU
 
     def __init__(self, order: ProfileOrder, files: ModelFiles) -> None:
         self._files = files
         self._order = order
-        self._options = LoadOptions(threads=order.threads)
+        self._options = LoadOptions(threads=order.threads, device=order.device)
         self._times: list[list[float]] = []
 
     def load(self) -> None:
         """Open the plain session."""
         self._model = open_runtime(self._order.runtime, delegates=True).load(self._files, self._options)
+        self.execution = self._model.execution
 
     def feed(self, seed: int) -> None:
         """Noise in all inputs."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from server.jobs.host.frames import noise
-from server.jobs.host.profiles.base import Executed
+from server.jobs.host.profiles.base import ON_CPU, Executed
 from server.jobs.order import ProfileOrder
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, ModelFiles, NodeTime
@@ -34,6 +34,7 @@ class OpenVinoProfiler:
     method = METHOD
     rated_from_us = 10.0  # it counts whole microseconds
     detail: str | None = None
+    execution = ON_CPU
 
     def __init__(self, order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> None:
         self._order, self._files, self._facts = order, files, facts
@@ -41,9 +42,11 @@ class OpenVinoProfiler:
     def load(self) -> None:
         """Compile the model."""
         runtime = open_runtime(self._order.runtime, delegates=True)
-        model = runtime.load(self._files, LoadOptions(threads=self._order.threads, profile=True))
+        order = self._order
+        options = LoadOptions(threads=order.threads, device=order.device, precision=order.precision, profile=True)
+        model = runtime.load(self._files, options)
         assert isinstance(model, OpenVinoModel)
-        self._model = model
+        self._model, self.execution = model, model.execution
 
     def feed(self, seed: int) -> None:
         """Noise in all inputs."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from server.jobs.host.frames import noise
-from server.jobs.host.profiles.base import Executed, MethodUnavailable
+from server.jobs.host.profiles.base import ON_CPU, Executed, MethodUnavailable
 from server.jobs.order import ProfileOrder
 from server.runtimes.base import Array
 from server.runtimes.cutting import CannotBeCut, cut
@@ -31,6 +31,7 @@ class SingleOperatorProfiler:
 
     method = METHOD
     rated_from_us = 2.0  # what a call costs is as much, and known to a tenth of it
+    execution = ON_CPU
     detail: str | None = None
 
     def __init__(self, order: ProfileOrder, content: bytes) -> None:
