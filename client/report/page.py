@@ -14,7 +14,7 @@ from client.report.model import ReportData
 ASSETS = files("client.report") / "assets"
 MODULES = (
     *("data", "format", "dom", "table", "theme", "charts", "result", "bars", "distribution", "windows"),
-    *("selection", "panel", "matrix", "layers", "conditions", "downloads", "main"),
+    *("selection", "plot", "panel", "matrix", "layers", "conditions", "downloads", "main"),
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)

@@ -1,7 +1,6 @@
 // Numbers as people read them. Every function gives "n/a" for what is not there.
 const ABSENT = "n/a";
 const TIME_TICKS = 5;
-const LABEL_ROOM = 0.7;
 const SPACE = "\u00a0";
 
 // Three digits that count.
@@ -26,18 +25,22 @@ export function seconds(value) {
   return `${value < 100 ? value.toFixed(1) : Math.round(value)} s`;
 }
 
-// The same beside an axis: all in the unit that fits its end, without needless digits.
-export function timeAxis(from, to) {
+// An axis of time for ECharts: round moments, all in the unit that fits its end.
+export function timeAxis(from, to, style) {
   const [unit, size] = to >= 7200 ? ["h", 3600] : to >= 600 ? ["min", 60] : ["s", 1];
-  const label = (value) => `${tick(value / size)} ${unit}`;
-  const interval = niceStep((to - from) / size / TIME_TICKS) * size;
-  return { min: from, max: to, interval, label, showMin: roomBefore(-from / interval), showMax: roomBefore(to / interval) };
-}
-
-// Whether the end of an axis, in steps, is a round one or far enough from the last of these to be labelled too.
-function roomBefore(steps) {
-  const beyond = steps - Math.floor(steps + 1e-6);
-  return Math.abs(beyond) < 1e-6 || beyond > LABEL_ROOM;
+  const step = niceStep((to - from) / size / TIME_TICKS);
+  const first = Math.ceil(from / size / step - 1e-9);
+  const last = Math.floor(to / size / step + 1e-9);
+  const customValues = Array.from({ length: last - first + 1 }, (_, n) => (first + n) * step * size);
+  const formatter = (value) => `${tick(value / size)} ${unit}`;
+  return {
+    type: "value",
+    min: from,
+    max: to,
+    axisTick: { customValues },
+    axisLabel: { ...style, customValues, formatter, hideOverlap: true },
+    splitLine: { show: false },
+  };
 }
 
 // The next larger step that people count in.

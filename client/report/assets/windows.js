@@ -48,7 +48,6 @@ function longest(rows) {
 
 // Every job from the beginning of its timed phase.
 function option(rows) {
-  const time = timeAxis(0, longest(rows));
   const muted = { ...textStyle(11), color: colour("muted") };
   const series = rows.flatMap((each) =>
     each.windows.map((job) => ({
@@ -73,7 +72,7 @@ function option(rows) {
       axisPointer: { label: { formatter: ({ value }) => seconds(value) } },
       formatter: (points) => [seconds(points[0].axisValue), ...points.map((point) => `${figure(point.value[1])} fps  ${point.seriesName}`)].join("\n"),
     },
-    xAxis: { type: "value", min: time.min, max: time.max, interval: time.interval, axisLabel: { ...muted, formatter: time.label, hideOverlap: true, showMaxLabel: time.showMax }, splitLine: { show: false } },
+    xAxis: timeAxis(0, longest(rows), muted),
     yAxis: { type: "value", min: 0, axisLabel: muted, splitLine: { lineStyle: { color: colour("line") } } },
     series,
   };
