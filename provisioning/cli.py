@@ -59,7 +59,7 @@ def _runtimes(text: str | None) -> list[str] | None:
 @app.command("up", epilog=UP_EXAMPLES)
 def up(
     name: Annotated[str, typer.Option(help="Name of the host that results.", callback=_checked_name)],
-    on: Annotated[str, typer.Option(help=f"Where: {PLACES}[:PORT].")] = "local",
+    on: Annotated[str, typer.Option(help=f"Where: {PLACES}.")] = "local",
     port: options.Port = None,
     workers: options.Workers = None,
     threads: options.Threads = None,

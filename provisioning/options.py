@@ -1,5 +1,6 @@
 """The options of `provision up`: what they mean, and which place takes which."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,14 @@ import typer
 
 from provisioning.errors import ProvisioningError
 from provisioning.providers import OPTIONS
+
+
+def _volumes(given: list[str] | None) -> list[str] | None:
+    for text in given or ():
+        if not re.fullmatch(r"/[^:]*:/[^:]+(:r[ow])?", text):  # a bare name would be a volume that nobody removes
+            raise typer.BadParameter(f"{text!r} is not /PATH:/PATH or /PATH:/PATH:ro")
+    return given
+
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: any free one.", min=0, max=65535)]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)]
@@ -32,7 +41,12 @@ With = Annotated[
 ]
 Platform = Annotated[str | None, typer.Option(help="docker: such as linux/arm64; default: the engine's own.")]
 Volume = Annotated[
-    list[str] | None, typer.Option(metavar="PATH:PATH[:ro]", help="docker: a path there, in the container; repeatable.")
+    list[str] | None,
+    typer.Option(
+        metavar="PATH:PATH[:ro]",
+        help="docker: a path of the engine's host, and where the container sees it; may be repeated.",
+        callback=_volumes,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
 SshKey = Annotated[

@@ -17,7 +17,7 @@ OPTIONS = {
 }
 """Options of `up` that not every kind understands."""
 
-PLACES = "local, docker, docker://HOST, ssh://USER@HOST, chi"
+PLACES = "local, docker, docker://HOST, ssh://USER@HOST[:PORT], chi"
 
 
 def provider_of(kind: str) -> Provider:

@@ -229,6 +229,7 @@ def test_without_the_preferred_model_up_says_so(user: Home) -> None:
         (("up", "--on", "local"), 2, "--name"),
         (("up", "--on", "local", "--name", "edge1", "--with", "cuda"), 2, "there are openvino, onnx, gpu"),
         (("up", "--on", "local", "--name", "edge1", "--with", "onnx,gpu"), 2, "choose one"),
+        (("up", "--on", "docker", "--name", "edge1", "--volume", "data:/mnt"), 2, "is not /PATH:/PATH"),
         (("up", "--on", "local", "--name", "edge1", "--platform", "linux/arm64"), 1, "--platform is for --on docker"),
         (("status", "nosuch"), 1, "no deployment 'nosuch'"),
         (("logs", "nosuch"), 1, "no deployment 'nosuch'"),
