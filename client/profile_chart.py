@@ -93,5 +93,5 @@ def _drawn(result: ProfileResult, top: int) -> "Figure":
 def _settings(result: ProfileResult) -> str:
     whole = f", {result.latency.mean_ms:.3f} ms each" if result.latency else ""
     threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
-    runtime = f"{result.runtime} {result.runtime_version}, {result.spec.kernels} kernels, {threads}"
+    runtime = f"{result.runtime} {result.runtime_version} on {result.device}, {result.spec.kernels} kernels, {threads}"
     return f"{runtime}; {result.iterations} runs{whole}; timed by {result.method}"

@@ -3,7 +3,7 @@
 import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -99,13 +99,21 @@ def profile(
         write_text(save, result.model_dump_json(indent=1) + "\n")
     if chart is not None:
         write_profile_chart(chart, result)
-    rows = [operator.model_dump(mode="json") for operator in result.operators]
+    rows = [_row(operator) for operator in result.operators]
     emit(
         output,
         document=lambda: {"host": each.name, "job": job.id, "result": result.model_dump(mode="json")},
         rows=lambda: rows,
         view=lambda: profile_view(result, top),
     )
+
+
+def _row(operator: OperatorProfile) -> dict[str, Any]:
+    shape = operator.output_shape
+    return {
+        **operator.model_dump(mode="json"),
+        "output_shape": None if shape is None else "x".join(map(str, shape)),
+    }
 
 
 def _watched(client: EdgeClient, job: Job, *, quiet: bool) -> Job:
@@ -163,7 +171,9 @@ def _cells(operator: OperatorProfile) -> dict[str, str]:
 
 
 def _heading(result: ProfileResult) -> list[RenderableType]:
-    words = f"{result.model} ({result.model_digest[:19]}) on {result.runtime} {result.runtime_version}, {result.device}"
+    runtime = f"{result.runtime} {result.runtime_version} on {result.device}"
+    precision = f" in {result.precision}" if result.precision else ""
+    words = f"{result.model} ({result.model_digest[:19]}), {runtime}{precision}"
     counts = f"{result.threads} thread{'s' * (result.threads > 1)}, {result.iterations} runs"
     lines = [Text(f"{words}, {result.spec.kernels} kernels, {counts}, timed by {result.method}")]
     if result.method_detail:

@@ -47,6 +47,8 @@ def _settings(result: ProfileResult) -> dict[str, Any]:
         "model": result.model,
         "model_digest": result.model_digest,
         "runtime": f"{result.runtime} {result.runtime_version}",
+        "device": result.device,
+        "precision": result.precision,
         "method": result.method,
         "kernels": result.spec.kernels.value,
         "threads": result.threads,
@@ -74,12 +76,13 @@ def _row(names: list[str], line: OperatorLine) -> dict[str, Any]:
 
 def _view(profiles: Mapping[str, ProfileResult], lines: list[OperatorLine]) -> RenderableType:
     names = list(profiles)
-    settings = plain_table("profile", "model", "runtime", "method", "kernels", "threads", "ms a run", "verdict")
+    columns = ("profile", "model", "runtime", "device", "method", "kernels", "threads", "ms a run", "verdict")
+    settings = plain_table(*columns)
     for name, result in profiles.items():
         each = _settings(result)
         mean = "n/a" if each["mean_ms"] is None else f"{each['mean_ms']:.3f}"
-        words = (name, each["model"], each["runtime"], each["method"], each["kernels"], str(each["threads"]), mean)
-        settings.add_row(*map(Text, words), Text(each["verdict"]))
+        words = (name, *(str(each[column]) for column in columns[1:7]), mean, each["verdict"])
+        settings.add_row(*map(Text, words))
     times = [f"{name} us" for name in names]
     right = ("#", *times, "difference", "ratio")
     table = plain_table("#", "operator", "output", *times, "difference", "ratio", right=right)
