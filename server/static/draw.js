@@ -2,9 +2,10 @@
 
 import { byId } from "./dom.js";
 
-const PEN = 26;
+const PEN = 32;
 const SENT = 128; // pixels a side
-const MARGIN = 6;
+const INK_HEIGHT = 112; // the pictures that the model learned from are nearly filled from top to bottom,
+const INK_WIDTH = 88; // and two thirds as wide
 const SETTLE_MS = 400; // after the last stroke
 
 export function paper(send) {
@@ -54,8 +55,8 @@ function cut(canvas, pen) {
   target.fillStyle = "#fff";
   target.fillRect(0, 0, SENT, SENT);
   target.imageSmoothingQuality = "high";
-  const scale = (SENT - 2 * MARGIN) / Math.max(box.width, box.height);
-  const [width, height] = [box.width * scale, box.height * scale];
+  const height = INK_HEIGHT;
+  const width = Math.min(INK_WIDTH, (box.width * INK_HEIGHT) / box.height);
   target.drawImage(canvas, box.left, box.top, box.width, box.height, (SENT - width) / 2, (SENT - height) / 2, width, height);
   return { toBlob: (done, type) => fresh.convertToBlob({ type }).then(done) };
 }
