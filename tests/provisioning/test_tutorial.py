@@ -46,8 +46,12 @@ def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) ->
     assert text(cells["classify"]).splitlines()[1].split()[1] == "3"
     assert [name for name, cell in cells.items() if "image/png" in kinds(cell)] == ["picture", "bars", "telemetry"]
     tables = [name for name, cell in cells.items() if "text/html" in kinds(cell)]
-    assert tables == ["login", "classify", "times", "results", "unavailable", "files"]
+    assert tables == ["login", "classify", "times", "results", "unavailable", "report", "files"]
     assert "jobs/" in text(cells["files"])
+    assert "FULLY_CONNECTED" in text(cells["profile"])
+    (report,) = student.folder.glob("runs/*-tutorial/report.html")
+    assert "<html" in report.read_text()
+    assert "frames per second" in text(cells["report"])
     assert list(student.folder.glob("runs/*-tutorial/run.json"))
     assert testbed.left() == ([], [])
     assert student.hosts.hosts() == {}
