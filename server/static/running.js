@@ -34,6 +34,8 @@ export class Running {
     if (job === null) return;
     say(byId("running-kind"), `Running ${job.request.kind}`);
     byId("running-name").replaceChildren(jobTitle(job), element("span", { class: "quiet" }, ` ${jobDetail(job)}`));
+    const measures = job.request.kind !== "command"; // a program tells neither how far nor how fast it is
+    for (const node of document.querySelectorAll("#running-job .measured, #running-progress")) node.hidden = !measures;
     this.progress(job.progress);
     this.follow();
   }

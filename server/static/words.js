@@ -22,7 +22,7 @@ export function jobDetail(job) {
   if (kind === "command") return name ? spec.argv.join(" ") : "command";
   const parts = [
     name ? `${kind} of ${spec.model ?? "the default model"}` : null,
-    spec.runtime, spec.device !== "CPU" ? spec.device : null,
+    spec.runtime, ["CPU", "AUTO"].includes(spec.device) ? null : spec.device,
     spec.threads ? `${spec.threads} thread${spec.threads === 1 ? "" : "s"}` : null,
     spec.streams > 1 ? `${spec.streams} streams` : null,
     spec.batch > 1 ? `batch ${spec.batch}` : null,
