@@ -26,11 +26,3 @@ export function section(id, title) {
   document.querySelector("main").append(element);
   return element;
 }
-
-let counted = 0;
-
-// An id that nothing else on the page has.
-export function freshId(word) {
-  counted += 1;
-  return `${word}-${counted}`;
-}

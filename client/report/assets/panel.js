@@ -69,7 +69,7 @@ function describe(component, recordings) {
   return `${component.name} over time. ${[...words, ...throttled].join(". ")}`;
 }
 
-export function statisticsOf(component, recording) {
+function statisticsOf(component, recording) {
   const channel = recording.channels[component.key];
   if (!channel?.statistics) return "no value";
   const { median, min, max } = channel.statistics;
@@ -81,7 +81,7 @@ function atRest(component, recordings) {
   return recordings.length > 1 ? "" : statisticsOf(component, recordings[0]);
 }
 
-export function point(t) {
+function point(t) {
   cursorAt = t;
   for (const each of cursors) {
     const { line, reading, geometry, box, component, recordings, plot } = each;
