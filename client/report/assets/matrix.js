@@ -220,7 +220,7 @@ function dataOf(component, recordings) {
 }
 
 function quality() {
-  const lines = report.recordings.map((each) => `${labelOf(each)}: ${plural(each.samples, "sample")} every ${each.interval_s} s, ${each.missed} missed, latest ${(1000 * each.late_s_max).toFixed(0)} ms late`);
+  const lines = report.recordings.map((each) => `${labelOf(each)}: began ${each.started_at}, ${plural(each.samples, "sample")} every ${each.interval_s} s, ${each.missed} missed, the latest ${(1000 * each.late_s_max).toFixed(0)} ms late`);
   const list = h("ul", { class: "statements small" }, lines.map((line) => h("li", {}, line)));
   const thinning = report.thinning ? h("p", { class: "small muted" }, report.thinning) : null;
   return h("div", {}, thinning, h("details", {}, h("summary", {}, "How well it was sampled"), list));

@@ -43,6 +43,14 @@ function medianWithInterval(value, each) {
   return h("span", {}, milliseconds(value), h("span", { class: "small muted", title: "95 % interval" }, h("br"), range));
 }
 
+// A percentile, or why the sample does not support it.
+function percentile(name) {
+  return (value, each) => {
+    if (value !== null || !each.unsupported[name]) return milliseconds(value);
+    return h("span", {}, "n/a", h("br"), h("span", { class: "small muted why" }, each.unsupported[name]));
+  };
+}
+
 function reasonsOf(each) {
   const words = [...new Set(each.reasons.map((reason) => reason.detail))];
   return h("span", {}, verdict(each), h("br"), h("span", { class: "small muted" }, each.problem ?? words.join("; ")));
@@ -65,13 +73,13 @@ export function showResult() {
 function resultTable() {
   const figures = report.configurations.map((each) => each.figures);
   const has = (key) => figures.some((each) => each[key] !== null);
-  const tail = has("p95_ms") || !has("p90_ms") ? column("p95", "p95_ms") : column("p90", "p90_ms");
+  const tail = has("p95_ms") || !has("p90_ms") ? "p95" : "p90";
   const columns = [
     { label: "Configuration", rowHead: true, wide: true, show: (_, each) => who(each.id, each.title, each.subtitle) },
     column("Load", "load_ms"),
     column("First inference", "first_inference_ms"),
     { ...column("Latency, median", "p50_ms"), show: medianWithInterval },
-    tail,
+    column(tail, `${tail}_ms`, { show: percentile(tail) }),
     column("Frames per second", "fps", { lower: false, show: figure }),
     has("energy_mj") ? column("Energy a frame", "energy_mj", { show: (mj) => (mj === null ? "n/a" : `${figure(mj)} mJ`) }) : null,
     has("temperature_max_celsius")
