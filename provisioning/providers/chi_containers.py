@@ -164,7 +164,7 @@ class Containers:
             until = min(deadline, time.monotonic() + 10 * pause)
             while time.monotonic() < until:
                 try:
-                    if self.get(identifier) is None:
+                    if self._is_gone(identifier):
                         return
                 except ProvisioningError as error:  # the site stumbles; it may go on
                     problem = f": {error}"
@@ -187,6 +187,12 @@ class Containers:
                     raise LeftBehind(f"container {identifier} could not be deleted{problem}") from error
             return problem
         return problem
+
+    def _is_gone(self, identifier: str) -> bool:
+        try:
+            return self.get(identifier) is None
+        except ProvisioningError:
+            return all(each.id != identifier for each in self.every())
 
     def _require(self, identifier: str) -> Container:
         container = self.get(identifier)

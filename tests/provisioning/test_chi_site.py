@@ -87,6 +87,14 @@ def test_delete_without_the_right_to_force_stops_first(trial: Trial) -> None:
     assert [entry.status for entry in trial.testbed.calls("zun.delete")] == [403, 204]
 
 
+def test_a_site_that_shows_no_container_lists_them_all_the_same(trial: Trial) -> None:
+    """What is gone is seen in the list when looking at it alone fails."""
+    trial.up()
+    trial.testbed.knobs.fail("zun.get", 500, times=1000)
+    trial.down()
+    assert trial.testbed.left() == NOTHING
+
+
 def test_a_container_that_stays_is_said(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address is given back all the same, and `down` can be tried again."""
     monkeypatch.setenv("EDGERUN_CHI_DELETE_TIMEOUT", "0.5")
