@@ -1,8 +1,9 @@
 """By models of one operator each, for any TFLite interpreter: no profiler is needed.
 
 The graph is cut up, each piece is fed what the pieces before it gave, and all are run in turn, so that each finds the
-caches as in the whole model. What a call itself costs, measured on a lone RESHAPE, is taken off. With several threads
-each piece has threads of its own, which would disturb the next one's: then each is run a block at a time.
+caches as in the whole model. What a call itself costs, measured on a lone RESHAPE in turn with the others, is taken
+off. With several threads each piece has threads of its own, which would disturb the next one's: then each is run a
+block at a time.
 """
 
 import statistics
@@ -21,7 +22,9 @@ from server.synthesis.graph import Graph
 from server.synthesis.writer import write
 
 METHOD = "single-operator"
-OVERHEAD_RUNS = 300
+OVERHEAD_RUNS = 20
+OVERHEAD_NS = 2_000_000_000
+"""Time after which fewer runs are enough."""
 THREADED_BLOCK = 32
 SETTLE_NS = 5_000_000
 
@@ -30,7 +33,7 @@ class SingleOperatorProfiler:
     """One interpreter for the whole model and one for each operator."""
 
     method = METHOD
-    rated_from_us = 2.0  # what a call costs is as much, and known to a tenth of it
+    rated_from_us = 10.0  # what a call costs is half of that, and differs from one to the next
     execution = ON_CPU
     detail: str | None = None
 
@@ -38,6 +41,7 @@ class SingleOperatorProfiler:
         self._order = order
         self._content = content
         self._measured: list[list[float]] = []
+        self._runs = 1 if order.threads == 1 else THREADED_BLOCK
 
     def load(self) -> None:
         """The whole model."""
@@ -68,21 +72,22 @@ class SingleOperatorProfiler:
         chained = [values[index] for index in graph.outputs]
         if not _same(chained, self._whole.run(self._frame)):
             self.detail = "run one by one, the operators give another result than the whole model"
+        self._pieces.append(self._lone())
         self._overhead_us = self._measured_overhead_us()
         return [Executed(piece.kind, piece.index) for piece in graph.cuts]
 
     def run(self) -> tuple[float, Sequence[float]]:
         """The whole model, then each of its operators: the next run of a block."""
         if not self._measured:
-            self._measured = self._block(1 if self._order.threads == 1 else THREADED_BLOCK)
-        whole_us, *operators_us = self._measured.pop()
+            self._measured = self._block(self._runs)
+        whole_us, *operators_us, _ = self._measured.pop()
         return whole_us, [max(0.0, took_us - self._overhead_us) for took_us in operators_us]
 
     def collected(self) -> None:
         """`run` tells all."""
 
     def _block(self, runs: int) -> list[list[float]]:
-        """Microseconds [runs, 1 + operators]; each model is run so often before it is the next one's turn."""
+        """Microseconds [runs, whole, operators, lone RESHAPE]; each is run so often before the next one's turn."""
         columns = []
         for model in (self._whole, *self._pieces):
             if runs > 1:
@@ -94,10 +99,19 @@ class SingleOperatorProfiler:
         order = self._order
         return InspectedModel(content, order.runtime, delegates=not order.builtin, threads=order.threads)
 
-    def _measured_overhead_us(self) -> float:
+    def _lone(self) -> InspectedModel:
         lone = self._open(lone_reshape())
         lone.feed([np.zeros(shape, dtype) for shape, dtype in lone.inputs])
-        return statistics.median(_timed_us(lone) for _ in range(OVERHEAD_RUNS))
+        return lone
+
+    def _measured_overhead_us(self) -> float:
+        """Found cold, as each piece is: the others have had the caches since its last turn."""
+        took: list[float] = []
+        until = time.perf_counter_ns() + OVERHEAD_NS
+        self._block(1)
+        while not took or (len(took) < OVERHEAD_RUNS and time.perf_counter_ns() < until):
+            took += [row[-1] for row in self._block(self._runs)]
+        return statistics.median(took)
 
 
 def _timed_us(model: InspectedModel) -> float:
