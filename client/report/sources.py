@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from client.runs import RUN_FILE, Run, RunError, read_run
-from contract.jobs import CommandRequest, Job
+from client.runs import RUN_FILE, Entry, Run, RunError, read_run
+from contract.jobs import BenchmarkRequest, CommandRequest, Job
 from contract.results import BenchmarkResult, CommandResult, ProfileResult, job_result
 from contract.telemetry import Telemetry
 
@@ -81,11 +82,19 @@ def _take_job(found: Sources, folder: JobFolder) -> None:
         found.profiles.append((folder.name, folder.result))
     elif isinstance(folder.job.request, CommandRequest):
         found.programs.append(folder)
+    elif isinstance(folder.job.request, BenchmarkRequest):
+        found.runs.append((folder.name, _lone(folder, folder.job.request)))
     else:
-        raise RunError(
-            f"{folder.name} is a lone job of a benchmark, or one without a result",
-            hint="`client bench --save FOLDER` keeps a whole run",
-        )
+        raise RunError(f"{folder.name} is a profile without a result", hint=HINT)
+
+
+def _lone(folder: JobFolder, request: BenchmarkRequest) -> Run:
+    """A run of one job; its host is what the device calls itself."""
+    result = folder.result if isinstance(folder.result, BenchmarkResult) else None
+    host = result.conditions.device_name if result else folder.name
+    entry = Entry(host=host, key="", request=request, job=folder.job, result=result, telemetry=folder.telemetry)
+    created_at, client_version = folder.job.created_at, version("edgerun")
+    return Run(created_at=created_at, name=folder.name, client_version=client_version, entries=[entry])
 
 
 def _job_folder(name: str, path: Path) -> JobFolder:

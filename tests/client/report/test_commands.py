@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from client.runs import write_run
+from client.report.sources import read_sources
+from client.runs import read_run, write_run
+from tests.agents import RunningAgent
 from tests.client.made_runs import made_entry, made_run, samples_around
 from tests.client.report.conftest import Opener, RealRuns
 from tests.home import Home
@@ -73,6 +75,17 @@ def test_wrong_input_says_what_to_give(runs: Home, arguments: tuple[str, ...], w
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_fetched_job_is_a_run_of_one(real: RealRuns, home: Home, job_agent: RunningAgent) -> None:
+    """What `client jobs results` brought says the same as the run that it was part of."""
+    entry = read_run(real.folder / "bench").entries[0]
+    assert entry.job is not None
+    fetched = home.knows(job_agent).client("jobs", "results", entry.job.id, "--output-folder", "job")
+    assert fetched.returncode == 0, fetched.stderr
+    (run,) = (run for _, run in read_sources([home.folder / "job"]).runs)
+    assert run.entries[0].result == entry.result
+    assert home.client("report", "job", "-q").returncode == 0
 
 
 def test_pictures_of_a_real_run(real: RealRuns, home: Home) -> None:
