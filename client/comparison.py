@@ -29,6 +29,8 @@ SAMPLES_MIN = 6
 LONE_JOBS = "the intervals cover one job each, not how one job differs from the next: --repeat 5 does"
 """What is said beside ratios that rest on single jobs."""
 
+NO_DIFFERENCE = 0.005
+"""Ratios this near to 1 print as 1.00."""
 Jobs = Sequence[Sequence[float]]
 """The values of each job of one configuration, in the order in which they were measured."""
 
@@ -43,8 +45,8 @@ class Ratio:
 
     @property
     def separates(self) -> bool:
-        """Whether the interval leaves out 1: whether there is a difference that the samples can tell."""
-        return self.low > 1 or self.high < 1
+        """Whether the interval leaves out 1, by more than nobody would call a difference."""
+        return self.low > 1 + NO_DIFFERENCE or self.high < 1 - NO_DIFFERENCE
 
     def __str__(self) -> str:
         return f"{figures(self.value)} ({figures(self.low)}-{figures(self.high)})"
