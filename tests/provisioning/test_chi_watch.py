@@ -26,7 +26,8 @@ def test_results_are_fetched_until_the_lease_ends(student: Home, testbed: Testbe
     (result,) = folder.glob("*/result.json")
     assert json.loads(result.read_text())["kind"] == "benchmark"
     script = "echo measured; sleep 60"
-    assert student.client("run", "--host", "edge1", "--detach", "--", "sh", "-c", script).returncode == 0
+    job = student.client("run", "--host", "edge1", "--detach", "--", "sh", "-c", script).stdout.strip()
+    wait_for(lambda: student.client("jobs", "logs", job, "--host", "edge1").stdout == "measured\n")
     (lease,) = testbed.leases.values()
     lease.end = datetime.now(UTC) + timedelta(seconds=30)
     wait_for(lambda: list(folder.glob("*-unfinished/stdout.log")))

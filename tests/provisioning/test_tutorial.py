@@ -48,7 +48,7 @@ def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) ->
     tables = [name for name, cell in cells.items() if "text/html" in kinds(cell)]
     assert tables == ["login", "classify", "times", "results", "unavailable", "report", "files"]
     assert "jobs/" in text(cells["files"])
-    assert "FULLY_CONNECTED" in text(cells["profile"])
+    assert "CONV_2D" in text(cells["profile"])
     (report,) = student.folder.glob("runs/*-tutorial/report.html")
     assert "<html" in report.read_text()
     assert "frames per second" in text(cells["report"])
