@@ -126,6 +126,7 @@ def _run(settings: Settings, listener: socket.socket) -> int:
     from server.errors import AgentError
     from server.workers.pools import Pools
 
+    os.environ.setdefault("XDG_CACHE_HOME", str(settings.data / "cache"))  # where libraries leave things unasked
     forbid_new_privileges()
     keep_freed_memory()
     try:

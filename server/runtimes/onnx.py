@@ -5,6 +5,7 @@ from a trace of one inference.
 """
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report each session to its maker, from 1.31 on Linux too
 import onnxruntime as ort
 
 from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, NodeTime, Tensor
