@@ -16,11 +16,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from tests.agents import wait_for
 
 USER = "board"
 USER_ID = 42420
+ALONE = FileLock(Path(tempfile.gettempdir()) / "edgerun-test-device.lock")
+"""Held by the tests that own the user's processes: another run's would be killed with them."""
 SSHD = "/usr/sbin/sshd"
 TOOLS = ("sh", "uname", "df", "awk", "getconf", "tar", "cat", "mkdir")
 
@@ -69,6 +72,11 @@ def require_sshd() -> None:
 def device(*, path: str | None = None, disk: str | None = None, **variables: str) -> Iterator[Device]:
     """A device with a search path, a size of its home folder, such as `20m`, and variables of its users."""
     require_sshd()
+    with ALONE:
+        yield from _device(path, disk, variables)
+
+
+def _device(path: str | None, disk: str | None, variables: dict[str, str]) -> Iterator[Device]:
     folder = Path(tempfile.mkdtemp(prefix="edgerun-device-"))
     folder.chmod(0o755)
     made = Device(_free_port(), folder / "home", folder / "key", folder / "known_hosts", folder / "sshd.log")
