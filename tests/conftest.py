@@ -23,9 +23,9 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def secured_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
-    """An agent with token and TLS, shared like `agent`."""
+    """An agent with token and TLS, one a file: it slows down for a minute after a file of wrong tokens."""
     with running_agent(tmp_path_factory.mktemp("secured"), "--workers", "1", token=TOKEN) as running:
         yield running
 
