@@ -88,6 +88,8 @@ class OpenVinoModel:
         self._request = compiled.create_infer_request()
         self.inputs: Sequence[Tensor] = _tensors(compiled.inputs, scales[0])
         self.outputs: Sequence[Tensor] = _tensors(compiled.outputs, scales[1])
+        self._sources: Sequence[Array] = ()
+        self._sinks = list(self._request.output_tensors)
         self.execution = _execution(compiled, options)
 
     def invoke(self, *arrays: Array) -> Sequence[Array]:
@@ -99,8 +101,11 @@ class OpenVinoModel:
                 wanted = f"{tensor.dtype} {list(tensor.shape)}"
                 raise ModelFault(f"input {tensor.name} takes {wanted}, not {array.dtype} {list(array.shape)}")
         try:
-            self._request.infer(list(arrays), share_inputs=True, share_outputs=True)
-            return [np.array(port.data) for port in self._request.output_tensors]
+            self._sources = [np.ascontiguousarray(array) for array in arrays]  # held as long as the request reads them
+            for number, array in enumerate(self._sources):  # a third of the time of handing them to `infer`
+                self._request.set_input_tensor(number, ov.Tensor(array, shared_memory=True))
+            self._request.infer(None, share_outputs=True)
+            return [np.array(sink.data) for sink in self._sinks]
         except RuntimeError as error:
             raise ModelFault(_shortened(error)) from error
 
@@ -132,7 +137,7 @@ class OpenVinoModel:
 
     def close(self) -> None:
         """Drop the request; the compiled model goes with its last one."""
-        del self._request, self._made_from
+        del self._sources, self._sinks, self._request, self._made_from
 
 
 def _config(options: LoadOptions) -> dict[str, Any]:
