@@ -23,7 +23,7 @@ F32 = "INFERENCE_PRECISION_HINT=f32"
 
 def settings(runtime: str, cores: int) -> dict[str, list[str]]:
     """Streams, threads and properties by name."""
-    one, all_cores = [str(1), str(cores)], [str(cores), str(1)]
+    one, all_cores = ["1", str(cores)], [str(cores), "1"]
     if runtime != "openvino":
         return {f"1 x {cores} threads": one, f"{cores} x 1 thread": all_cores}
     unpinned = ["ENABLE_CPU_PINNING=NO", F32]

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,16 @@ class OnnxModel:
         self._names = [tensor.name for tensor in self.inputs]
         detail = None if options.device == "CPU" or session is not None else self._verify()
         self.execution = Execution(options.device, _precision(files.content, self.inputs), None, detail)
-        self.outputs = self._outputs()
+
+    @cached_property
+    def outputs(self) -> Sequence[Tensor]:
+        """Output tensors in the model's order; files often leave shapes open, so they are those of a run."""
+        stored = self.invoke(*self._zeros())
+        ports = self._session.get_outputs()
+        return [
+            Tensor(port.name, array.shape, array.dtype.name, None, None)
+            for port, array in zip(ports, stored, strict=True)
+        ]
 
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once; raises ModelFault."""
@@ -98,15 +108,6 @@ class OnnxModel:
         """Drop the session; its memory goes with the last twin."""
         del self._session
 
-    def _outputs(self) -> Sequence[Tensor]:
-        """Shapes as one run gives them: files often leave them open."""
-        stored = self.invoke(*self._zeros())
-        ports = self._session.get_outputs()
-        return [
-            Tensor(port.name, array.shape, array.dtype.name, None, None)
-            for port, array in zip(ports, stored, strict=True)
-        ]
-
     def _zeros(self) -> Sequence[Array]:
         return [np.zeros(tensor.shape, tensor.dtype) for tensor in self.inputs]
 
@@ -115,10 +116,9 @@ class OnnxModel:
         provider = ACCELERATORS[self._options.device]
         if provider not in self._session.get_providers():
             raise ModelFault(f"{provider} could not be started, so ONNX Runtime fell back to the CPU")
-        with tempfile.TemporaryDirectory(prefix="edgerun-trace-") as folder:
-            traced = _open(self._files, self._options, trace=Path(folder) / "trace")
-            traced.run(None, dict(zip(self._names, self._zeros(), strict=True)))
-            counts = providers_in(json.loads(Path(traced.end_profiling()).read_text()))
+        traced = TracedModel(self._files, self._options)
+        traced.run(self._zeros())
+        counts = providers_in(traced.record())
         if not counts[provider]:
             raise ModelFault(f"{provider} ran none of the {counts.total()} operators")
         return f"{counts[provider]} of {counts.total()} operators on {provider}"
@@ -150,10 +150,14 @@ class TracedModel:
 
     def end(self) -> list[list[NodeTime]]:
         """End the session and give the operators of each of its runs."""
+        return node_times(self.record())
+
+    def record(self) -> list[dict[str, Any]]:
+        """End the session and give its events."""
         path = Path(self._session.end_profiling())
-        events = json.loads(path.read_text())
+        events: list[dict[str, Any]] = json.loads(path.read_text())
         path.unlink()
-        return node_times(events)
+        return events
 
 
 def node_times(trace: Sequence[dict[str, Any]]) -> list[list[NodeTime]]:

@@ -90,7 +90,17 @@ class OpenVinoModel:
         self.outputs: Sequence[Tensor] = _tensors(compiled.outputs, scales[1])
         self._sources: Sequence[Array] = ()
         self._sinks = list(self._request.output_tensors)
-        self.execution = _execution(compiled, options)
+        self._devices = _devices(compiled, options)
+
+    @cached_property
+    def execution(self) -> Execution:
+        """Device and precision that run it; reading the executed graph takes as long as an inference, not in load."""
+        compiled, options, _ = self._made_from
+        from_cache = None
+        if options.cache is not None:
+            with contextlib.suppress(RuntimeError):
+                from_cache = bool(compiled.get_property("LOADED_FROM_CACHE"))
+        return Execution(",".join(self._devices), _precision_of(compiled), from_cache)
 
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once on arrays that are read where they lie; the outputs are copies. Raises ModelFault."""
@@ -187,17 +197,14 @@ def _tensors(ports: Sequence[Any], scales: Sequence[tuple[float, int] | None]) -
     return found
 
 
-def _execution(compiled: Any, options: LoadOptions) -> Execution:
+def _devices(compiled: Any, options: LoadOptions) -> list[str]:
+    """What runs it; raises ModelFault for another device than was asked for."""
     devices = [str(device).strip("()") for device in compiled.get_property("EXECUTION_DEVICES")]
     wanted = options.device.split(":")[-1].split(",")
     strangers = [device for device in devices if device.split(".")[0] not in {name.split(".")[0] for name in wanted}]
     if strangers:
         raise ModelFault(f"asked for {options.device}, but it runs on {', '.join(devices)}")
-    from_cache = None
-    if options.cache is not None:
-        with contextlib.suppress(RuntimeError):
-            from_cache = bool(compiled.get_property("LOADED_FROM_CACHE"))
-    return Execution(",".join(devices), _precision_of(compiled), from_cache)
+    return devices
 
 
 def _precision_of(compiled: Any) -> str | None:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from contract.codes import ErrorCode
 from server.resources import private_bytes
+from server.runtimes import EDGETPU_VARIABLE
 from server.workers.arena import Arena
 from server.workers.messages import MAX_MESSAGE_BYTES, Answer, Classify, Hello, Order, decode_answer, encode
 
@@ -25,8 +26,8 @@ DEPTH = 2
 STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
 GOODBYE_S = 2.0
-PASSED_ON = ("EDGERUN_EDGETPU_LIBRARY",)
-"""Settings that only children read: the delegate of Coral's Edge TPU, which no package brings."""
+PASSED_ON = (EDGETPU_VARIABLE,)
+"""Settings that only children read."""
 READ_BYTES = 16 * 1024
 
 
