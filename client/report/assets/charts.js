@@ -4,11 +4,12 @@ import { onThemeChange } from "./theme.js";
 const MARGIN = "600px";
 const alive = new Map();
 
+// The root is named, because a frame of another origin (a notebook's cell) has no margin around the implicit one.
 const sight = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) if (entry.isIntersecting) drawNow(entry.target);
   },
-  { rootMargin: MARGIN },
+  { root: document, rootMargin: MARGIN },
 );
 const sizes = new ResizeObserver((entries) => {
   for (const entry of entries) {
