@@ -52,10 +52,11 @@ class Feed(ABC, Generic[T]):
 class Patience:
     """How long a broken stream is opened again: as long as the agent answers now and then."""
 
-    def __init__(self, host: Host, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, host: Host, heard_s: float | None, patience_s: float = PATIENCE_S) -> None:
+        """`heard_s` is when the agent last answered another call, on the monotonic clock."""
         self._host = host
         self._patience_s = patience_s
-        self._heard_s: float | None = None
+        self._heard_s = heard_s
 
     def opened(self, response: httpx.Response) -> bool:
         """Whether the answer is the stream; False for a refusal that passes by itself. Raises Answered."""

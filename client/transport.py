@@ -34,6 +34,8 @@ class _Base:
         """
         self.host = host if isinstance(host, Host) else HostsFile().choose([host] if host else [])[0]
         self._retries = retries
+        self._heard_s: float | None = None
+        """When the agent last answered, on the monotonic clock."""
         token = self.host.secret()
         self._settings: dict[str, Any] = {
             "base_url": self.host.url,
@@ -109,10 +111,12 @@ class Transport(_Base):
         arguments = self._arguments(step.call)
         arguments["extensions"]["trace"] = watch.trace
         watch.start()
-        return self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        response = self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        self._heard_s = time.monotonic()
+        return response
 
     def _follow(self, feed: Feed[T]) -> Iterator[T]:
-        patience = Patience(self.host)
+        patience = Patience(self.host, self._heard_s)
         while True:
             call = feed.call()
             try:
@@ -188,10 +192,12 @@ class AsyncTransport(_Base):
         arguments = self._arguments(step.call)
         arguments["extensions"]["trace"] = trace
         watch.start()
-        return await self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        response = await self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        self._heard_s = time.monotonic()
+        return response
 
     async def _follow(self, feed: Feed[T]) -> AsyncIterator[T]:
-        patience = Patience(self.host)
+        patience = Patience(self.host, self._heard_s)
         while True:
             call = feed.call()
             try:

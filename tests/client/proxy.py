@@ -20,6 +20,8 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
+        self.refused = 0
+        """How many of the next connections are hung up before a byte passes."""
         self._start(self._accept)
 
     def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
@@ -31,6 +33,10 @@ class Proxy:
         with suppress(OSError):  # the listener was shut down
             while True:
                 near, _ = self._listener.accept()
+                if self.refused:
+                    self.refused -= 1
+                    near.close()
+                    continue
                 far = socket.create_connection(self._target)
                 self.connections += 1
                 self._open += [near, far]

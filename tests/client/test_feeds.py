@@ -122,11 +122,21 @@ def test_an_agent_that_never_answered_is_not_waited_for(job_agent: RunningAgent)
     assert time.monotonic() - started < 5
 
 
+def test_a_first_stream_that_breaks_is_opened_again(job_agent: RunningAgent) -> None:
+    """The agent took the job a moment ago, so it is waited for though no stream of it ever began."""
+    with proxied(job_agent) as (proxy, host), EdgeClient(host) as client:
+        job = client.submit(counting_job(3))
+        proxy.refused = 1
+        proxy.cut()
+        assert b"".join(client.job_logs(job.id, follow=True)) == b"line 1\nline 2\nline 3\n"
+        assert proxy.refused == 0
+
+
 def test_patience_ends() -> None:
     """An agent that answered is waited for, until it has been away for too long."""
     import httpx
 
-    patience = Patience(Host("edge1", "http://127.0.0.1:1"), patience_s=-30.0)
+    patience = Patience(Host("edge1", "http://127.0.0.1:1"), None, patience_s=-30.0)
     assert patience.opened(httpx.Response(200))
     with pytest.raises(Unreachable):
         patience.after_break(httpx.ReadError("gone"))
