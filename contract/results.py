@@ -239,6 +239,8 @@ class CommandResult(BaseModel):
     duration_s: float
     cpu_s: float | None
     max_resident_bytes: int | None
+    left_running: int = 0
+    """Processes that the program left running when it ended; they were ended too."""
     stdout_bytes: int
     stderr_bytes: int
     artifacts: list[ArtifactInfo]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from server import __version__
 from server.logs import set_up_logging
 from server.settings import Settings, SettingsError
-from server.workers.confinement import forbid_new_privileges, keep_freed_memory, yield_to_workers
+from server.workers.confinement import adopt_orphans, forbid_new_privileges, keep_freed_memory, yield_to_workers
 
 if TYPE_CHECKING:
     from server.agent import Agent
@@ -124,9 +124,12 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 def _run(settings: Settings, listener: socket.socket) -> int:
     from server.errors import AgentError
+    from server.jobs.processes import mark_children
     from server.workers.pools import Pools
 
     os.environ.setdefault("XDG_CACHE_HOME", str(settings.data / "cache"))  # where libraries leave things unasked
+    mark_children()
+    adopt_orphans()
     forbid_new_privileges()
     keep_freed_memory()
     try:

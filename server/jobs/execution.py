@@ -14,6 +14,7 @@ from typing import Any
 
 from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
 from contract.telemetry import Telemetry
+from server.jobs.control_group import make_group
 from server.jobs.feed import PROGRESS, WINDOW, Feed
 from server.jobs.host.main import ORDER_NAME
 from server.jobs.journal import Journal, decode_event
@@ -65,6 +66,7 @@ class Execution:
         self._recorder: Recorder | None = None
         self._process: StoredProcess | None = None
         self._started = time.monotonic()
+        self._all_ended = True
 
     def stop(self, why: Stop) -> None:
         """End the job soon; the first reason counts."""
@@ -76,7 +78,7 @@ class Execution:
         (self._folder / ORDER_NAME).write_text(json.dumps(order))
         child, events = await self._spawn()
         try:
-            self._process = described(child.pid)
+            self._process = described(child.pid, make_group(self.job.id, child.pid), order.get("own_uid"))
             await note_process(self._process)
             self._recorder = await asyncio.to_thread(self._record, child.pid)
             await self._cool_down()
@@ -195,11 +197,14 @@ class Execution:
         await self._feed.publish(PROGRESS, self.progress)
 
     def _clean_up(self) -> Telemetry | None:
-        end_all(self.job.id, self._process)
+        self._all_ended = end_all(self.job.id, self._process)
         return self._recorder.stop() if self._recorder is not None else None
 
     def _outcome(self, code: int | None, telemetry: Telemetry | None) -> Outcome:
         state, error = ending(self._journal, self._stop, code, self._folder)
+        if not self._all_ended:
+            detail = "processes that it started could not be killed; they may disturb what runs next"
+            state, error = JobState.FAILED, JobError(code="processes_left", detail=detail)
         return Outcome(state, error, self._journal, telemetry)
 
     def _temperature(self) -> float | None:

@@ -140,6 +140,7 @@ def command_result(spec: CommandSpec, folder: Path, measured: Measured) -> Comma
         duration_s=ended.get("duration_s") or _duration_s(measured.telemetry),
         cpu_s=ended.get("cpu_s"),
         max_resident_bytes=ended.get("max_resident_bytes"),
+        left_running=ended.get("left_running", 0),
         stdout_bytes=_size(folder / STDOUT_NAME),
         stderr_bytes=_size(folder / STDERR_NAME),
         artifacts=list_artifacts(folder / OUTPUT_NAME),

@@ -54,6 +54,10 @@ class StoredProcess:
     pid: int
     started_ticks: int
     boot_id: str
+    group: str | None = None
+    """Folder of its control group, where it has one."""
+    uid: int | None = None
+    """A user that runs nothing but programs of this agent."""
 
 
 @dataclass(frozen=True)

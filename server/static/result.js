@@ -81,6 +81,7 @@ const KINDS = {
       ["Took", duration(found.duration_s)],
       ["Processor time", duration(found.cpu_s)],
       ["Most memory", bytes(found.max_resident_bytes)],
+      ["Left running", found.left_running ? `${found.left_running} processes, ended with it` : null],
     ]),
     definitions([
       ["Command", element("code", {}, found.spec.argv.join(" "))],

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -31,14 +32,24 @@ def confine(parent_pid: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+    die_first()
 
 
-def die_with(parent_pid: int) -> bool:
-    """Have this process killed when its parent dies (`PR_SET_PDEATHSIG`); False when it died already."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with(parent_pid: int, by: signal.Signals = signal.SIGKILL) -> bool:
+    """Have this process sent a signal when its parent dies (`PR_SET_PDEATHSIG`); False when it died already."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
     return os.getppid() == parent_pid
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all that descendants of this process leave behind (`PR_SET_CHILD_SUBREAPER`)."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_first(score: int = 500) -> None:
+    """Have the kernel kill this process, and what it starts, before others when memory runs out; 1000 is first."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(score))
 
 
 def forbid_new_privileges() -> None:

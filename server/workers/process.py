@@ -26,7 +26,9 @@ DEPTH = 2
 STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
 GOODBYE_S = 2.0
-PASSED_ON = (EDGETPU_VARIABLE,)
+CHILD_VARIABLE = "EDGERUN_CHILD"
+"""Marks what the agent starts, see server.jobs.processes."""
+PASSED_ON = (EDGETPU_VARIABLE, CHILD_VARIABLE)
 """Settings that only children read."""
 READ_BYTES = 16 * 1024
 

@@ -13,17 +13,22 @@ from server.jobs.host.bundle import BundleError, unpack
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import CommandOrder
+from server.jobs.process_tree import end_descendants, snapshot
 from server.telemetry.probe import fixed_work_ms
-from server.workers.confinement import die_with
+from server.workers.confinement import die_first, die_with
 
 WORK_NAME = "work"
 OUTPUT_NAME = "output"
 STDOUT_NAME = "stdout.log"
 STDERR_NAME = "stderr.log"
+AGENT_DIED = signal.SIGUSR1
+PROCESSES_MAX = 4096
+"""More than the program's user has at its start; threads count too."""
+PROGRAM_OOM_SCORE = 1000
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
 
 
-def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
+def run_command(fields: dict[str, Any], folder: Path, events: Events, agent_pid: int) -> None:
     """Carry out one order; raises JobFailed when the program cannot be started."""
     order = CommandOrder(**fields)
     events.phase("idle")
@@ -37,12 +42,15 @@ def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
             unpack(Path(order.bundle), work, order.max_file_bytes)
         except BundleError as error:
             raise JobFailed("invalid_request", f"the bundle: {error}") from error
+    _end_with_the_agent(agent_pid)
     events.phase("command")
     started = time.monotonic()
     code = _run(order, folder, work, output)
+    left_running = end_descendants()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     events.write(
         "ended",
+        left_running=left_running,
         exit_code=code if code >= 0 else None,
         signal=_signal_name(code),
         duration_s=time.monotonic() - started,
@@ -53,12 +61,24 @@ def run_command(fields: dict[str, Any], folder: Path, events: Events) -> None:
     events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
+def _end_with_the_agent(agent_pid: int) -> None:
+    """When the agent dies, end all that the program started, however it made itself independent."""
+
+    def end(*_: object) -> None:
+        end_descendants()
+        os._exit(1)
+
+    signal.signal(AGENT_DIED, end)
+    if not die_with(agent_pid, AGENT_DIED):
+        end()
+
+
 def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"  # `python` has the agent's packages
     ours = {"PATH": path, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1"}
     environment = {**passed_on, **ours, **order.env}
-    host_pid = os.getpid()
+    host_pid, max_processes = os.getpid(), _max_processes()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program gets it too, and how it ends is worth knowing
     with (folder / STDOUT_NAME).open("ab") as stdout, (folder / STDERR_NAME).open("ab") as stderr:
         try:
@@ -69,21 +89,41 @@ def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                preexec_fn=lambda: _before_the_program(host_pid, order.max_file_bytes),
+                preexec_fn=lambda: _before_the_program(host_pid, order.max_file_bytes, max_processes),
             )
         except OSError as error:
             detail = f"{order.argv[0]}: {error.strerror}"
             raise JobFailed("invalid_request", f"the program cannot be started: {detail}") from error
-        return program.wait()
+        return _wait_for(program)
 
 
-def _before_the_program(host_pid: int, max_file_bytes: int) -> None:
+def _wait_for(program: "subprocess.Popen[bytes]") -> int:
+    """Wait for a program, and take note of the ends of all that is adopted meanwhile."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == program.pid:
+            program.returncode = os.waitstatus_to_exitcode(status)
+            return program.returncode
+
+
+def _before_the_program(host_pid: int, max_file_bytes: int, max_processes: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(AGENT_DIED, signal.SIG_DFL)
+    die_first(PROGRAM_OOM_SCORE)
+    resource.setrlimit(resource.RLIMIT_NPROC, (max_processes, max_processes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not die_with(host_pid):
         os._exit(1)
+
+
+def _max_processes() -> int:
+    """Processes and threads that the program's user may have while it runs, in all; root is not bound by it."""
+    tasks = sum(each.threads for each in snapshot().values() if each.user() == os.getuid())
+    _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+    wanted = tasks + PROCESSES_MAX
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
 
 def _signal_name(code: int) -> str | None:

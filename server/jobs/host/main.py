@@ -15,7 +15,7 @@ from pathlib import Path
 
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.workers.confinement import die_with, forbid_new_privileges
+from server.workers.confinement import adopt_orphans, die_with, forbid_new_privileges
 
 ORDER_NAME = "order.json"
 
@@ -28,12 +28,13 @@ def main(argv: list[str]) -> int:
     if not die_with(agent_pid):
         return 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
     forbid_new_privileges()
     order = json.loads((folder / ORDER_NAME).read_text())
     events = Events(folder, events_fd)
     sys.stdin.read()
     try:
-        _run(order, folder, events)
+        _run(order, folder, events, agent_pid)
     except JobFailed as failure:
         events.write("failed", code=failure.code, detail=str(failure))
     except MemoryError:
@@ -46,11 +47,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _run(order: dict[str, object], folder: Path, events: Events) -> None:
+def _run(order: dict[str, object], folder: Path, events: Events, agent_pid: int) -> None:
     if order["kind"] == "command":
         from server.jobs.host.command import run_command
 
-        run_command(order, folder, events)
+        run_command(order, folder, events, agent_pid)
     elif order["kind"] == "profile":
         from server.jobs.host.profile import run_profile
 
