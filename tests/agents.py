@@ -18,7 +18,7 @@ from client.hosts import Host
 from client.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 TOKEN = "a token that only tests use"
 
 
@@ -129,7 +129,7 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def wait_for(condition: object, timeout_s: float = 20.0) -> None:
+def wait_for(condition: object, timeout_s: float = 60.0) -> None:
     """Wait until a callable returns something true."""
     assert callable(condition)
     deadline = time.monotonic() + timeout_s

@@ -30,7 +30,7 @@ class Home:
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         environment: Mapping[str, str] = {**self.environment, **variables}
         done = subprocess.run(
-            command, input=stdin, capture_output=True, env=environment, cwd=self.folder, timeout=120, check=False
+            command, input=stdin, capture_output=True, env=environment, cwd=self.folder, timeout=300, check=False
         )
         return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -33,7 +33,7 @@ def test_the_readme_runs_from_top_to_bottom(home: Home, mobilenet: SuppliedModel
     """A new user who types what it says, in one terminal, sees no error, and nothing runs afterwards."""
     environment = {**home.environment, "EDGERUN_MODEL_MIRROR": mobilenet.mirror, "PYTHON": sys.executable}
     done = subprocess.run(
-        ["bash", "-c", script()], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["bash", "-c", script()], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "macaw" in done.stdout

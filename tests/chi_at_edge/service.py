@@ -120,5 +120,5 @@ def running_testbed(folder: Path | None = None, port: int = 0) -> Iterator[Testb
             yield testbed
         finally:
             server.should_exit = server.force_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)
             testbed.close()

@@ -147,7 +147,7 @@ def test_ctrl_c_leaves_the_jobs_and_says_how_to_come_back(edge: Home, job_agent:
     wait_for(lambda: (edge.folder / "out" / "run.json").exists())
     wait_for(lambda: all(entry.job is not None for entry in read_run(edge.folder / "out").entries))
     process.send_signal(signal.SIGINT)
-    output, notes = process.communicate(timeout=20)
+    output, notes = process.communicate(timeout=60)
     assert process.returncode == 130
     assert (output, "Traceback" in notes) == ("", False)
     ids = [entry.job.id for entry in read_run(edge.folder / "out").entries if entry.job is not None]

@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_the_program_running(edge: Home, job_agent: RunningAgent) 
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
-    _, notes = process.communicate(timeout=20)
+    _, notes = process.communicate(timeout=60)
     assert process.returncode == 130
     (job_id,) = {line.split()[1] for line in notes.splitlines() if line.startswith("job ")}
     assert f"client jobs logs --follow {job_id} --host edge1" in notes
@@ -208,7 +208,7 @@ def test_telemetry_once_and_as_a_stream(edge: Home, agent: RunningAgent) -> None
     assert {"cpu_utilization_ratio", "memory_used_bytes"} <= {row["series"] for row in rows}
     script = f"{CLIENT} telemetry --host edge1 | head -n 3; exit ${{PIPESTATUS[0]}}"
     piped = subprocess.run(
-        ["bash", "-c", script], env=edge.environment, capture_output=True, text=True, check=False, timeout=30
+        ["bash", "-c", script], env=edge.environment, capture_output=True, text=True, check=False, timeout=120
     )
     samples = [json.loads(line) for line in piped.stdout.splitlines()]
     assert (piped.returncode, piped.stderr, len(samples)) == (0, "", 3)
@@ -261,7 +261,7 @@ def test_a_live_view_on_a_terminal(edge: Home) -> None:
             while piece := os.read(ours, 65536):
                 seen += piece
         os.close(ours)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
         assert b"edge1" in seen
         assert b"Traceback" not in seen
 

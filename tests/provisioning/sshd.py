@@ -97,7 +97,7 @@ def _device(path: str | None, disk: str | None, variables: dict[str, str]) -> It
         for process in _processes():
             process.kill()
         sshd.terminate()
-        sshd.wait(timeout=20)
+        sshd.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ def run(script: str, home: Home) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}:{home.environment['PATH']}"
     environment = {**home.environment, "PATH": path}
     command = ["bash", "-c", f"set -eux\n{script}"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ BY_PASSWORD = {
 def notebook(student: Home, testbed: Testbed, **variables: str) -> dict[str, Any]:
     environment = {**student.environment, "CHI_RESOURCE_API_URL": testbed.base, **variables}
     command = [sys.executable, "-m", "tests.chi_at_edge.notebook", STOCK_IMAGE, "demo"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen

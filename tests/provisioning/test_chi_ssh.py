@@ -49,5 +49,5 @@ def _new_key(path: Path) -> str:
 
 def _ssh(student: Home, command: list[str], stdin: str = "") -> Result:
     return subprocess.run(
-        command, cwd=student.folder, input=stdin, capture_output=True, text=True, timeout=30, check=False
+        command, cwd=student.folder, input=stdin, capture_output=True, text=True, timeout=120, check=False
     )

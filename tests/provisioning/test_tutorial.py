@@ -38,7 +38,7 @@ def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) ->
     target = tmp_path / "executed.ipynb"
     command = [sys.executable, "-c", EXECUTE, str(NOTEBOOK), str(target)]
     done = subprocess.run(
-        command, cwd=student.folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=student.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     cells = executed(target)

@@ -161,7 +161,7 @@ def test_stopping_finishes_what_runs_and_leaves_nothing(tmp_path: Path) -> None:
                     other.get("/health/live")
                     time.sleep(0.02)
             assert reply.result().status_code == 200
-        assert agent.process.wait(timeout=20) == 0
+        assert agent.process.wait(timeout=60) == 0
         wait_for(lambda: not any(_alive(pid) for pid in workers))
         assert not (agent.data / "agent.json").exists()
 

@@ -170,9 +170,9 @@ def test_stopping_the_agent_does_not_wait_for_a_job(tmp_path: Path) -> None:
         )
         time.sleep(0.5)
         agent.process.send_signal(signal.SIGTERM)
-        assert agent.process.wait(timeout=20) == 0
-        assert follower.communicate(timeout=5)[0] == b"there\n"
-        watcher.wait(timeout=5)
+        assert agent.process.wait(timeout=60) == 0
+        assert follower.communicate(timeout=60)[0] == b"there\n"
+        watcher.wait(timeout=60)
     with running_agent(data, *OPTIONS) as agent, agent.http() as http:
         stopped = job_of(http, job.id)
         assert (stopped.state, stopped.error is not None and stopped.error.code) == (

@@ -114,7 +114,7 @@ def test_a_lost_agent_greys_the_page_until_it_is_back(browser: Browser, tmp_path
         with visit(browser, agent) as seen:
             page = seen.open()
             agent.process.terminate()
-            agent.process.wait(timeout=30)
+            agent.process.wait(timeout=60)
             status = page.locator("#status")
             expect(status).to_have_text(re.compile(r"stale: no data for \d+ s, trying again in \d+ s"), timeout=20_000)
             expect(page.locator("body")).to_have_class("stale")
