@@ -11,6 +11,7 @@ from server import __version__
 from server.agent import Agent
 from server.auth import Authentication
 from server.express import Express
+from server.openapi import DescribedAPI
 from server.requests import RequestIds, install_error_handlers
 from server.routes import blobs, classify, health, info, jobs, models, page, session, synthetic, telemetry
 
@@ -29,7 +30,7 @@ def _api(agent: Agent) -> FastAPI:
         yield
         await agent.stop()
 
-    app = FastAPI(
+    app = DescribedAPI(
         title="edgerun agent",
         version=__version__,
         summary="Classify pictures on this device, every stage timed.",
@@ -37,6 +38,7 @@ def _api(agent: Agent) -> FastAPI:
         docs_url=None,  # these pages load scripts from a content network: blank offline, and a leak
         redoc_url=None,
         openapi_url=OPENAPI,
+        redirect_slashes=False,  # a redirect would name whatever host the request names
     )
     app.state.agent = agent
     for module in (health, info, classify, models, synthetic, blobs, jobs, telemetry, session, page):

@@ -10,14 +10,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.codes import ErrorCode
-from contract.paths import REQUEST_ID_HEADER
+from contract.paths import OPENAPI, REQUEST_ID_HEADER
 from server.errors import AgentError, as_http
 
 log = logging.getLogger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _HEADER = REQUEST_ID_HEADER.lower().encode()
 
@@ -84,17 +86,32 @@ def to_agent_error(request: Request, error: Exception) -> AgentError:
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException) and error.status_code == 404:
-        return AgentError(ErrorCode.NOT_FOUND, f"no resource {request.url.path}", hint="GET /openapi.json lists all")
+        return _not_found(request)
     if isinstance(error, HTTPException) and error.status_code == 405:
-        headers = {"allow": (error.headers or {}).get("Allow", "")}
-        detail = f"{request.url.path} does not take {request.method}"
-        return AgentError(ErrorCode.METHOD_NOT_ALLOWED, detail, headers=headers)
+        path = request.scope["path"]
+        headers = {"allow": ", ".join(_methods_of(path, request))}
+        return AgentError(ErrorCode.METHOD_NOT_ALLOWED, f"{path} does not take {request.method}", headers=headers)
     if isinstance(error, HTTPException):
         return AgentError(ErrorCode.INVALID_REQUEST, str(error.detail))
     if isinstance(error, ClientDisconnect):
         return AgentError(ErrorCode.INVALID_REQUEST, "the sender hung up before the body was complete")
     log.error("request %s failed", request_id(request.scope), exc_info=error)
     return AgentError(ErrorCode.INTERNAL_ERROR, "something went wrong inside the agent")
+
+
+def _not_found(request: Request) -> AgentError:
+    path = request.scope["path"]
+    without_slash = path.rstrip("/")
+    near = without_slash != path and without_slash and _methods_of(without_slash, request)
+    hint = f"without the slash at its end: {without_slash}" if near else f"GET {OPENAPI} lists all"
+    return AgentError(ErrorCode.NOT_FOUND, f"no resource {path}", hint=hint)
+
+
+def _methods_of(path: str, request: Request) -> list[str]:
+    """Every method that some route takes on a path; the framework's own answer names those of its first route."""
+    routes = request.app.routes
+    scopes = {method: {**request.scope, "path": path, "method": method} for method in METHODS}
+    return [method for method in METHODS if any(route.matches(scopes[method])[0] is Match.FULL for route in routes)]
 
 
 def _invalid(error: RequestValidationError) -> AgentError:

@@ -1,19 +1,23 @@
 """Sessions of browsers: whoever has the token asks for a code, and the code opens one session, once.
 
 Codes live in memory and for minutes. Sessions are in a file that its owner alone reads, so that a page outlives a
-restart of the agent; of their secrets it holds the SHA-256. They end with the token they were opened under.
+restart of the agent; of their secrets it holds the SHA-256. They end for good when the agent starts with another
+token than the one they were opened under.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import logging
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+
+from starlette.types import Scope
 
 from contract.codes import ErrorCode
 from contract.session import Session, SessionCode
@@ -31,6 +35,7 @@ SESSIONS_MAX = 64
 """Of either, the oldest makes room."""
 SECRET_BYTES = 32
 FILE_NAME = "sessions.json"
+_ID = re.compile("[0-9a-f]{8}")
 
 
 class Sessions:
@@ -52,7 +57,9 @@ class Sessions:
         self._lifetime_s = lifetime_s
         self._codes: dict[str, float] = {}
         self._wrong = WrongAttempts("codes")
-        self._id, self._expiries = self._load()
+        self._id, self._expiries, opened_under = self._load()
+        if opened_under != token_sha256:
+            self._end_all()
 
     @property
     def cookie_name(self) -> str:
@@ -86,15 +93,16 @@ class Sessions:
         self._save()
         return Session(expires_at=datetime.fromtimestamp(expires_s, UTC)), self._cookie(secret, self._lifetime_s)
 
-    def holds(self, cookie_header: str) -> bool:
+    def holds(self, cookies: str) -> bool:
         """Whether a request's cookies name a session that goes on."""
-        expires_s = self._expiries.get(_digest(self._secret_in(cookie_header)))
         # A clock that was set back must not lengthen what began before.
-        return expires_s is not None and time.time() < expires_s <= time.time() + self._lifetime_s
+        now = time.time()
+        return any(now < self._expiries.get(each, 0.0) <= now + self._lifetime_s for each in self._named_in(cookies))
 
-    def end(self, cookie_header: str) -> str:
+    def end(self, cookies: str) -> str:
         """End the session that a request's cookies name, if any; gives the cookie that removes the browser's."""
-        if self._expiries.pop(_digest(self._secret_in(cookie_header)), None) is not None:
+        ended = [self._expiries.pop(digest, None) for digest in self._named_in(cookies)]
+        if any(ended):
             self._save()
         return self._cookie("", 0)
 
@@ -102,28 +110,44 @@ class Sessions:
         secure = "; Secure" if self._tls else ""
         return f"{self.cookie_name}={value}; Path=/; Max-Age={lifetime_s:.0f}; HttpOnly; SameSite=Strict{secure}"
 
-    def _secret_in(self, cookie_header: str) -> str:
-        try:
-            morsel = SimpleCookie(cookie_header).get(self.cookie_name)
-        except CookieError:
-            return ""
-        return morsel.value if morsel is not None else ""
+    def _named_in(self, cookies: str) -> Iterator[str]:
+        """Digests of the values that cookies of this agent's name have.
+
+        What other applications of the host put into theirs (JSON, spaces, UTF-8, a lone quotation mark) comes along, so
+        nothing is taken to be well-formed; and of two cookies of one name, as for two paths, either may be good.
+        """
+        for pair in cookies.split(";"):
+            name, separator, value = pair.partition("=")
+            if separator and name.strip(" \t") == self.cookie_name:
+                yield _digest(value.strip(" \t"))
 
     def _drop_ended(self) -> None:
         now = time.time()
         self._expiries = {digest: expires_s for digest, expires_s in self._expiries.items() if expires_s > now}
 
-    def _load(self) -> tuple[str, dict[str, float]]:
+    def _load(self) -> tuple[str, dict[str, float], str | None]:
+        """The id, the sessions, and the digest of the token they were opened under."""
         try:
-            document = json.loads(self._path.read_text())
-            name, same_token = str(document["id"]), document["token_sha256"] == self._token_sha256
-            expiries: Mapping[str, float] = document["sessions"] if same_token else {}
-            return name, {str(digest): float(expires_s) for digest, expires_s in expiries.items()}
+            document = json.loads(self._path.read_bytes())
+            name, opened_under = document["id"], document["token_sha256"]
+            if not _ID.fullmatch(name):
+                raise ValueError("its id is none of an agent")
+            return name, {str(digest): float(end_s) for digest, end_s in document["sessions"].items()}, opened_under
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.warning("%s cannot be read, open pages must be opened anew: %s", self._path, error)
-        return secrets.token_hex(4), {}
+        return secrets.token_hex(4), {}, self._token_sha256
+
+    def _end_all(self) -> None:
+        """End sessions of another token, also for the day on which that one comes back."""
+        self._expiries = {}
+        try:
+            self._save()
+        except (AgentError, OSError):  # no room, for one
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        log.info("the token is another one than before: sessions of browsers are ended")
 
     def _save(self) -> None:
         document = {"id": self._id, "token_sha256": self._token_sha256, "sessions": self._expiries}
@@ -132,3 +156,8 @@ class Sessions:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def cookies_of(scope: Scope) -> str:
+    """All cookies of a request; HTTP/1.1 knows one header of them, what stands in between may have made several."""
+    return "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")

@@ -3,9 +3,10 @@
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 
-from contract.errors import PROBLEM_MEDIA_TYPE, Problem
 from server.agent import Agent
+from server.openapi import problem_response
 
 
 def agent_of(request: Request) -> Agent:
@@ -22,6 +23,10 @@ AgentDependency = Annotated[Agent, Depends(_agent)]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem+json answers of a route, for the OpenAPI description."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": "See `code` and `hint`", "content": content} for status in (401, *statuses)}
+    """The problem+json answers of a route, for the OpenAPI description; `server.openapi` adds those of every route."""
+    return {status: problem_response() for status in statuses}
+
+
+def unchanged(model: type[BaseModel], description: str) -> dict[int | str, dict[str, Any]]:
+    """The answer 200 of a route whose usual one is 201 or 202, for the OpenAPI description."""
+    return {200: {"model": model, "description": description}}

@@ -11,7 +11,7 @@ from contract.paths import BLOB
 from server.agent import Agent
 from server.errors import AgentError
 from server.intake import BodyReader
-from server.routes import AgentDependency, problems
+from server.routes import AgentDependency, problems, unchanged
 
 router = APIRouter(tags=["models"])
 
@@ -37,7 +37,7 @@ async def has_blob(digest: Digest, agent: AgentDependency) -> Response:
     BLOB,
     operation_id="put_blob",
     status_code=status.HTTP_201_CREATED,
-    responses=problems(400, 413, 422, 507),
+    responses={**problems(400, 422, 507), **unchanged(BlobReceipt, "The file was there")},
     openapi_extra=_BINARY_BODY,
 )
 async def put_blob(digest: Digest, request: Request, agent: AgentDependency, response: Response) -> BlobReceipt:

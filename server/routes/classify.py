@@ -15,6 +15,7 @@ from contract.paths import CLASSIFY, CLASSIFY_WITH, SERVER_TIMING_HEADER
 from server.classification import Admitted, server_timing
 from server.errors import AgentError, as_problem
 from server.intake import Part
+from server.openapi import query_parameters
 from server.requests import request_id
 from server.routes import agent_of, problems
 
@@ -26,14 +27,11 @@ _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "properties": {"picture": {"type": "array", "items": _PICTURE["schema"]}}}}
 _DOCUMENTATION: dict[str, Any] = {
     "responses": {
-        **problems(400, 404, 413, 415, 422, 429, 503, 504),
+        **problems(400, 404, 409, 415, 422, 504),
         200: {"model": ClassifyReply | BatchReply, "description": "A BatchReply for multipart, else a ClassifyReply"},
     },
     "openapi_extra": {
-        "parameters": [
-            {"name": name, "in": "query", "schema": schema}
-            for name, schema in ClassifyOptions.model_json_schema()["properties"].items()
-        ],
+        "parameters": query_parameters(ClassifyOptions),
         "requestBody": {
             "required": True,
             "content": {
@@ -99,7 +97,7 @@ async def _classify_all(parts: list[Part], admitted: Admitted, request: Request)
                         raise AgentError(ErrorCode.EMPTY_BODY, f"{part.name} holds no bytes")
                     return PictureReply(name=part.name, result=await admitted.classify(slot, identifier))
         except AgentError as error:
-            problem = as_problem(error, instance=request.url.path, request_id=identifier)
+            problem = as_problem(error, instance=request.scope["path"], request_id=identifier)
             return PictureReply(name=part.name, problem=problem)
 
     return BatchReply(results=await asyncio.gather(*map(one, parts)))

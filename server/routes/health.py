@@ -6,7 +6,7 @@ from contract.codes import ErrorCode
 from contract.info import Health
 from contract.paths import HEALTH_LIVE, HEALTH_READY
 from server.errors import AgentError
-from server.routes import AgentDependency, problems
+from server.routes import AgentDependency
 
 router = APIRouter(tags=["health"])
 
@@ -17,7 +17,7 @@ async def live() -> Health:
     return Health(status="live")
 
 
-@router.get(HEALTH_READY, operation_id="ready", responses=problems(503))
+@router.get(HEALTH_READY, operation_id="ready")
 async def ready(agent: AgentDependency) -> Health:
     """A worker is up, so a picture sent now is answered at once."""
     if agent.draining:

@@ -26,7 +26,7 @@ from server.errors import AgentError
 from server.jobs.archive import RESULT_NAME
 from server.jobs.files import follow_log, stream_tar, telemetry_csv
 from server.jobs.host.command import OUTPUT_NAME
-from server.routes import AgentDependency, problems
+from server.routes import AgentDependency, problems, unchanged
 from server.sse import KEEP_ALIVE
 from server.telemetry.recorder import load_recording
 
@@ -40,7 +40,10 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 
 
 @router.post(
-    JOBS, operation_id="submit_job", status_code=status.HTTP_202_ACCEPTED, responses=problems(403, 404, 422, 507)
+    JOBS,
+    operation_id="submit_job",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses={**problems(404, 422, 507), **unchanged(Job, "The key was used before, for this job")},
 )
 async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
@@ -52,7 +55,12 @@ async def submit_job(request: JobRequest, agent: AgentDependency, response: Resp
     return job
 
 
-@router.get(JOBS, operation_id="list_jobs", response_model=JobList, responses=problems(422))
+@router.get(
+    JOBS,
+    operation_id="list_jobs",
+    response_model=JobList,
+    responses={**problems(422), 304: {"description": "Nothing changed since the tag was given"}},
+)
 async def list_jobs(
     agent: AgentDependency,
     response: Response,
@@ -72,25 +80,27 @@ async def list_jobs(
     return await agent.jobs.page(limit, before, state)
 
 
-@router.get(JOB, operation_id="get_job", responses=problems(404))
+@router.get(JOB, operation_id="get_job", responses=problems(404, 422))
 async def get_job(id: str, agent: AgentDependency) -> Job:
     """A job's state, with its progress while it runs."""
     return await agent.jobs.get(id)
 
 
-@router.post(JOB_CANCEL, operation_id="cancel_job", responses=problems(404))
+@router.post(JOB_CANCEL, operation_id="cancel_job", responses=problems(404, 422, 507))
 async def cancel_job(id: str, agent: AgentDependency) -> Job:
     """End a job that waits or runs, with every process it started; what it had measured is kept."""
     return await agent.jobs.cancel(id)
 
 
-@router.delete(JOB, operation_id="delete_job", status_code=status.HTTP_204_NO_CONTENT, responses=problems(404, 409))
+@router.delete(
+    JOB, operation_id="delete_job", status_code=status.HTTP_204_NO_CONTENT, responses=problems(404, 409, 422, 507)
+)
 async def delete_job(id: str, agent: AgentDependency) -> None:
     """Remove an ended job and everything it left."""
     await agent.jobs.delete(id)
 
 
-@router.get(JOB_EVENTS, operation_id="watch_job", response_class=StreamingResponse, responses=problems(404))
+@router.get(JOB_EVENTS, operation_id="watch_job", response_class=StreamingResponse, responses=problems(404, 422))
 async def watch_job(
     id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0)] = 0
 ) -> StreamingResponse:
@@ -104,7 +114,7 @@ async def _events(agent: Agent, job_id: str, after: int) -> AsyncIterator[bytes]
         yield KEEP_ALIVE if each is None else each.encoded
 
 
-@router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404))
+@router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404, 410, 422))
 async def job_logs(
     id: str,
     agent: AgentDependency,
@@ -121,7 +131,7 @@ async def job_logs(
     return StreamingResponse(follow_log(folder / f"{stream}.log", offset, running), media_type="text/plain")
 
 
-@router.get(JOB_TELEMETRY, operation_id="job_telemetry", response_model=Telemetry, responses=problems(404))
+@router.get(JOB_TELEMETRY, operation_id="job_telemetry", response_model=Telemetry, responses=problems(404, 410, 422))
 async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json", "csv"] = "json") -> Response:
     """What the sensors said while the job ran; so far, while it runs."""
     folder = await agent.jobs.folder(id, ended=False)
@@ -133,7 +143,7 @@ async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json",
     return Response(recorded.model_dump_json(), media_type=JSON)
 
 
-@router.get(JOB_RESULT, operation_id="job_result", response_model=AnyResult, responses=problems(404, 409))
+@router.get(JOB_RESULT, operation_id="job_result", response_model=AnyResult, responses=problems(404, 409, 410, 422))
 async def job_result(id: str, agent: AgentDependency) -> Response:
     """What a job found; of one that was cut off, as far as it came."""
     path = await agent.jobs.folder(id, ended=True) / RESULT_NAME
@@ -142,7 +152,12 @@ async def job_result(id: str, agent: AgentDependency) -> Response:
     return FileResponse(path, media_type=JSON)
 
 
-@router.get(JOB_ARTIFACTS, operation_id="job_artifacts", response_class=StreamingResponse, responses=problems(404, 409))
+@router.get(
+    JOB_ARTIFACTS,
+    operation_id="job_artifacts",
+    response_class=StreamingResponse,
+    responses=problems(404, 409, 410, 422),
+)
 async def job_artifacts(id: str, agent: AgentDependency) -> Response:
     """The files that a program left in `$OUTPUT`, as a tar."""
     output = await agent.jobs.folder(id, ended=True) / OUTPUT_NAME

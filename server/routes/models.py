@@ -6,14 +6,14 @@ from fastapi import APIRouter, Path, Response, status
 
 from contract.models import MODEL_NAME_PATTERN, DefaultModel, ModelDescription, ModelList, ModelManifest
 from contract.paths import DEFAULT_MODEL, MODEL, MODELS
-from server.routes import AgentDependency, problems
+from server.routes import AgentDependency, problems, unchanged
 
 router = APIRouter(tags=["models"])
 
 NewName = Annotated[str, Path(pattern=MODEL_NAME_PATTERN)]
 
 
-@router.get(MODELS, operation_id="list_models", responses=problems())
+@router.get(MODELS, operation_id="list_models")
 async def list_models(agent: AgentDependency) -> ModelList:
     """All models, by name."""
     return agent.registry.list()
@@ -28,7 +28,10 @@ async def describe_model(name: str, agent: AgentDependency, response: Response) 
 
 
 @router.put(
-    MODEL, operation_id="put_model", status_code=status.HTTP_201_CREATED, responses=problems(404, 409, 422, 507)
+    MODEL,
+    operation_id="put_model",
+    status_code=status.HTTP_201_CREATED,
+    responses={**problems(404, 409, 422, 507), **unchanged(ModelDescription, "The very same model was there")},
 )
 async def put_model(
     name: NewName, manifest: ModelManifest, agent: AgentDependency, response: Response
@@ -49,13 +52,13 @@ async def delete_model(name: str, agent: AgentDependency) -> None:
     agent.registry.remove(name)
 
 
-@router.get(DEFAULT_MODEL, operation_id="get_default_model", responses=problems())
+@router.get(DEFAULT_MODEL, operation_id="get_default_model")
 async def get_default_model(agent: AgentDependency) -> DefaultModel:
     """The model that answers requests which name none."""
     return DefaultModel(name=agent.store.default.description.name)
 
 
-@router.put(DEFAULT_MODEL, operation_id="choose_default_model", responses=problems(404, 422))
+@router.put(DEFAULT_MODEL, operation_id="choose_default_model", responses=problems(404, 422, 507))
 async def choose_default_model(choice: DefaultModel, agent: AgentDependency) -> DefaultModel:
     """Choose the model that answers requests which name none."""
     agent.registry.choose_default(choice.name)

@@ -73,7 +73,7 @@ async def static(name: str, request: Request) -> Response:
 async def _answer(name: str, request: Request) -> Response:
     file = (await asyncio.to_thread(_files)).get(name)
     if file is None:
-        raise AgentError(ErrorCode.NOT_FOUND, f"no resource {request.url.path}")
+        raise AgentError(ErrorCode.NOT_FOUND, f"no resource {request.scope['path']}")
     headers = {**HEADERS, "etag": file.etag}
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)

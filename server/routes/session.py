@@ -1,24 +1,23 @@
 """Sessions of browsers: a code for who has the token, a cookie for who has the code."""
 
-from fastapi import APIRouter, Header, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from contract.paths import SESSION, SESSION_CODES
 from contract.session import Session, SessionCode, SessionRequest
 from server.auth import address_of
 from server.routes import AgentDependency, problems
+from server.sessions import cookies_of
 
 router = APIRouter(tags=["session"])
 
 
-@router.post(SESSION_CODES, operation_id="new_session_code", status_code=status.HTTP_201_CREATED, responses=problems())
+@router.post(SESSION_CODES, operation_id="new_session_code", status_code=status.HTTP_201_CREATED)
 async def new_session_code(agent: AgentDependency) -> SessionCode:
     """A one-time code for `https://AGENT/#CODE`, where the live page exchanges it for a cookie."""
     return agent.sessions.new_code()
 
 
-@router.post(
-    SESSION, operation_id="open_session", status_code=status.HTTP_201_CREATED, responses=problems(403, 422, 429)
-)
+@router.post(SESSION, operation_id="open_session", status_code=status.HTTP_201_CREATED, responses=problems(422, 507))
 async def open_session(wanted: SessionRequest, request: Request, agent: AgentDependency, response: Response) -> Session:
     """Exchange a code for a cookie. Needs no token; a code is good once."""
     session, cookie = agent.sessions.open(wanted.code, address_of(request.scope))
@@ -26,7 +25,7 @@ async def open_session(wanted: SessionRequest, request: Request, agent: AgentDep
     return session
 
 
-@router.delete(SESSION, operation_id="end_session", status_code=status.HTTP_204_NO_CONTENT, responses=problems(403))
-async def end_session(agent: AgentDependency, response: Response, cookie: str = Header(default="")) -> None:
+@router.delete(SESSION, operation_id="end_session", status_code=status.HTTP_204_NO_CONTENT, responses=problems(507))
+async def end_session(request: Request, agent: AgentDependency, response: Response) -> None:
     """End the browser's session."""
-    response.headers["set-cookie"] = agent.sessions.end(cookie)
+    response.headers["set-cookie"] = agent.sessions.end(cookies_of(request.scope))

@@ -24,14 +24,14 @@ Past = Annotated[
 
 _STREAM: dict[str, Any] = {
     "responses": {
-        **problems(422, 429, 503),
+        **problems(422),
         200: {"content": {MEDIA_TYPE: {}}, "description": "Events named `sample`; `info` only in the first"},
     },
     "response_class": StreamingResponse,
 }
 
 
-@router.get(TELEMETRY, operation_id="telemetry", responses=problems(503))
+@router.get(TELEMETRY, operation_id="telemetry")
 async def telemetry(agent: AgentDependency) -> TelemetrySample:
     """The newest sample of every sensor. The first call starts the sampler and takes a moment longer."""
     return await agent.telemetry.latest()

@@ -106,7 +106,29 @@ def test_a_web_page_cannot_use_an_agent_without_token(agent: RunningAgent, heade
     """Foreign origins and rebound host names are refused on loopback too."""
     with agent.http() as http:
         assert problem(http.get("/v1/info", headers=headers)).code == ErrorCode.FORBIDDEN_ORIGIN
-        assert http.get("/v1/info", headers={"Origin": "http://localhost:3000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "http://127.0.0.1"},
+        {"Origin": "http://[::1]:3000"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    ],
+)
+def test_a_page_on_another_port_cannot_use_an_agent_without_token(agent: RunningAgent, headers: dict[str, str]) -> None:
+    """Whatever it calls this machine, its jobs go on; the agent's own page and programs are answered."""
+    host, port = agent.address
+    own = [{}, {"Origin": f"http://{host}:{port}", "Sec-Fetch-Site": "same-origin"}]
+    own.append({"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}"})
+    with agent.http() as http:
+        for method, path in (("POST", "/v1/jobs/x/cancel"), ("DELETE", "/v1/jobs/x"), ("GET", "/v1/jobs/x")):
+            assert problem(http.request(method, path, headers=headers)).code == ErrorCode.FORBIDDEN_ORIGIN
+            for good in own:
+                assert problem(http.request(method, path, headers=good)).code == ErrorCode.UNKNOWN_JOB
+        assert http.get("/", headers=headers).status_code == 200  # a link may lead to the live page
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.pictures import digit
 from tests.server.jobs.running import benchmark, wait_until_ended
 from tests.server.test_classify import problem
+from tests.server.test_odd_requests import answered
 from tests.server.test_security import SNI
 
 NO_TOKEN = {"Authorization": ""}
@@ -94,6 +95,49 @@ def test_the_cookie_opens_what_the_token_opens(browser: httpx.Client, secured_ag
     assert browser.delete("/v1/session", extensions=SNI).status_code == 204
     browser.cookies.update(kept)
     assert problem(browser.get("/v1/info", extensions=SNI)).code == ErrorCode.UNAUTHORIZED
+
+
+OTHER_COOKIES = [
+    b'settings={"theme":"dark","size":[1,2]}',
+    b"name=J\xc3\xb6rg",
+    b"latin=\xe9\xff",
+    b"title=two words",
+    b"list=a,b,c",
+    b'open="never closed',
+    b'quoted="a b"',
+    b'escaped="\\073 \\""',
+    b"no-value",
+    b"=no-name",
+    b"empty=",
+    b"equals=a=b==",
+    b"",
+    b"a[0]=1",
+    b"path/name=x",
+    b"user@host=1",
+    b"$Version=1",
+    b"expires=Wed, 21 Oct 2026 07:28:00 GMT",
+    b"tab=\ta",
+    b"__Host-edgerun-00000000=another agent's",
+    b"long=" + b"x" * 4000,
+]
+"""What other applications on other ports of this host may have left in the browser."""
+
+
+@pytest.mark.parametrize("other", OTHER_COOKIES, ids=lambda other: other[:12].decode("latin-1"))
+def test_cookies_of_other_applications_do_not_end_a_session(
+    browser: httpx.Client, secured_agent: RunningAgent, other: bytes
+) -> None:
+    """Before it, behind it, without the space, and in a header of their own."""
+    own = opened(browser, secured_agent).headers["set-cookie"].partition(";")[0].encode()
+    name = own.partition(b"=")[0]
+    doubled = name + b"=an older one; " + own
+    headers = [b"; ".join(each) for each in ([other, own], [own, other], [other, own, other], [other, doubled])]
+    headers += [other + b";" + own, other + b"\r\nCookie: " + own]
+    for cookies in headers:
+        head = b"GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + cookies + b"\r\nConnection: close\r\n\r\n"
+        assert answered(secured_agent, head) == 200, cookies
+    wrong = b"GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + b"x" + own + b"\r\nConnection: close\r\n\r\n"
+    assert answered(secured_agent, wrong) == 401
 
 
 def test_a_code_is_good_once(browser: httpx.Client, secured_agent: RunningAgent) -> None:
@@ -177,15 +221,28 @@ def test_codes_and_sessions_end(tmp_path: Path) -> None:
     _, cookie = sessions.open(sessions.new_code().code, "somewhere")
     assert sessions.holds(cookie)
     assert Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
-    assert not Sessions(tmp_path, "cd" * 32, tls=True).holds(cookie)
+    kept = (tmp_path / FILE_NAME).read_text()
+    for other in ("cd" * 32, None):
+        (tmp_path / FILE_NAME).write_text(kept)
+        assert not Sessions(tmp_path, other, tls=True).holds(cookie)
+        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)  # the old token is back, they are not
+    (tmp_path / FILE_NAME).write_text(kept)
 
     document = json.loads((tmp_path / FILE_NAME).read_text())
     for expires_s in (0.0, 1e12):  # past, and further away than any session ever is: the clock was set back
         document["sessions"] = dict.fromkeys(document["sessions"], expires_s)
         (tmp_path / FILE_NAME).write_text(json.dumps(document))
         assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
-    (tmp_path / FILE_NAME).write_text("damaged")
-    assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+    for damaged in (
+        "damaged",
+        "[]",
+        "[" * 100_000,
+        '{"id": "a; b"}',
+        json.dumps({**document, "id": "x\r\ny"}),
+        "\ud800",
+    ):
+        (tmp_path / FILE_NAME).write_bytes(damaged.encode(errors="surrogatepass"))
+        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
 
 
 def test_only_so_many_codes_and_sessions_are_remembered(tmp_path: Path) -> None:

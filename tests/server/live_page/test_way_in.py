@@ -1,7 +1,11 @@
 """The way into the live page of an agent with token and TLS, as a user walks it with `client open`."""
 
 import re
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -11,7 +15,8 @@ from tests.agents import RunningAgent
 from tests.browser import screenshot
 from tests.home import Home
 from tests.pictures import digit
-from tests.server.live_page.conftest import Watched, visit
+from tests.server.jobs.running import command
+from tests.server.live_page.conftest import Device, Watched, visit
 from tests.server.live_page.test_sessions import new_code
 
 UNAUTHORIZED = "status of 401"
@@ -77,6 +82,47 @@ def test_a_session_ends_where_it_is_ended(outside: Watched, secured_agent: Runni
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
     page.context.clear_cookies()
     expect(page.get_by_role("alert")).to_contain_text("Your session has ended", timeout=20_000)
+
+
+def test_cookies_of_other_applications_leave_the_session_alone(outside: Watched, secured_agent: RunningAgent) -> None:
+    """Cookies of a host are shared by all its ports; what others put there is no cookie grammar's example."""
+    page = outside.open(f"#{new_code(secured_agent)}")
+    for cookie in (
+        'prefs={"theme":"dark","n":[1,2]}',
+        "name=J\u00f6rg \u6771\u4eac",
+        'open="never closed',
+        "two=words here",
+        "a[0]=1",
+    ):
+        page.evaluate("cookie => { document.cookie = `${cookie}; Path=/; Max-Age=600`; }", cookie)
+    assert "prefs=" in page.evaluate("document.cookie")
+    page.reload()
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    expect(page.locator("#gate")).to_be_hidden()
+
+
+def test_a_page_on_another_port_cannot_cancel_a_job(browser: Browser, device: Device, tmp_path: Path) -> None:
+    """The agent has no token, the page is on this machine too, and what it asks for is refused."""
+    (tmp_path / "index.html").write_text("<title>another application</title>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other, device.agent.http() as http:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        job = http.post("/v1/jobs", json=command("sleep", "600")).raise_for_status().json()["id"]
+        context = browser.new_context()
+        try:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{other.server_port}/")
+            for host in (device.agent.url, device.agent.url.replace("127.0.0.1", "localhost")):
+                url = f"{host}/v1/jobs/{job}/cancel"
+                assert (
+                    page.evaluate("url => fetch(url, {method: 'POST', mode: 'no-cors'}).then(a => a.type)", url)
+                    == "opaque"
+                )
+            assert http.get(f"/v1/jobs/{job}").json()["state"] in ("queued", "running")
+        finally:
+            context.close()
+            other.shutdown()
+            http.post(f"/v1/jobs/{job}/cancel").raise_for_status()
 
 
 def test_the_policy_holds(outside: Watched, secured_agent: RunningAgent) -> None:

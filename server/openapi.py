@@ -1,0 +1,58 @@
+"""What the routes' own declarations leave out of the OpenAPI description: errors, and what every path may answer."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from contract.classify import ClassifyOptions
+from contract.errors import PROBLEM_MEDIA_TYPE, Problem
+from contract.paths import HEALTH_LIVE
+
+REFERENCE = "#/components/schemas/{model}"
+EVERYWHERE = (413, 500, 503)
+"""A body above every limit, a mistake of the agent, and more connections than it serves."""
+GUARDED = (401, 403, 429)
+"""Where the token is asked for: it is missing or wrong, a foreign web page asks, too many wrong ones came."""
+_METHODS = ("get", "head", "put", "post", "delete")
+
+
+class DescribedAPI(FastAPI):
+    """An application whose description is complete: every reference leads somewhere, every status is named."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made when it is first asked for."""
+        if self.openapi_schema is None:
+            _complete(super().openapi())
+        return super().openapi()
+
+
+def problem_response() -> dict[str, Any]:
+    """An error answer, described."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(model=Problem.__name__)}}}
+    return {"description": "See `code` and `hint`", "content": content}
+
+
+def query_parameters(model: type[ClassifyOptions]) -> list[dict[str, Any]]:
+    """Fields of a model that a route reads from the query string by itself."""
+    properties = model.model_json_schema(ref_template=REFERENCE)["properties"]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _complete(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for model in (Problem, ClassifyOptions):
+        schema = model.model_json_schema(ref_template=REFERENCE)
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    for path, operations in document["paths"].items():
+        for method in _METHODS:
+            if method in operations:
+                _complete_operation(path, operations[method]["responses"])
+    for name in ("HTTPValidationError", "ValidationError"):  # how FastAPI would answer, had it no handlers
+        schemas.pop(name, None)
+
+
+def _complete_operation(path: str, responses: dict[str, Any]) -> None:
+    statuses = {str(status) for status in (*EVERYWHERE, *(() if path == HEALTH_LIVE else GUARDED))}
+    for status in sorted(statuses | ({"422"} & responses.keys())):
+        responses[status] = problem_response()
