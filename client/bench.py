@@ -13,10 +13,9 @@ from typing import Any, Protocol, TypeVar
 from client.edge_client import AsyncEdgeClient
 from client.errors import EdgeError, NotAuthorized, Refused
 from client.hosts import Host
-from client.matrix import label
 from client.patiently import Patiently
 from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, label
 from contract.results import BenchmarkResult
 from contract.telemetry import Telemetry
 

@@ -85,21 +85,8 @@ def in_rounds(specs: Iterable[BenchmarkSpec], repeats: int) -> list[tuple[int, B
     return rounds
 
 
-def label(spec: BenchmarkSpec) -> str:
-    """What tells one job of a run from the others, in words."""
-    device = None if spec.device == BenchmarkSpec.model_fields["device"].default else spec.device
-    cache = "cached" if spec.model_cache else None
-    parts = [spec.model, spec.runtime, device, spec.precision, cache, spec.hint]
-    parts += [_of("streams", spec.streams), _of("threads", spec.threads)]
-    return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
-
-
 def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, Switch) else value
-
-
-def _of(what: str, number: int | None) -> str | None:
-    return None if number is None else f"{what} {number}"
 
 
 def _first(error: ValidationError) -> str:

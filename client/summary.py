@@ -6,10 +6,9 @@ from statistics import median
 from typing import Any
 
 from client.comparison import spread
-from client.matrix import label
 from client.runs import Entry, Run
 from contract.devices import DeviceStep
-from contract.jobs import BenchmarkSpec, JobState, PictureInput
+from contract.jobs import BenchmarkSpec, JobState, PictureInput, label
 from contract.results import BatchMode, BenchmarkResult, LatencySummary
 from contract.validity import Verdict
 

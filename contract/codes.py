@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     RESULT_REMOVED = "result_removed"
     COMMANDS_NOT_ALLOWED = "commands_not_allowed"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    JOBS_FULL = "jobs_full"
     MEASURING = "measuring"
     # capacity and faults of the agent
     QUEUE_FULL = "queue_full"

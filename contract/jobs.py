@@ -18,7 +18,13 @@ PROFILE_ITERATIONS_MAX = 100_000
 TIMEOUT_MAX_S = 7 * 24 * 3600.0
 PRIORITY_LIMIT = 100
 PAGE_MAX = 500
+TITLE_MAX_CHARS = 120
+NUMBER_MAX = (1 << 63) - 1
+"""The largest number that an agent's list of jobs takes."""
 
+STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+"""What is asked for: nothing unknown, no number that is none."""
+Seed = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
 
 
@@ -56,16 +62,16 @@ class Hint(StrEnum):
 class RandomInput(BaseModel):
     """Uniform noise, the same for the same seed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     kind: Literal["random"] = "random"
-    seed: int = 0
+    seed: Seed = 0
 
 
 class PictureInput(BaseModel):
     """Pictures that were uploaded as blobs, used in turn. Decoding them is not part of the measurement."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     kind: Literal["pictures"] = "pictures"
     digests: list[Digest] = Field(min_length=1, max_length=1000)
@@ -74,7 +80,7 @@ class PictureInput(BaseModel):
 class BenchmarkSpec(BaseModel):
     """What to measure. `None` leaves the choice to the agent; the result says what was chosen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     model: str | None = None
     runtime: str | None = None
@@ -128,7 +134,7 @@ class ProfileMethod(StrEnum):
 class ProfileSpec(BaseModel):
     """Which operators the time goes to. `None` leaves the choice to the agent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     model: str | None = None
     runtime: str | None = None
@@ -142,14 +148,14 @@ class ProfileSpec(BaseModel):
     threads: int = Field(default=1, ge=1, le=256)
     iterations: int = Field(default=DEFAULT_ITERATIONS, ge=1, le=PROFILE_ITERATIONS_MAX)
     warm_up_iterations: int = Field(default=10, ge=0, le=100_000)
-    seed: int = 0
+    seed: Seed = 0
     """Of the noise that is fed to the model."""
 
 
 class CommandSpec(BaseModel):
     """A program to run in a folder of its own. What it writes into `$OUTPUT` is kept as artefacts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     argv: list[str] = Field(min_length=1, max_length=1000)
     env: dict[str, str] = {}
@@ -158,7 +164,7 @@ class CommandSpec(BaseModel):
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     name: str | None = Field(default=None, max_length=200)
     priority: int = Field(default=0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT)
@@ -217,13 +223,12 @@ class JobError(BaseModel):
     detail: str
 
 
-class Job(BaseModel):
-    """A job's state. Its result, logs, telemetry and artefacts have paths of their own."""
+class JobStatus(BaseModel):
+    """Where a job is, and what became of it."""
 
     id: str
     number: int
     """Grows with each job of an agent."""
-    request: JobRequest
     state: JobState
     position: int | None = None
     """Jobs before it, while it is queued."""
@@ -240,10 +245,58 @@ class Job(BaseModel):
     """Its result, logs, telemetry and artefacts were removed to stay within the quota."""
 
 
-class JobList(BaseModel):
-    """A page of jobs, newest first."""
+class Job(JobStatus):
+    """A job's state. Its result, logs, telemetry and artefacts have paths of their own."""
 
-    jobs: list[Job]
+    request: JobRequest
+
+    @property
+    def kind(self) -> str:
+        """What is done: `benchmark`, `profile` or `command`."""
+        return self.request.kind
+
+    @property
+    def name(self) -> str | None:
+        """As it was given."""
+        return self.request.name
+
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+        return title_of(self.request)
+
+
+class JobSummary(JobStatus):
+    """A job in a list; what was asked for in detail, the job itself has."""
+
+    kind: Literal["benchmark", "profile", "command"]
+    name: str | None = None
+    title: str
+    """What it does, in a few words."""
+
+
+def label(spec: BenchmarkSpec) -> str:
+    """What tells one benchmark from others, in words."""
+    device = None if spec.device == BenchmarkSpec.model_fields["device"].default else spec.device
+    cache = "cached" if spec.model_cache else None
+    parts = [spec.model, spec.runtime, device, spec.precision, cache, spec.hint]
+    parts += [f"{what} {number}" for what, number in (("streams", spec.streams), ("threads", spec.threads)) if number]
+    return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
+
+
+def title_of(request: AnyRequest) -> str:
+    """What a job does, in a few words."""
+    if isinstance(request, BenchmarkRequest):
+        return label(request.spec)[:TITLE_MAX_CHARS]
+    if isinstance(request, ProfileRequest):
+        return f"operators of {request.spec.model or 'the default model'}"[:TITLE_MAX_CHARS]
+    return " ".join(request.spec.argv)[:TITLE_MAX_CHARS]
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first; it ends early where it would become large."""
+
+    jobs: list[JobSummary]
     next: int | None = None
     """Value of `before` for the next page; None on the last one."""
     counts: dict[JobState, int]

@@ -11,7 +11,7 @@ from client.errors import EdgeError, Refused
 from client.fetch import fetch_job
 from client.hosts import Host
 from client.runs import make_folder, write_telemetry_csv, write_text
-from contract.jobs import Job, JobState
+from contract.jobs import Job, JobState, JobSummary
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
@@ -34,7 +34,7 @@ class Watch:
             for job in self._jobs(client):
                 suffix = "" if job.state.ended else "-unfinished"
                 if (job.state.ended or unfinished) and not (self._folder / f"{job.id}{suffix}").exists():
-                    self._fetch(client, job, f"{job.id}{suffix}")
+                    self._fetch(client, client.job(job.id), f"{job.id}{suffix}")
                     fetched.append(job.id)
         return fetched
 
@@ -49,8 +49,8 @@ class Watch:
         part.replace(self._folder / name)
         self._report(f"{job.id} ({job.state.value}) is in {self._folder / name}")
 
-    def _jobs(self, client: EdgeClient) -> list[Job]:
-        found: list[Job] = []
+    def _jobs(self, client: EdgeClient) -> list[JobSummary]:
+        found: list[JobSummary] = []
         page = client.jobs()
         while True:
             found += [job for job in page.jobs if job.state is not JobState.QUEUED]

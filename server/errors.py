@@ -120,6 +120,12 @@ FAULTS: dict[ErrorCode, Fault] = {
         "The Idempotency-Key was used for another request",
         "use a new key for a new job",
     ),
+    ErrorCode.JOBS_FULL: Fault(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many jobs wait",
+        "wait until some have ended, cancel some with `client jobs cancel ID`, or raise --max-queued-jobs",
+        retry_after_s=60,
+    ),
     ErrorCode.MEASURING: Fault(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "A measuring job has the device for itself",

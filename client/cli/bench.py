@@ -38,11 +38,11 @@ from client.console import (
     plain_table,
 )
 from client.hosts import Host, HostsFile
-from client.matrix import Switch, UsageError, devices_of, expand, in_rounds, label, values_of
+from client.matrix import Switch, UsageError, devices_of, expand, in_rounds, values_of
 from client.pictures import find_pictures
 from client.runs import RUN_FILE, Run, make_folder, new_folder, read_run
 from contract.devices import Precision
-from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput
+from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput, label
 from contract.validity import Verdict
 
 DEVICE_HELP = "Devices: AUTO,CPU,GPU,NPU; with a list: 'AUTO:GPU,CPU' or 'HETERO:GPU,CPU'. Default AUTO."

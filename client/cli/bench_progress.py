@@ -9,9 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from client.bench import Report
 from client.console import complain, note, note_console
 from client.errors import EdgeError
-from client.matrix import label
 from client.runs import Entry
-from contract.jobs import JobState
+from contract.jobs import JobState, label
 
 
 class Quietly:

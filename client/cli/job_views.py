@@ -12,8 +12,7 @@ from client.cli.bench_view import VERDICT_STYLE
 from client.console import plain_table
 from client.durations import format_duration
 from client.hosts import Host
-from client.matrix import label
-from contract.jobs import BenchmarkRequest, Job, JobState, ProfileRequest
+from contract.jobs import BenchmarkRequest, Job, JobState, JobStatus, JobSummary, ProfileRequest, label
 from contract.results import AnyResult, BenchmarkResult, CommandResult
 from contract.validity import Validity
 
@@ -35,12 +34,15 @@ STATE_STYLE = {
 }
 
 
+AnyJob = Job | JobSummary
+
+
 @dataclass(frozen=True)
 class Listed:
     """A job in a list."""
 
     host: Host
-    job: Job
+    job: AnyJob
 
 
 def state_text(state: JobState) -> Text:
@@ -48,18 +50,12 @@ def state_text(state: JobState) -> Text:
     return Text(state.value, STATE_STYLE.get(state, ""))
 
 
-def job_name(job: Job) -> str:
+def job_name(job: AnyJob) -> str:
     """The job's name, or what it does."""
-    if job.request.name:
-        return job.request.name
-    if isinstance(job.request, BenchmarkRequest):
-        return label(job.request.spec)
-    if isinstance(job.request, ProfileRequest):
-        return f"operators of {job.request.spec.model or 'the default model'}"
-    return " ".join(job.request.spec.argv)[:60]
+    return job.name or job.title
 
 
-def progress_text(job: Job) -> str:
+def progress_text(job: JobStatus) -> str:
     """How far it is, or how long it took."""
     if job.state is JobState.QUEUED:
         return f"{job.position} before it" if job.position else "next"
@@ -74,7 +70,7 @@ def progress_text(job: Job) -> str:
     return ""
 
 
-def age_text(job: Job) -> str:
+def age_text(job: JobStatus) -> str:
     """Time since it was handed in, by this machine's clock."""
     return format_duration(max(0.0, (datetime.now(UTC) - job.created_at).total_seconds()))
 
@@ -87,7 +83,7 @@ def jobs_table(listed: Sequence[Listed]) -> RenderableType:
         verdict = Text(job.verdict, VERDICT_STYLE[job.verdict]) if job.verdict else Text()
         if job.evicted:
             verdict.append(" (removed)")
-        table.add_row(*_beginning(each), job.request.kind, Text(progress_text(job)), age_text(job), verdict)
+        table.add_row(*_beginning(each), job.kind, Text(progress_text(job)), age_text(job), verdict)
     return table
 
 
@@ -116,7 +112,7 @@ def job_row(each: Listed) -> dict[str, Any]:
         "state": job.state.value,
         "letter": LETTERS[job.state],
         "name": job_name(job),
-        "kind": job.request.kind,
+        "kind": job.kind,
         "position": job.position,
         "phase": progress.phase if progress else None,
         "done": progress.done if progress else None,
@@ -137,7 +133,7 @@ def job_view(host: Host, job: Job, result: AnyResult | None) -> RenderableType:
         "id": job.id,
         "host": host.name,
         "name": job_name(job),
-        "kind": job.request.kind,
+        "kind": job.kind,
         "state": f"{job.state} ({LETTERS[job.state]})",
         "progress": progress_text(job),
         "handed in": f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}, {age_text(job)} ago",

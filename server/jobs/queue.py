@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contract.codes import ErrorCode
-from contract.jobs import AnyRequest, Job, JobError, JobList, JobState
+from contract.jobs import AnyRequest, Job, JobError, JobList, JobState, JobStatus
 from contract.telemetry import Telemetry
 from server.disk import FULL
 from server.errors import AgentError
@@ -27,6 +27,7 @@ from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+AnyJob = TypeVar("AnyJob", bound=JobStatus)
 
 ATTEMPTS_MAX = 3
 """Starts of a job that asked to be requeued; one that takes the agent down each time must end some day."""
@@ -44,7 +45,7 @@ class Jobs:
         self._settings = settings
         self._planner = planner
         self._pools = pools
-        self._store = JobStore(settings.data)
+        self._store = JobStore(settings.data, settings.max_queued_jobs)
         self._archive = Archive(settings, planner)
         self._thread = ThreadPoolExecutor(1, "jobs")
         self._wake = asyncio.Event()
@@ -265,6 +266,9 @@ class Jobs:
 
     def _make_room(self) -> None:
         removed = self._store.keep_within(self._settings.max_jobs_bytes)
+        forgotten = self._store.forget_oldest()
+        if forgotten:
+            log.warning("forgot %d ended jobs, oldest first: what was asked of them is too much", len(forgotten))
         if removed:
             log.warning("removed what %d jobs left, to stay within the quota: %s", len(removed), ", ".join(removed))
 
@@ -282,7 +286,7 @@ class Jobs:
     def _feed(self, job_id: str) -> Feed:
         return self._feeds.setdefault(job_id, Feed())
 
-    def _with_progress(self, job: Job) -> Job:
+    def _with_progress(self, job: AnyJob) -> AnyJob:
         running = self._running
         if running is not None and running.job.id == job.id and job.state is JobState.RUNNING:
             job.progress = running.progress

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from contract.codes import ErrorCode
-from contract.jobs import AnyRequest, Job, JobError, JobState, job_request
+from contract.jobs import NUMBER_MAX, AnyRequest, Job, JobError, JobState, JobSummary, job_request, title_of
 from contract.validity import Verdict
 from server.disk import FULL
 from server.errors import AgentError
+from server.resources import MIB
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -35,15 +36,27 @@ CREATE TABLE IF NOT EXISTS jobs (
     verdict TEXT,
     process TEXT,
     stored_bytes INTEGER NOT NULL DEFAULT 0,
-    evicted INTEGER NOT NULL DEFAULT 0
+    evicted INTEGER NOT NULL DEFAULT 0,
+    kind TEXT NOT NULL,
+    name TEXT,
+    title TEXT NOT NULL,
+    request_bytes INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, priority DESC, number);
 CREATE INDEX IF NOT EXISTS by_end ON jobs (ended_at) WHERE ended_at IS NOT NULL AND evicted = 0;
 """
-COLUMNS = (
-    "number, id, state, request, attempts, created_at, started_at, ended_at, error, verdict, process, stored_bytes, "
-    "evicted"
-)
+STATUS_COLUMNS = "number, id, state, attempts, created_at, started_at, ended_at, error, verdict, stored_bytes, evicted"
+COLUMNS = f"{STATUS_COLUMNS}, request, process"
+SUMMARY_COLUMNS = f"{STATUS_COLUMNS}, kind, name, title"
+PAGE_MAX_BYTES = 512 * 1024
+"""About as much as a page of the list may have as JSON."""
+SUMMARY_BYTES = 400
+"""What a summary has as JSON beside its texts."""
+QUEUED_MAX = 1000
+QUEUED_MAX_BYTES = 32 * MIB
+ENDED_MAX_BYTES = 64 * MIB
+"""Of requests of ended jobs; the oldest jobs are forgotten first."""
+DETAIL_MAX_CHARS = 2000
 _FULL = ("database or disk is full", "disk I/O error")
 
 
@@ -72,7 +85,7 @@ class StoredJob:
 class Page:
     """Part of the list, newest first."""
 
-    jobs: Sequence[Job]
+    jobs: Sequence[JobSummary]
     next: int | None
     counts: Mapping[JobState, int]
     evicted: int
@@ -82,8 +95,9 @@ class Page:
 class JobStore:
     """All jobs of an agent. Not safe for use from two threads at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, queued_max: int = QUEUED_MAX, queued_max_bytes: int = QUEUED_MAX_BYTES) -> None:
         """Open or make the list under a folder; raises OSError where the disk is full or the file is no list."""
+        self._queued_max, self._queued_max_bytes = queued_max, queued_max_bytes
         self.folder = folder / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
         path = folder / "jobs.sqlite"
@@ -91,9 +105,29 @@ class JobStore:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # acknowledged means on the disk
+            self._add_summaries()
             self._db.executescript(SCHEMA)
         except sqlite3.Error as error:
             raise OSError(f"the list of jobs {path} cannot be used ({error}): make room, or move it away") from error
+
+    def _add_summaries(self) -> None:
+        """Bring a list that was made before it had summaries up to date."""
+        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")}
+        if not columns or "title" in columns:
+            return
+        with self._db:
+            self._db.execute("BEGIN")
+            for column in ("kind TEXT", "name TEXT", "title TEXT", "request_bytes INTEGER NOT NULL DEFAULT 0"):
+                self._db.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
+            for number, text in self._db.execute("SELECT number, request FROM jobs").fetchall():
+                asked = json.loads(text)
+                try:
+                    title = title_of(job_request.validate_python(asked))
+                except ValueError:  # what was taken once and is not any more
+                    title = asked["kind"]
+                values = (asked["kind"], asked.get("name"), title, len(text.encode()), number)
+                changes = "kind = ?, name = ?, title = ?, request_bytes = ?"
+                self._db.execute(f"UPDATE jobs SET {changes} WHERE number = ?", values)
 
     def close(self) -> None:
         """Release the file."""
@@ -112,17 +146,20 @@ class JobStore:
         """Store a job; gives it and whether it is new.
 
         A key that was used before gives the job it was used for. Raises AgentError: IDEMPOTENCY_CONFLICT when that one
-        was another request, STORAGE_FULL.
+        was another request, JOBS_FULL, STORAGE_FULL.
         """
-        body = request.model_dump_json()
+        body = request.model_dump_json().encode()
         with _clear_errors():
             if key is not None and (known := self._one("idempotency_key = ?", key)):
                 if known.job.request != request:
                     raise AgentError(ErrorCode.IDEMPOTENCY_CONFLICT, f"the key belongs to job {known.job.id}")
                 return known.job, False
-            columns = "id, state, priority, request, idempotency_key, created_at"
-            values = (job_id, JobState.QUEUED, request.priority, body, key, _now())
-            self._db.execute(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._require_room(len(body))
+            columns = "id, state, priority, request, idempotency_key, created_at, kind, name, title, request_bytes"
+            summary = (request.kind, request.name, title_of(request), len(body))
+            values = (job_id, JobState.QUEUED, request.priority, body, key, _now(), *summary)
+            marks = ", ".join("?" for _ in values)
+            self._db.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", values)
         return self.get(job_id).job, True
 
     def get(self, job_id: str) -> StoredJob:
@@ -136,18 +173,22 @@ class JobStore:
 
     def page(self, limit: int, before: int | None, states: Sequence[JobState]) -> Page:
         """Jobs with a smaller number than `before`, newest first."""
-        where, values = ["number < ?"], [before if before is not None else 1 << 62]
+        where, values = ["number < ?"], [before if before is not None else NUMBER_MAX]
         marks = ", ".join("?" for _ in states)
         if states:
             where.append(f"state IN ({marks})")
-        query = f"SELECT {COLUMNS} FROM jobs WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?"
-        rows = self._db.execute(query, (*values, *states, limit + 1)).fetchall()
-        jobs = [_stored(row).job for row in rows[:limit]]
+        query = f"SELECT {SUMMARY_COLUMNS} FROM jobs WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?"
+        jobs, more, size = list[JobSummary](), None, 0
+        for row in self._db.execute(query, (*values, *states, limit + 1)):
+            size += SUMMARY_BYTES + sum(len(field.encode()) for field in row if isinstance(field, str))
+            if len(jobs) == limit or (jobs and size > PAGE_MAX_BYTES):
+                more = jobs[-1].number
+                break
+            jobs.append(_summary(row))
         if any(job.state is JobState.QUEUED for job in jobs):
             positions = self._positions()
             for job in jobs:
                 job.position = positions.get(job.number)
-        more = jobs[-1].number if len(rows) > limit else None
         counts = {
             JobState(state): count
             for state, count in self._db.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
@@ -190,7 +231,7 @@ class JobStore:
     ) -> None:
         """Note how a job ended."""
         changes = "state = ?, ended_at = ?, error = ?, verdict = ?, stored_bytes = ?, process = NULL"
-        why = error.model_dump_json() if error else None
+        why = JobError(code=error.code, detail=error.detail[:DETAIL_MAX_CHARS]).model_dump_json() if error else None
         self._update(f"UPDATE jobs SET {changes} WHERE id = ?", state, _now(), why, verdict, stored_bytes, job_id)
 
     def cancel_queued(self, job_id: str) -> bool:
@@ -219,6 +260,32 @@ class JobStore:
             total -= stored
             removed.append(job_id)
         return removed
+
+    def forget_oldest(self, most_bytes: int = ENDED_MAX_BYTES) -> list[str]:
+        """Forget ended jobs with all they left, oldest first, until what was asked of the others is not too much."""
+        total = self._db.execute("SELECT COALESCE(SUM(request_bytes), 0) FROM jobs").fetchone()[0]
+        if total <= most_bytes:
+            return []
+        query = "SELECT id, request_bytes FROM jobs WHERE ended_at IS NOT NULL ORDER BY ended_at"
+        forgotten = []
+        for job_id, size in self._db.execute(query).fetchall():
+            if total <= most_bytes:
+                break
+            self.delete(job_id)
+            total -= size
+            forgotten.append(job_id)
+        return forgotten
+
+    def _require_room(self, size: int) -> None:
+        """Raise AgentError JOBS_FULL where too many jobs wait, or they ask for too much."""
+        query = "SELECT COUNT(*), COALESCE(SUM(request_bytes), 0) FROM jobs WHERE state = ?"
+        count, held = self._db.execute(query, (JobState.QUEUED,)).fetchone()
+        if count >= self._queued_max:
+            raise AgentError(ErrorCode.JOBS_FULL, f"{count} jobs are queued, as many as this agent takes")
+        if held + size > self._queued_max_bytes:
+            most = f"{self._queued_max_bytes} bytes are taken"
+            detail = f"the {count} queued jobs are described in {held} bytes, and this one in {size}: at most {most}"
+            raise AgentError(ErrorCode.JOBS_FULL, detail, hint="send data as a bundle, not within the job; or wait")
 
     def _update(self, query: str, *values: object) -> bool:
         with _clear_errors():
@@ -253,20 +320,30 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+def _status(row: tuple[Any, ...]) -> dict[str, Any]:
+    """What every job has, from STATUS_COLUMNS."""
+    number, job_id, state, attempts, created, started, ended, error, verdict, stored, evicted = row
+    return {
+        "id": job_id,
+        "number": number,
+        "state": JobState(state),
+        "attempts": attempts,
+        "created_at": created,
+        "started_at": started,
+        "ended_at": ended,
+        "error": JobError.model_validate_json(error) if error else None,
+        "verdict": Verdict(verdict) if verdict else None,
+        "stored_bytes": stored,
+        "evicted": bool(evicted),
+    }
+
+
 def _stored(row: tuple[Any, ...]) -> StoredJob:
-    number, job_id, state, request, attempts, created, started, ended, error, verdict, process, stored, evicted = row
-    job = Job(
-        id=job_id,
-        number=number,
-        request=job_request.validate_json(request),
-        state=JobState(state),
-        attempts=attempts,
-        created_at=created,
-        started_at=started,
-        ended_at=ended,
-        error=JobError.model_validate_json(error) if error else None,
-        verdict=Verdict(verdict) if verdict else None,
-        stored_bytes=stored,
-        evicted=bool(evicted),
-    )
+    *status, request, process = row
+    job = Job(**_status(tuple(status)), request=job_request.validate_json(request))
     return StoredJob(job, StoredProcess(**json.loads(process)) if process else None)
+
+
+def _summary(row: tuple[Any, ...]) -> JobSummary:
+    *status, kind, name, title = row
+    return JobSummary(**_status(tuple(status)), kind=kind, name=name, title=title)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import FileResponse, StreamingResponse
 
 from contract.codes import ErrorCode
-from contract.jobs import PAGE_MAX, Job, JobList, JobRequest, JobState
+from contract.jobs import NUMBER_MAX, PAGE_MAX, Job, JobList, JobRequest, JobState
 from contract.paths import (
     JOB,
     JOB_ARTIFACTS,
@@ -33,6 +33,7 @@ from server.telemetry.recorder import load_recording
 router = APIRouter(tags=["jobs"])
 
 JSON = "application/json"
+OFFSET_MAX = 1 << 62
 SSE_PAUSE_S = 15.0
 """A comment is sent this often, so that nobody in between takes the silence for the end."""
 
@@ -43,7 +44,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
     JOBS,
     operation_id="submit_job",
     status_code=status.HTTP_202_ACCEPTED,
-    responses={**problems(404, 422, 507), **unchanged(Job, "The key was used before, for this job")},
+    responses={**problems(404, 422, 429, 507), **unchanged(Job, "The key was used before, for this job")},
 )
 async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
@@ -63,21 +64,21 @@ async def submit_job(request: JobRequest, agent: AgentDependency, response: Resp
 )
 async def list_jobs(
     agent: AgentDependency,
-    response: Response,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX)] = None,
     state: Annotated[list[JobState], Query()] = [],  # noqa: B006
     known: Annotated[str | None, Header(alias="If-None-Match")] = None,
-) -> JobList | Response:
-    """A page of jobs, newest first; `next` is the value of `before` for the following one.
+) -> Response:
+    """A page of jobs without what was asked of them, newest first; `next` is the value of `before` for the next one.
 
-    Its ETag is a weak one: progress alone does not change it.
+    A page has fewer jobs than `limit` where it would become large. Its ETag is a weak one: progress alone does not
+    change it.
     """
     tag = agent.jobs.tag
     if known == tag:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"etag": tag})
-    response.headers["etag"] = tag
-    return await agent.jobs.page(limit, before, state)
+    page = await agent.jobs.page(limit, before, state)
+    return Response(await asyncio.to_thread(page.model_dump_json), media_type=JSON, headers={"etag": tag})
 
 
 @router.get(JOB, operation_id="get_job", responses=problems(404, 422))
@@ -86,7 +87,7 @@ async def get_job(id: str, agent: AgentDependency) -> Job:
     return await agent.jobs.get(id)
 
 
-@router.post(JOB_CANCEL, operation_id="cancel_job", responses=problems(404, 422, 507))
+@router.post(JOB_CANCEL, operation_id="cancel_job", responses=problems(404, 422, 429, 507))
 async def cancel_job(id: str, agent: AgentDependency) -> Job:
     """End a job that waits or runs, with every process it started; what it had measured is kept."""
     return await agent.jobs.cancel(id)
@@ -102,7 +103,7 @@ async def delete_job(id: str, agent: AgentDependency) -> None:
 
 @router.get(JOB_EVENTS, operation_id="watch_job", response_class=StreamingResponse, responses=problems(404, 422))
 async def watch_job(
-    id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0)] = 0
+    id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=NUMBER_MAX)] = 0
 ) -> StreamingResponse:
     """What happens, as server-sent events: `state` (Job), `progress` (Progress), `window` (Window, with an id)."""
     await agent.jobs.get(id)
@@ -119,7 +120,7 @@ async def job_logs(
     id: str,
     agent: AgentDependency,
     stream: Literal["stdout", "stderr"] = "stdout",
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=OFFSET_MAX)] = 0,
     follow: bool = False,
 ) -> StreamingResponse:
     """What a program printed, from a byte on; with `follow` until the job has ended."""

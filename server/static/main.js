@@ -22,7 +22,7 @@ function showDevice({ device, agent, security }) {
 function showAlarm(reasons, job) {
   const alarm = byId("alarm");
   alarm.hidden = reasons.length === 0;
-  const consequence = job && job.request.kind !== "command" ? ` ${jobTitle(job)} will be marked unreliable.` : "";
+  const consequence = job && job.kind !== "command" ? ` ${jobTitle(job)} will be marked unreliable.` : "";
   say(alarm.firstElementChild, reasons.length ? "Throttled now." : "");
   say(alarm.lastElementChild, reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
 }

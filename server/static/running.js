@@ -1,5 +1,6 @@
 // The job that runs: how far it is, and how fast, window by window.
 
+import { read } from "./api.js";
 import { whileSeen } from "./attention.js";
 import { LineChart, niceCeiling } from "./chart.js";
 import { byId, element, say } from "./dom.js";
@@ -32,12 +33,20 @@ export class Running {
     say(byId("running-heading"), job ? "Job in progress" : "No job is running");
     byId("running-heading").className = job ? "unseen" : "";
     if (job === null) return;
-    say(byId("running-kind"), `Running ${job.request.kind}`);
+    this.readLength(job);
+    say(byId("running-kind"), `Running ${job.kind}`);
     byId("running-name").replaceChildren(jobTitle(job), element("span", { class: "quiet" }, ` ${jobDetail(job)}`));
-    const measures = job.request.kind !== "command"; // a program tells neither how far nor how fast it is
+    const measures = job.kind !== "command"; // a program tells neither how far nor how fast it is
     for (const node of document.querySelectorAll("#running-job .measured, #running-progress")) node.hidden = !measures;
     this.progress(job.progress);
     this.follow();
+  }
+
+  // Seconds that it measures, where it was asked for a time: the list does not tell.
+  async readLength(job) {
+    this.length = null;
+    const whole = await read(`/v1/jobs/${job.id}`).catch(() => null);
+    if (this.job === job) this.length = whole?.request.spec.duration_s;
   }
 
   follow() {
@@ -102,7 +111,7 @@ export class Running {
       { title: "Frames per second, by window", pick: (w) => w.fps, text: (v) => significant(v) },
       { title: "Median latency in ms, by window", pick: (w) => w.p50_ms, text: (v) => significant(v) },
     ];
-    const end = this.job.request.spec.duration_s ?? niceCeiling(this.windows.at(-1).end_s);
+    const end = this.length ?? niceCeiling(this.windows.at(-1).end_s);
     const seconds = (x) => `${significant(x, 2)} s`;
     const x = { min: 0, max: Math.max(end, this.windows.at(-1).end_s), text: seconds, exact: seconds };
     this.charts ??= series.map(({ title, text }) => windowChart(title, x, text));

@@ -47,6 +47,8 @@ from contract.jobs import (
     JobError,
     JobList,
     JobState,
+    JobStatus,
+    JobSummary,
     Kernels,
     PictureInput,
     ProfileRequest,
@@ -290,6 +292,7 @@ JOB = Job(
     progress=Progress(phase="timed", done=3, total=7),
     error=JobError(code="timeout", detail="d"),
 )
+SUMMARY = JobSummary(id="0123", number=7, kind="command", title="sh", state=JobState.QUEUED, position=1, created_at=NOW)
 SERIES = SeriesInfo(metric="power_watts", labels={"rail": "VDD_IN"}, unit="watts", source="/sys/x")
 TELEMETRY = Telemetry(
     interval_s=1.0,
@@ -318,7 +321,8 @@ EXAMPLES: list[BaseModel] = [
     *(PROFILED, OPERATOR, PROFILED.spec, ProfileRequest(spec=PROFILED.spec)),
     *(MEASURED, RAN, RAN.artifacts[0], Probe(before_ms=1.0), JOB, JobError(code="killed", detail="d")),
     *(Progress(phase="load"), BenchmarkRequest(spec=SPEC), CommandRequest(spec=PROGRAM)),
-    JobList(jobs=[JOB], next=7, counts={JobState.FAILED: 1}, evicted=0, stored_bytes=1, quota_bytes=2),
+    *(SUMMARY, JobStatus(**SUMMARY.model_dump(exclude={"kind", "name", "title"}))),
+    JobList(jobs=[SUMMARY], next=7, counts={JobState.FAILED: 1}, evicted=0, stored_bytes=1, quota_bytes=2),
     *(SERIES, TELEMETRY, TELEMETRY.phases[0], TELEMETRY.quality, SAMPLE),
     PROBLEM,
     TIMES,

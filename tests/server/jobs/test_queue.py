@@ -242,3 +242,78 @@ def test_a_document_that_is_too_large_is_refused(worker_agent: RunningAgent) -> 
     with worker_agent.http() as http:
         answer = http.post("/v1/jobs", content=b'{"kind": "' + b"x" * (2 << 20))
     assert problem(answer).code == ErrorCode.TOO_MANY_BYTES
+
+
+HUGE = "9" * 6000
+"""More digits than Python converts."""
+
+
+@pytest.mark.parametrize("number", [str(1 << 63), "1" + "0" * 30, HUGE, "-1", "x"])
+@pytest.mark.parametrize("query", ["before={}", "limit={}"])
+def test_numbers_that_the_list_does_not_take(worker_agent: RunningAgent, query: str, number: str) -> None:
+    """They are refused, not passed on to where they do not fit."""
+    found = problem(worker_agent.get(f"/v1/jobs?{query.format(number)}"))
+    assert (found.status, found.code) == (422, ErrorCode.INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("number", [str(1 << 63), HUGE, "-1"])
+def test_numbers_that_a_job_does_not_take(worker_agent: RunningAgent, number: str) -> None:
+    """In headers and queries of one job."""
+    with worker_agent.http() as http:
+        job = wait_until_ended(http, submit(http, shell("true")).id)
+        events = http.get(f"/v1/jobs/{job.id}/events", headers={"Last-Event-ID": number})
+        logs = http.get(f"/v1/jobs/{job.id}/logs?offset={number}")
+    assert [problem(each).status for each in (events, logs)] == [422, 422]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("benchmark", '{"input": {"kind": "random", "seed": -1}}'),
+        ("benchmark", '{"input": {"kind": "random", "seed": 9223372036854775808}}'),
+        ("profile", '{"seed": -1}'),
+        ("profile", '{"seed": 18446744073709551616}'),
+        ("benchmark", '{"duration_s": NaN}'),
+        ("benchmark", '{"duration_s": Infinity}'),
+        ("benchmark", '{"window_s": NaN}'),
+        ("benchmark", '{"cooldown_s": NaN}'),
+        ("benchmark", '{"iterations": 1e400}'),
+        ("profile", '{"iterations": ' + HUGE + "}"),
+        ("command", '{"argv": ["true"]}, "timeout_s": NaN'),
+        ("command", '{"argv": ["true"]}, "telemetry_interval_s": NaN'),
+        ("command", '{"argv": ["true"]}, "priority": 9223372036854775808'),
+    ],
+)
+def test_numbers_that_a_request_does_not_take(worker_agent: RunningAgent, kind: str, spec: str) -> None:
+    """A clear refusal at once, not an internal error when its turn comes."""
+    content = f'{{"kind": "{kind}", "spec": {spec}}}'.encode()
+    with worker_agent.http() as http:
+        answer = http.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, problem(answer).code) == (422, ErrorCode.INVALID_REQUEST), answer.text
+
+
+def test_a_full_queue_is_told_and_its_list_stays_small(tmp_path: Path) -> None:
+    """Heavy jobs are refused once they fill what is set aside; reading the list takes little memory, also at once."""
+    options = (*OPTIONS, "--max-queued-jobs", "60")
+    with running_agent(tmp_path / "data", *options) as agent, agent.http() as http:
+        blocker = submit(http, shell("sleep 600"))
+        wait_until_it_runs(http, blocker.id, "command")
+        answers = [http.post("/v1/jobs", json=shell("true", env={"DATA": "x" * 900_000})) for _ in range(40)]
+        refused = [problem(answer) for answer in answers if answer.status_code == 429]
+        assert 30 <= len(answers) - len(refused) <= 38
+        assert refused[0].code == ErrorCode.JOBS_FULL
+        assert "bundle" in (refused[0].hint or "")
+        light = [http.post("/v1/jobs", json=shell("true")) for _ in range(40)]
+        assert problem(light[-1]).code == ErrorCode.JOBS_FULL
+        assert "--max-queued-jobs" in (problem(light[-1]).hint or "")
+        before = _resident_bytes(agent.process.pid)
+        for _ in range(6):
+            page = http.get("/v1/jobs?limit=500")
+            assert len(page.content) < 100_000
+            assert len(page.json()["jobs"]) == 61
+        assert _resident_bytes(agent.process.pid) - before < 64 << 20
+        http.post(f"/v1/jobs/{blocker.id}/cancel").raise_for_status()
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

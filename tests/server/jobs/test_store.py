@@ -1,11 +1,12 @@
 """The list of jobs: what was acknowledged is there, in its order, and stays fast."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobError, JobState
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.store import JobStore, StoredProcess
@@ -111,3 +112,87 @@ def test_states_can_be_chosen(store: JobStore) -> None:
     page = store.page(10, None, [JobState.QUEUED])
     assert [job.id for job in page.jobs] == ["c", "a"]
     assert page.counts == {JobState.QUEUED: 2, JobState.CANCELLED: 1}
+
+
+def heavy(size: int) -> CommandRequest:
+    return CommandRequest(spec=CommandSpec(argv=["sh", "-c", "true"], env={"DATA": "x" * size}), name="n")
+
+
+def test_only_so_many_jobs_may_wait(tmp_path: Path) -> None:
+    """Neither in number nor in bytes; what was taken is known by its key all the same, and room is made by ends."""
+    store = JobStore(tmp_path, queued_max=2, queued_max_bytes=10_000)
+    first, _ = store.add("a", heavy(6_000), "key")
+    with pytest.raises(AgentError) as large:
+        store.add("b", heavy(6_000), None)
+    store.add("c", REQUEST, None)
+    with pytest.raises(AgentError) as many:
+        store.add("d", REQUEST, None)
+    assert (large.value.code, many.value.code) == (ErrorCode.JOBS_FULL, ErrorCode.JOBS_FULL)
+    assert "bytes" in large.value.detail
+    assert "2 jobs are queued" in many.value.detail
+    again, created = store.add("e", heavy(6_000), "key")
+    assert (again.id, created) == (first.id, False)
+    ended(store, "a")
+    store.add("f", heavy(6_000), None)
+
+
+def test_a_list_has_no_requests_and_pages_end_before_they_are_large(tmp_path: Path) -> None:
+    """500 jobs of half a megabyte each are a few pages of half a megabyte at most."""
+    store = JobStore(tmp_path, 2000, 1 << 30)
+    request = heavy(500_000).model_copy(update={"name": "\u00fc" * 200})
+    for number in range(20):
+        store.add(f"j{number}", request, None)
+    for number in range(20, 1500):
+        store.add(f"j{number}", REQUEST.model_copy(update={"name": "\u00fc" * 200}), None)
+    seen, before = [], None
+    while True:
+        page = store.page(1000, before, [])
+        seen += [job.id for job in page.jobs]
+        assert sum(len(job.model_dump_json().encode()) for job in page.jobs) <= 600_000
+        before = page.next
+        if before is None:
+            break
+    assert seen == [f"j{number}" for number in reversed(range(1500))]
+    assert (page.jobs[-1].kind, page.jobs[-1].title) == ("command", "sh -c true")
+
+
+def test_ended_jobs_whose_requests_are_too_large_are_forgotten(store: JobStore) -> None:
+    """The oldest first, with all they left; what waits is not touched."""
+    for name in "abc":
+        store.add(name, heavy(10_000), None)
+    for name in "ab":
+        ended(store, name, size=10)
+    assert store.forget_oldest(25_000) == ["a"]
+    assert store.forget_oldest(1) == ["b"]
+    assert store.ids() == {"c"}
+    assert not store.folder_of("a").exists()
+
+
+def test_a_long_error_is_cut(store: JobStore) -> None:
+    """What a program printed last may be a line of megabytes."""
+    store.add("a", REQUEST, None)
+    store.ended("a", JobState.FAILED, JobError(code="killed", detail="x" * 1_000_000), None, 0)
+    error = store.get("a").job.error
+    assert error is not None
+    assert len(error.detail) == 2000
+
+
+def test_a_list_of_before_summaries_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its jobs are listed as others are, also one that would not be taken any more."""
+    columns = "id TEXT, state TEXT, priority INTEGER, request TEXT, idempotency_key TEXT, attempts INTEGER, "
+    columns += "created_at TEXT, started_at TEXT, ended_at TEXT, error TEXT, verdict TEXT, process TEXT, "
+    columns += "stored_bytes INTEGER, evicted INTEGER"
+    profile = '{"kind": "profile", "name": "p", "spec": {"seed": -1}}'
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as db:
+        db.execute(f"CREATE TABLE jobs (number INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
+        for name, request in (("a", REQUEST.model_dump_json()), ("b", profile)):
+            when = "2026-01-01T00:00:00+00:00"
+            db.execute(
+                "INSERT INTO jobs (id, state, request, attempts, created_at, stored_bytes, evicted) "
+                "VALUES (?, 'cancelled', ?, 0, ?, 0, 0)",
+                (name, request, when),
+            )
+    db.close()
+    page = JobStore(tmp_path).page(10, None, [])
+    found = [(job.id, job.kind, job.name, job.title) for job in page.jobs]
+    assert found == [("b", "profile", "p", "profile"), ("a", "benchmark", None, "digits batch 1")]
