@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     COMMANDS_NOT_ALLOWED = "commands_not_allowed"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     JOBS_FULL = "jobs_full"
+    JOB_TOO_LARGE = "job_too_large"
     MEASURING = "measuring"
     # capacity and faults of the agent
     QUEUE_FULL = "queue_full"

@@ -126,6 +126,9 @@ FAULTS: dict[ErrorCode, Fault] = {
         "wait until some have ended, cancel some with `client jobs cancel ID`, or raise --max-queued-jobs",
         retry_after_s=60,
     ),
+    ErrorCode.JOB_TOO_LARGE: Fault(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The job needs more than one may have here", "ask for less of what it names"
+    ),
     ErrorCode.MEASURING: Fault(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "A measuring job has the device for itself",

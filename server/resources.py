@@ -57,6 +57,22 @@ def allowed_resources(root: Path = Path("/")) -> Allowed:
     return Allowed(fewest[0], fewest[1], least[0], least[1])
 
 
+def allowed_tasks(root: Path = Path("/")) -> int | None:
+    """Processes and threads that this process' control groups allow, None where they do not limit them."""
+    found = []
+    for folder in control_groups(root, "pids"):
+        try:
+            found.append(int((folder / "pids.max").read_text()))
+        except (OSError, ValueError):  # "max" is none
+            continue
+    return min(found, default=None)
+
+
+def oom_kills(root: Path = Path("/")) -> int:
+    """Processes that the kernel has killed since the machine was started because memory ran out."""
+    return _first_match(root / "proc/vmstat", "oom_kill ", int) or 0
+
+
 def physical_memory_bytes(root: Path = Path("/")) -> int | None:
     """Memory of the machine."""
     return _first_match(root / "proc/meminfo", "MemTotal:", lambda value: int(value.split()[0]) * 1024)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from contract.codes import ErrorCode
 from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
 from contract.telemetry import Telemetry
 from server.jobs.control_group import make_group
@@ -21,6 +22,7 @@ from server.jobs.journal import Journal, decode_event
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.results import CPU_TEMPERATURE
 from server.jobs.store import StoredProcess
+from server.resources import oom_kills
 from server.telemetry.checks import HEADROOM_CELSIUS
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
@@ -67,6 +69,7 @@ class Execution:
         self._process: StoredProcess | None = None
         self._started = time.monotonic()
         self._all_ended = True
+        self._oom_kills = oom_kills()
 
     def stop(self, why: Stop) -> None:
         """End the job soon; the first reason counts."""
@@ -205,7 +208,17 @@ class Execution:
         if not self._all_ended:
             detail = "processes that it started could not be killed; they may disturb what runs next"
             state, error = JobState.FAILED, JobError(code="processes_left", detail=detail)
+        elif error is not None and error.code in ("killed", "exit_code") and self._ran_out_of_memory(code):
+            error = JobError(
+                code=ErrorCode.WORKER_OUT_OF_MEMORY, detail=f"{error.detail}: the machine's memory was full"
+            )
         return Outcome(state, error, self._journal, telemetry)
+
+    def _ran_out_of_memory(self, code: int | None) -> bool:
+        """Whether the kernel has killed the job, or its program, for want of memory."""
+        ended = self._journal.ended
+        how = ended["signal"] if ended is not None else code
+        return how in (signal.SIGKILL.name, -signal.SIGKILL) and oom_kills() > self._oom_kills
 
     def _temperature(self) -> float | None:
         newest = self._recorder.latest() if self._recorder is not None else None

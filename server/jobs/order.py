@@ -5,6 +5,9 @@ from typing import Any
 
 from server.workers.messages import ModelSource, ModelSpec
 
+RANDOM_FRAMES = 4
+"""Different frames of noise, used in turn."""
+
 
 @dataclass(frozen=True)
 class DeviceOrder:
@@ -39,6 +42,8 @@ class BenchmarkOrder:
     pictures: list[str]
     """Paths; empty for random input."""
     max_pixels: int
+    memory_bytes: int | None = None
+    """Private memory at which the job gets no more, None for no limit."""
     kind: str = "benchmark"
 
     @classmethod
@@ -74,6 +79,8 @@ class ProfileOrder:
     window_s: float = 1.0
     batch: int = 1
     duration_s: float | None = None
+    memory_bytes: int | None = None
+    """Private memory at which the job gets no more, None for no limit."""
     kind: str = "profile"
 
     @classmethod

@@ -20,6 +20,7 @@ from contract.jobs import (
     RandomInput,
 )
 from server.errors import AgentError
+from server.jobs.bounds import bounds_here, require_memory, require_threads
 from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
 from server.jobs.results import Subject
 from server.model_registry import ModelRegistry
@@ -52,7 +53,7 @@ class Planner:
         """Check that a request can be done here, and keep the files it needs in the job's folder.
 
         Raises AgentError: COMMANDS_NOT_ALLOWED, UNKNOWN_MODEL, UNKNOWN_BLOB, NOT_A_CLASSIFIER,
-        RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE.
+        RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE, JOB_TOO_LARGE.
         """
         if isinstance(request, CommandRequest):
             if not self._settings.allow_commands:
@@ -62,9 +63,11 @@ class Planner:
         spec = request.spec
         model = self._registry.find(spec.model)
         if isinstance(spec, ProfileSpec):
+            require_threads(spec.threads, 1, bounds_here())
             _require_method(spec.method, self._choose(model, spec).candidates[0].runtime)
             return
         self._choose(model, spec)
+        _bounded(spec, model)
         if isinstance(spec.input, PictureInput):
             _ = model.spec  # raises when it takes no picture
             self._keep(spec.input.digests, folder)
@@ -73,7 +76,7 @@ class Planner:
         """What to measure; raises AgentError when it is not there any more."""
         model = self._registry.find(spec.model)
         choice = self._choose(model, spec)
-        threads, streams = threads_and_streams(spec, allowed_resources().whole_cpus)
+        threads, streams, memory_bytes = _bounded(spec, model)
         pictures = spec.input.digests if isinstance(spec.input, PictureInput) else []
         unlimited = spec.iterations is None and spec.duration_s is None
         order = BenchmarkOrder(
@@ -96,6 +99,7 @@ class Planner:
             seed=spec.input.seed if isinstance(spec.input, RandomInput) else 0,
             pictures=[str(_kept(folder, digest)) for digest in pictures],
             max_pixels=self._settings.max_image_pixels,
+            memory_bytes=memory_bytes,
         )
         selection = Selection(
             requested=spec.device, reason=choice.reason, rejected=list(choice.rejected), events=[], iterations={}
@@ -120,6 +124,7 @@ class Planner:
             iterations=spec.iterations,
             warm_up_iterations=spec.warm_up_iterations,
             seed=spec.seed,
+            memory_bytes=bounds_here().limit_bytes(spec.threads),
         )
         return order, Subject(model.description.name, model.description.digest, runtime, spec.threads, 1)
 
@@ -168,6 +173,15 @@ class Planner:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 os.link(path, target)
+
+
+def _bounded(spec: BenchmarkSpec, model: StoredModel) -> tuple[int, int, int | None]:
+    """Threads, streams and the limit on memory of a benchmark; raises AgentError JOB_TOO_LARGE."""
+    bounds = bounds_here()
+    threads, streams = threads_and_streams(spec, allowed_resources().whole_cpus)
+    require_threads(threads, streams, bounds)
+    require_memory(spec, streams, model.description.inputs, model.description.size_bytes, bounds)
+    return threads, streams, bounds.limit_bytes(threads * streams)
 
 
 def _require_method(method: ProfileMethod | None, runtime: str) -> None:

@@ -29,10 +29,16 @@ def confine(parent_pid: int, memory_bytes: int) -> None:
     if not die_with(parent_pid):
         sys.exit(1)
     forbid_new_privileges()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    limit_memory(memory_bytes)
     die_first()
+
+
+def limit_memory(most_bytes: int | None) -> None:
+    """Get no more private memory than this, and leave no image of it behind when it crashes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if most_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
 
 
 def die_with(parent_pid: int, by: signal.Signals = signal.SIGKILL) -> bool:

@@ -9,16 +9,13 @@ import numpy as np
 
 from image_model.preprocess import PictureError, decode, pixel_table, resize, to_tensor
 from server.jobs.host.failure import JobFailed
-from server.jobs.order import BenchmarkOrder
+from server.jobs.order import RANDOM_FRAMES, BenchmarkOrder
 from server.runtimes.base import Array, Tensor
 from server.workers.classifier import in_layout, input_spec
 from server.workers.messages import ModelSpec
 
 Frame = Sequence[Array]
 """One array an input of the model, batch 1."""
-
-RANDOM_FRAMES = 4
-"""Different ones, used in turn."""
 
 
 def single_frames(order: BenchmarkOrder, inputs: Sequence[Tensor]) -> list[Frame]:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.workers.confinement import adopt_orphans, die_with, forbid_new_privileges
+from server.workers.confinement import adopt_orphans, die_first, die_with, forbid_new_privileges, limit_memory
 
 ORDER_NAME = "order.json"
+OUT_OF_MEMORY = ("bad_alloc", "can't start new thread", "llocate memory")
+"""What libraries say that get no more memory."""
 
 
 def main(argv: list[str]) -> int:
@@ -31,20 +33,31 @@ def main(argv: list[str]) -> int:
     adopt_orphans()
     forbid_new_privileges()
     order = json.loads((folder / ORDER_NAME).read_text())
+    die_first()
+    limit_memory(order.get("memory_bytes"))
     events = Events(folder, events_fd)
     sys.stdin.read()
     try:
         _run(order, folder, events, agent_pid)
-    except JobFailed as failure:
-        events.write("failed", code=failure.code, detail=str(failure))
-    except MemoryError:
-        events.write("failed", code="worker_out_of_memory", detail="the job needs more memory than there is")
     except Exception as error:
-        traceback.print_exc()
-        events.write("failed", code="internal_error", detail=f"{type(error).__name__}: {error}")
+        code, detail = _reason(error, order.get("memory_bytes"))
+        if code == "internal_error":
+            traceback.print_exc()
+        events.write("failed", code=code, detail=detail)
     else:
         events.write("done")
     return 0
+
+
+def _reason(error: Exception, memory_bytes: int | None) -> tuple[str, str]:
+    """What ended the job, as a code and in words."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        limit = f"the {memory_bytes >> 20} MiB that it may have here" if memory_bytes is not None else "there is"
+        said = f": {error}" if str(error) else ""
+        return "worker_out_of_memory", f"the job needs more memory than {limit}{said}"
+    if isinstance(error, JobFailed):
+        return error.code, str(error)
+    return "internal_error", f"{type(error).__name__}: {error}"
 
 
 def _run(order: dict[str, object], folder: Path, events: Events, agent_pid: int) -> None:
