@@ -6,8 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import Problem
+from contract.text import Name
 
 TOP_K_MAX = 100
+CLASS_INDEX_MAX = 999_999_999
 
 
 class DecodeMode(StrEnum):
@@ -34,7 +36,7 @@ class ClassifyOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     top_k: int = Field(default=5, ge=1, le=TOP_K_MAX)
-    runtime: str | None = None
+    runtime: Name | None = None
     decode: DecodeMode = DecodeMode.FAST
     quant: QuantMode = QuantMode.CORRECT
 
@@ -42,7 +44,7 @@ class ClassifyOptions(BaseModel):
 class Prediction(BaseModel):
     """One class of the answer, best first."""
 
-    index: int
+    index: int = Field(ge=0, le=CLASS_INDEX_MAX)
     label: str | None
     score: float
     """Probability, 0 to 1."""

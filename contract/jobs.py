@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from contract.devices import DEVICE_PATTERN, Precision
 from contract.models import DIGEST_PATTERN
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S
+from contract.text import Argument, Name, VariableName
 from contract.validity import Verdict
 
 DEFAULT_ITERATIONS = 1000
@@ -21,6 +22,8 @@ PAGE_MAX = 500
 TITLE_MAX_CHARS = 120
 NUMBER_MAX = (1 << 63) - 1
 """The largest number that an agent's list of jobs takes."""
+COMMAND_BYTES_MAX = 512 * 1024
+"""Words and variables of a command together."""
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 """What is asked for: nothing unknown, no number that is none."""
@@ -82,8 +85,8 @@ class BenchmarkSpec(BaseModel):
 
     model_config = STRICT
 
-    model: str | None = None
-    runtime: str | None = None
+    model: Name | None = None
+    runtime: Name | None = None
     device: str = Field(default="AUTO", pattern=DEVICE_PATTERN, max_length=200)
     """AUTO prefers accelerators and starts on the processor while one compiles; `AUTO:GPU,CPU` considers these only,
     `HETERO:GPU,CPU` splits the graph; any other name is that device and nothing else."""
@@ -136,8 +139,8 @@ class ProfileSpec(BaseModel):
 
     model_config = STRICT
 
-    model: str | None = None
-    runtime: str | None = None
+    model: Name | None = None
+    runtime: Name | None = None
     device: str = Field(default="CPU", pattern=DEVICE_PATTERN, max_length=200)
     """AUTO is the device that a benchmark would prefer; `HETERO:GPU,CPU` shows which operator runs where."""
     precision: Precision | None = None
@@ -157,16 +160,23 @@ class CommandSpec(BaseModel):
 
     model_config = STRICT
 
-    argv: list[str] = Field(min_length=1, max_length=1000)
-    env: dict[str, str] = {}
+    argv: list[Argument] = Field(min_length=1, max_length=1000)
+    env: dict[VariableName, Argument] = Field(default={}, max_length=1000)
     bundle: Digest | None = None
     """A tar file, uploaded as a blob, that is unpacked into the folder first."""
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> "CommandSpec":
+        size_bytes = sum(len(word.encode()) for word in (*self.argv, *self.env, *self.env.values()))
+        if size_bytes > COMMAND_BYTES_MAX:
+            raise ValueError(f"argv and env hold {size_bytes} bytes, at most {COMMAND_BYTES_MAX} are allowed")
+        return self
 
 
 class _Request(BaseModel):
     model_config = STRICT
 
-    name: str | None = Field(default=None, max_length=200)
+    name: Name | None = None
     priority: int = Field(default=0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT)
     """Higher goes first; equal ones in the order in which they came."""
     timeout_s: float = Field(default=3600.0, gt=0, le=TIMEOUT_MAX_S)

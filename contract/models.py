@@ -6,7 +6,9 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from contract.text import Line
 
 MODEL_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
@@ -21,7 +23,19 @@ PartName = Annotated[str, Field(pattern=PART_NAME_PATTERN)]
 ModelFormat = Literal["tflite", "openvino", "onnx"]
 """TFLite; OpenVINO IR, whose weights are the part `model.bin`; ONNX, whose external data are parts."""
 
-Range = tuple[float, float]
+INPUT_RANGE_LIMIT = 1e6
+CHANNELS_MAX = 64
+
+
+def _distinct(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] == ends[1]:
+        raise ValueError(f"black and white must differ, and both are {ends[0]:g}")
+    return ends
+
+
+_End = Annotated[float, Field(ge=-INPUT_RANGE_LIMIT, le=INPUT_RANGE_LIMIT, allow_inf_nan=False)]
+Range = Annotated[tuple[_End, _End], AfterValidator(_distinct)]
+"""The real values of a black and of a white pixel; `(1, 0)` for dark ink that should read as 1."""
 
 
 def identity(model: str, parts: Mapping[str, str]) -> str:
@@ -58,7 +72,7 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input_range: Range | list[Range]
+    input_range: Range | Annotated[list[Range], Field(max_length=CHANNELS_MAX)]
     """Real values for a black (0) and a white (255) pixel; one pair, or one pair a channel."""
     fit: Fit = Fit.STRETCH
 
@@ -76,8 +90,8 @@ class ModelManifest(BaseModel):
     preprocessing: Preprocessing | None = None
     """`None`: derived from the input tensor and marked as assumed in the description."""
     outputs: Outputs = Outputs.AUTO
-    source: str | None = None
-    licence: str | None = None
+    source: Line | None = None
+    licence: Line | None = None
 
     @property
     def digests(self) -> list[str]:
@@ -131,8 +145,8 @@ class ModelDescription(BaseModel):
     output_kind: Literal["logits", "probabilities"] | None = None
     runtimes: dict[str, RuntimeCheck]
     uploaded_at: datetime | None = None
-    source: str | None = None
-    licence: str | None = None
+    source: Line | None = None
+    licence: Line | None = None
 
 
 class ModelList(BaseModel):

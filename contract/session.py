@@ -4,6 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.text import Name
+
 LIVE_PAGE = "live-page"
 """Feature of an agent that has a page for browsers."""
 
@@ -20,7 +22,7 @@ class SessionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    code: str = Field(min_length=1, max_length=200)
+    code: Name = Field(min_length=1)
 
 
 class Session(BaseModel):

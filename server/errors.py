@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from contract.codes import ErrorCode
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
+from contract.text import visible
 
 PROBLEM_TYPE_PREFIX = "urn:edgerun:problem:"
 
@@ -185,9 +186,9 @@ class AgentError(Exception):
         headers: dict[str, str] | None = None,
         errors: list[dict[str, object]] | None = None,
     ) -> None:
-        super().__init__(detail)
+        self.detail = visible(detail, keep="\n\t")
+        super().__init__(self.detail)
         self.code = code
-        self.detail = detail
         self.hint = hint or FAULTS[code].hint
         self.headers = headers or {}
         self.errors = errors

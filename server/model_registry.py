@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from contract.codes import ErrorCode
 from contract.models import (
     ModelDescription,
@@ -242,7 +244,11 @@ def _preprocessing(manifest: ModelManifest, source: TensorInfo) -> Preprocessing
         if source.scale is None or source.dtype not in _STORED_RANGES:
             return Preprocessing(input_range=(0.0, 1.0))
         low, high = ((stored - (source.zero_point or 0)) * source.scale for stored in _STORED_RANGES[source.dtype])
-        return Preprocessing(input_range=(low, high))
+        try:
+            return Preprocessing(input_range=(low, high))
+        except ValidationError as error:
+            detail = f"its input stores real values from {low:g} to {high:g}, which no picture has"
+            raise AgentError(ErrorCode.MODEL_REJECTED, detail, hint="declare preprocessing.input_range") from error
     ranges = manifest.preprocessing.input_range
     if isinstance(ranges, list) and len(ranges) != source.shape[-1]:
         detail = f"preprocessing.input_range holds {len(ranges)} pairs, the input has {source.shape[-1]} channels"

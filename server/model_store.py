@@ -21,7 +21,7 @@ from pathlib import Path
 from contract.codes import ErrorCode
 from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo, identity
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL, load_catalog
-from image_model.labels import parse_labels
+from image_model.labels import LabelError, parse_labels
 from server.disk import storage_faults, write_atomically
 from server.errors import AgentError
 from server.runtimes import MAIN_NAMES
@@ -45,8 +45,12 @@ class StoredModel:
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
-        """Names by class index; empty when the model came without labels."""
-        return parse_labels(self.labels_path.read_bytes()) if self.labels_path else {}
+        """Names by class index; empty when the model came without labels that can be read."""
+        try:
+            return parse_labels(self.labels_path.read_bytes()) if self.labels_path else {}
+        except LabelError as error:  # kept by an agent that took more than this one
+            log.warning("the labels of model %s are left out: %s", self.description.name, error)
+            return {}
 
     @cached_property
     def spec(self) -> ModelSpec:

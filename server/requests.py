@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import cast
 
 from fastapi import FastAPI, Request, Response
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.codes import ErrorCode
 from contract.paths import OPENAPI, REQUEST_ID_HEADER
+from contract.text import visible
 from server.errors import AgentError, as_http
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,10 @@ log = logging.getLogger(__name__)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _HEADER = REQUEST_ID_HEADER.lower().encode()
+
+FAULTS_SHOWN = 20
+KEY_SHOWN = 100
+"""Characters of a field's name: names of fields that are not known come from the request."""
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -115,8 +121,11 @@ def _methods_of(path: str, request: Request) -> list[str]:
 
 
 def _invalid(error: RequestValidationError) -> AgentError:
-    """Name the first wrong field in the detail and list all, without echoing what was sent."""
-    faults = [{"where": list(map(str, fault["loc"])), "problem": fault["msg"]} for fault in error.errors()]
+    """Name the first wrong field in the detail and list more, without echoing the values that were sent."""
+    faults = [
+        {"where": [visible(str(key)[:KEY_SHOWN]) for key in fault["loc"]], "problem": visible(fault["msg"])}
+        for fault in islice(error.errors(), FAULTS_SHOWN)
+    ]
     first = faults[0]
     detail = f"{'.'.join(first['where'])}: {first['problem']}"
     return AgentError(ErrorCode.INVALID_REQUEST, detail, errors=[dict(fault) for fault in faults])

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import csv
-import io
 import os
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from contract.tables import csv_line
 from contract.telemetry import Telemetry
 from server.jobs.results import list_artifacts
 
@@ -39,13 +38,10 @@ def _read(path: Path, offset: int) -> bytes:
 
 def telemetry_csv(telemetry: Telemetry) -> str:
     """A row a sample, a column a series; an empty field is a value that is missing."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["t_s", *telemetry.series])
+    lines = [csv_line(["t_s", *telemetry.series])]
     for place, t_s in enumerate(telemetry.t_s):
-        values = (series[place] for series in telemetry.series.values())
-        writer.writerow([t_s, *("" if value is None else value for value in values)])
-    return out.getvalue()
+        lines.append(csv_line([t_s, *(series[place] for series in telemetry.series.values())]))
+    return "".join(lines)
 
 
 async def stream_tar(folder: Path) -> AsyncIterator[bytes]:

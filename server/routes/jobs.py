@@ -21,6 +21,7 @@ from contract.paths import (
 )
 from contract.results import AnyResult
 from contract.telemetry import Telemetry
+from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
 from server.jobs.archive import RESULT_NAME
@@ -37,7 +38,7 @@ OFFSET_MAX = 1 << 62
 SSE_PAUSE_S = 15.0
 """A comment is sent this often, so that nobody in between takes the silence for the end."""
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
 
 
 @router.post(

@@ -3,8 +3,6 @@
 Each sample is one write, so what was measured is there after the agent was killed. The head is replaced as a whole.
 """
 
-import csv
-import io
 import logging
 import os
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from contract.tables import csv_line
 from contract.telemetry import TELEMETRY_SCHEMA_VERSION, Phase, SamplerQuality, SeriesInfo, Telemetry
 
 log = logging.getLogger(__name__)
@@ -47,9 +46,7 @@ class Recording:
 
     def begin(self, head: Head) -> None:
         """Write the head and the samples' first line; what was in the folder of an earlier recording is replaced."""
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow([*OWN_COLUMNS, *head.info])
-        self._pending = [line.getvalue().encode()]
+        self._pending = [csv_line([*OWN_COLUMNS, *head.info]).encode()]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
