@@ -1,10 +1,8 @@
 """How the commands talk: data on standard output, everything else on standard error, one line for an error."""
 
-import csv
-import io
-import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,6 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from client.errors import Answered, EdgeError
+from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
+from contract.tables import csv_line
+from contract.text import visible
 
 SCHEMA_VERSION = 1
 """Of every JSON document that the commands print."""
@@ -43,31 +44,43 @@ WIDE = 4096
 
 
 def data_console() -> Console:
-    """For results. Names from outside are text, never markup."""
-    return Console(markup=False, highlight=False, emoji=False, width=WIDE)
+    """For results."""
+    return GuardedConsole(width=WIDE)
 
 
 def live_console() -> Console:
     """For views that are drawn over themselves, as wide as the terminal."""
-    return Console(markup=False, highlight=False, emoji=False)
+    return GuardedConsole()
 
 
 def note_console() -> Console:
     """For progress, notes and warnings."""
-    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+    return GuardedConsole(stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a line of a result, at once."""
+    print(visible(text), flush=True)
 
 
 def note(text: str) -> None:
     """Tell the user something that is not the result."""
-    note_console().print(Text(text), soft_wrap=True)
+    first, *more = text.split("\n")
+    _note_lines(Text(first), more)
 
 
 def complain(error: EdgeError, program: str) -> None:
     """Say in a line what went wrong, and in another what to do next."""
-    console = note_console()
-    console.print(Text.assemble((f"{program}: ", "bold red"), str(error)), soft_wrap=True)
+    first, *more = str(error).split("\n")
+    _note_lines(Text.assemble((f"{program}: ", "bold red"), first), more)
     if error.hint:
-        console.print(Text(f"  {error.hint}", "dim"), soft_wrap=True)
+        note_console().print(Text(f"  {error.hint}", "dim"), soft_wrap=True)
+
+
+def _note_lines(first: Text, more: Sequence[str]) -> None:
+    """Print a line, and those that follow it set off, so that quoted words cannot pass for a line of our own."""
+    for line in (first, *(Text(f"  | {line}") for line in more)):
+        note_console().print(line, soft_wrap=True)
 
 
 def error_document(error: EdgeError) -> dict[str, Any]:
@@ -87,7 +100,7 @@ def emit(
 ) -> None:
     """Print a result in the chosen form; the others are not even computed."""
     if output is Output.JSON:
-        print(json.dumps({"schema_version": SCHEMA_VERSION, **document()}, indent=2, ensure_ascii=False))
+        print(json_text({"schema_version": SCHEMA_VERSION, **document()}, indent=2))
     elif output is Output.CSV:
         print(_csv(rows()), end="")
     else:
@@ -96,19 +109,21 @@ def emit(
 
 def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
     """A table without ornament, which is readable on a terminal and splits well in a pipe."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = GuardedTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True, overflow="ignore")
     return table
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    lines: list[Sequence[Any]] = [columns, *([row.get(column) for column in columns] for row in rows)]
+    return "".join(map(csv_line, lines))
+
+
+def text_column(template: str) -> TextColumn:
+    """A column of a progress bar; its text is no markup."""
+    return TextColumn(template, markup=False)
 
 
 @contextmanager
@@ -117,7 +132,7 @@ def counting(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[], Non
     if quiet or total < 2 or not sys.stderr.isatty():
         yield lambda: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=note_console(), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
@@ -132,7 +147,7 @@ def transferring(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     if not sys.stderr.isatty():
         yield _announce_finished
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (text_column("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=note_console()) as progress:
         tasks: dict[str, Any] = {}
 
@@ -160,6 +175,11 @@ def until_the_reader_leaves() -> Iterator[None]:
 
 def run(app: Callable[[], Any], program: str) -> int:
     """Run a Typer app as a program: expected failures become a line and an exit code, never a traceback."""
+    with guarded_streams():
+        return _run(app, program)
+
+
+def _run(app: Callable[[], Any], program: str) -> int:
     try:
         app()
     except EdgeError as error:
@@ -173,4 +193,7 @@ def run(app: Callable[[], Any], program: str) -> int:
         return EXIT_OK
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILED if end.code else EXIT_OK
+    except Exception:  # a fault of ours; its message may be somebody else's
+        traceback.print_exc()
+        return EXIT_FAILED
     return EXIT_OK

@@ -3,8 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from client.errors import NotTrusted
 from client.hosts import Host, write_private
+from client.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
 
 
@@ -12,18 +12,17 @@ def write_curl_config(host: Host, folder: Path) -> tuple[Path, str]:
     """Write `NAME.curl` (and `NAME.pem`), readable by the user alone; gives its path and the URL to use with it.
 
     The token stays out of the command line, where other users could see it. Raises HostError when the token cannot
-    be read, NotTrusted when no certificate is pinned.
+    be read, NotTrusted when no certificate is pinned, or when the token would cross a network readable.
     """
+    tls_context(host)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / f"{host.name}.curl"
     token = host.secret()
     lines = ['noproxy = "*"', *([f'header = "Authorization: Bearer {token}"'] if token else [])]
     url = host.url
     if url.startswith("https://"):
-        if host.certificate is None:
-            raise NotTrusted(f"{host.name}: no certificate is pinned", hint=f"`client hosts trust {host.name}` pins it")
         pinned = folder / f"{host.name}.pem"
-        write_private(pinned, host.certificate)
+        write_private(pinned, host.certificate or "")
         parts = urlsplit(url)
         port = parts.port or 443
         address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

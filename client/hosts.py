@@ -7,7 +7,7 @@ made under a lock and appears whole.
 import os
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from platformdirs import user_config_path
 
 from client.errors import HostError
+from client.project_file import agree, hosts_of_project
 
 HOST_VARIABLE = "EDGERUN_HOST"
 TOKEN_VARIABLE = "EDGERUN_TOKEN"
 CONFIG_VARIABLE = "EDGERUN_CONFIG"
-PROJECT_FILE = Path("edgerun.toml")
 TOKEN_COMMAND_TIMEOUT_S = 30
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -51,17 +51,35 @@ class Host:
         return urlsplit(self.url).hostname in LOOPBACK_NAMES
 
     def secret(self, environment: Mapping[str, str] = os.environ) -> str | None:
-        """The token: from the environment, else this entry's own, its file's, or its command's; None without any.
+        """The token: `EDGERUN_TOKEN` for the one host that `EDGERUN_HOST` names, else this entry's; None without any.
 
-        Raises HostError when a file or command does not give one.
+        Raises HostError when a file or command does not give one, and where `EDGERUN_TOKEN` is all there is and it is
+        not said that it is for this host.
         """
-        if given := environment.get(TOKEN_VARIABLE):
-            return given
+        given = environment.get(TOKEN_VARIABLE)
+        if given and self._is(environment.get(HOST_VARIABLE, "").split()):
+            return self._sendable(given)
         if self.token_file:
-            return self._read_token_file(Path(self.token_file).expanduser())
+            return self._sendable(self._read_token_file(Path(self.token_file).expanduser()))
         if self.token_command:
-            return self._run_token_command(self.token_command)
-        return self.token
+            return self._sendable(self._run_token_command(self.token_command))
+        if given and not self.token:
+            hint = f"set {HOST_VARIABLE}={self.name} as well to send it there, or unset {TOKEN_VARIABLE}"
+            raise HostError(f"{self.name}: {TOKEN_VARIABLE} is set, but not said to be for this host", hint=hint)
+        return self._sendable(self.token) if self.token else None
+
+    def _is(self, wanted: Sequence[str]) -> bool:
+        """Whether somebody who names a host means this one and no other."""
+        if len(wanted) != 1:
+            return False
+        return wanted[0] == self.name or (":" in wanted[0] and normalised_url(wanted[0]) == self.url)
+
+    def _sendable(self, token: str) -> str:
+        if not (token.isascii() and token.isprintable()):
+            raise HostError(
+                f"{self.name}: the token holds characters that no header carries", hint="is it a file's path?"
+            )
+        return token
 
     def _read_token_file(self, path: Path) -> str:
         try:
@@ -127,6 +145,13 @@ class HostsFile:
         with self._editing() as document:
             document["current"] = name
 
+    def use_project(self) -> list[str]:
+        """Agree to what ./edgerun.toml chooses; gives the names. Raises HostError."""
+        names = agree(self.path.parent)
+        for name in names:
+            self.resolve(name)
+        return names
+
     def named(self, name: str) -> Host:
         """The host of that name; raises HostError."""
         hosts = self.hosts()
@@ -153,14 +178,15 @@ class HostsFile:
         """The hosts a command talks to.
 
         Those wanted; else `EDGERUN_HOST`; else `host` in ./edgerun.toml; else the current one; else the only one.
-        Raises HostError when that leaves none.
+        Raises HostError when that leaves none, NotAgreed where the user was not asked about ./edgerun.toml yet.
         """
         hosts = self.hosts()
         if every:
             if not hosts:
                 raise HostError("no host is known yet", hint="`provision up` makes one")
             return list(hosts.values())
-        names = list(wanted) or _from_environment() or _from_project() or list(filter(None, [self.current()]))
+        names = list(wanted) or _from_environment() or hosts_of_project(self.path.parent)
+        names = names or list(filter(None, [self.current()]))
         if not names and len(hosts) == 1:
             names = list(hosts)
         if not names:
@@ -207,8 +233,12 @@ def normalised_url(address: str) -> str:
     if "://" not in address:
         name = urlsplit("//" + address).hostname
         address = f"{'http' if name in LOOPBACK_NAMES else 'https'}://{address}"
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise HostError(f"{address!r} is not an agent's address", hint="write https://ADDRESS:PORT")
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -243,13 +273,3 @@ def _plain(value: object) -> object:
 
 def _from_environment() -> list[str]:
     return os.environ.get(HOST_VARIABLE, "").split()
-
-
-def _from_project() -> list[str]:
-    if not PROJECT_FILE.exists():
-        return []
-    try:
-        host = tomllib.loads(PROJECT_FILE.read_text(encoding="utf-8")).get("host", [])
-    except tomllib.TOMLDecodeError as error:
-        raise HostError(f"./{PROJECT_FILE} is not valid TOML: {error}") from error
-    return [host] if isinstance(host, str) else list(host)

@@ -3,7 +3,6 @@
 A folder holds `run.json` with everything, and the telemetry of each job once more as CSV.
 """
 
-import csv
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from client.errors import EdgeError
 from contract.info import DeviceInfo
 from contract.jobs import BenchmarkRequest, Job
 from contract.results import BenchmarkResult
+from contract.tables import csv_line
 from contract.telemetry import Telemetry
 
 RUN_SCHEMA_VERSION = 1
@@ -123,11 +123,10 @@ def write_telemetry_csv(path: Path, telemetry: Telemetry) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["t_s", "phase", *keys])
+            file.write(csv_line(["t_s", "phase", *keys]))
             for index, t_s in enumerate(telemetry.t_s):
                 values = (telemetry.series[key][index] for key in keys)
-                writer.writerow([t_s, phase_at(telemetry, t_s), *("" if value is None else value for value in values)])
+                file.write(csv_line([t_s, phase_at(telemetry, t_s), *values]))
         part.replace(path)
     except OSError as error:
         raise RunError(f"{path}: {error.strerror or error}") from error

@@ -36,12 +36,13 @@ class _Base:
         self._retries = retries
         self._heard_s: float | None = None
         """When the agent last answered, on the monotonic clock."""
+        verify = tls_context(self.host) or False
         token = self.host.secret()
         self._settings: dict[str, Any] = {
             "base_url": self.host.url,
             "headers": {"Authorization": f"Bearer {token}"} if token else {},
             "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
-            "verify": tls_context(self.host) or False,
+            "verify": verify,
             "trust_env": not self.host.is_loopback,  # no proxy on the way to this machine itself
         }
 

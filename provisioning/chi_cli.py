@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from client.console import Output, emit, note, plain_table
+from client.console import Output, emit, note, plain_table, say
 from client.durations import parse_duration
 from client.hosts import HostsFile
 from provisioning.chi_watch import Watch
@@ -141,7 +141,7 @@ def plan(name: str, kind: str, options: dict[str, Any]) -> None:
         "port": ", ".join(spec["exposed_ports"]),
     }
     for what, value in lines.items():
-        print(f"{what:10} {value}")
+        say(f"{what:10} {value}")
     note("nothing was made")
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from client.console import Output, emit, note, plain_table, run
+from client.console import Output, emit, note, plain_table, run, say
 from client.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
@@ -131,7 +131,7 @@ def logs(
 ) -> None:
     """Print the end of an agent's log."""
     for line in _lifecycle().logs(name, tail):
-        print(line)
+        say(line)
 
 
 @app.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})

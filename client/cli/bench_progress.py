@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
 from client.bench import Report
-from client.console import complain, note, note_console
+from client.console import complain, note, note_console, text_column
 from client.errors import EdgeError
 from client.runs import Entry
 from contract.jobs import JobState, label
@@ -98,11 +98,11 @@ def reporting(*, quiet: bool) -> Iterator[Report]:
         yield Lines()
     else:
         columns = (
-            TextColumn("{task.description}", markup=False),
+            text_column("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[state]}", markup=False),
+            text_column("{task.fields[state]}"),
         )
         with Progress(*columns, console=note_console()) as progress:
             yield Bars(progress)

@@ -70,8 +70,16 @@ def add_host(
 
 
 @app.command("use")
-def use_host(name: Name) -> None:
-    """Make a host the one that commands talk to when --host is not given."""
+def use_host(
+    name: Annotated[str | None, typer.Argument(help="The host's name.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Agree to the hosts that ./edgerun.toml chooses.")] = False,
+) -> None:
+    """Make a host the one that commands talk to when --host is not given; with --here, in this folder only."""
+    if (name is None) == (not here):
+        raise typer.BadParameter("give the name of a host, or --here")
+    if name is None:
+        note(f"commands in this folder talk to {', '.join(HostsFile().use_project()) or 'nobody in particular'}")
+        return
     HostsFile().use(name)
     note(f"{name} is the current host")
 

@@ -153,7 +153,7 @@ def job_view(host: Host, job: Job, result: AnyResult | None) -> RenderableType:
     for name, value in facts.items():
         if value not in (None, ""):
             table.add_row(name, Text(str(value)))
-    return Group(table, *([_validity_text(result.validity)] if result is not None else []))
+    return Group(table, *(_validity_lines(result.validity) if result is not None else []))
 
 
 def _spec_facts(job: Job) -> dict[str, Any]:
@@ -208,10 +208,9 @@ def _command_facts(result: CommandResult) -> dict[str, Any]:
     }
 
 
-def _validity_text(validity: Validity) -> Text:
-    text = Text.assemble("verdict: ", (validity.verdict, VERDICT_STYLE[validity.verdict]))
-    for finding in validity.reasons:
-        text.append(f"\n  {finding.verdict}: {finding.detail}")
+def _validity_lines(validity: Validity) -> list[Text]:
+    lines = [Text.assemble("verdict: ", (validity.verdict, VERDICT_STYLE[validity.verdict]))]
+    lines += [Text(f"  {finding.verdict}: {finding.detail}") for finding in validity.reasons]
     if validity.not_checkable:
-        text.append(f"\n  could not be checked here: {', '.join(validity.not_checkable)}", "dim")
-    return text
+        lines.append(Text(f"  could not be checked here: {', '.join(validity.not_checkable)}", "dim"))
+    return lines

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from client.calls import file_digest
 from client.cli.options import Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
-from client.console import Output, emit, note, plain_table, transferring
+from client.console import Output, emit, note, plain_table, say, transferring
 from client.edge_client import EdgeClient
 from client.hosts import Host, HostsFile
 from client.library import Library, LibraryError, manifest_of
@@ -234,7 +234,7 @@ def default_model(
         with EdgeClient(each) as client:
             if name is not None:
                 client.choose_default_model(name)
-            print(client.models().default)
+            say(client.models().default)
 
     on_each(chosen(host), choose)
 

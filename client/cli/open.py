@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from client.cli.options import Hosts, chosen, on_each
-from client.console import note
+from client.console import note, say
 from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
@@ -40,12 +40,12 @@ def _open(host: Host, *, print_only: bool) -> None:
     if minutes:
         note(f"{host.name}: the address is good once, for {minutes:.0f} minutes")
     if print_only or not _has_browser():
-        print(url)
+        say(url)
     elif webbrowser.open(url):
         note(f"{host.name}: {host.url} is open in the browser")
     else:
         note(f"{host.name}: no browser could be started; open this address:")
-        print(url)
+        say(url)
 
 
 def _address(host: Host) -> tuple[str, float | None]:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from client.console import EXIT_FAILED, EXIT_SOME_HOSTS_FAILED, Output, complain
 from client.durations import parse_duration
 from client.errors import EdgeError
 from client.hosts import Host, HostsFile
+from client.project_file import NotAgreed
 from contract.jobs import PRIORITY_LIMIT
 from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 
@@ -64,8 +66,15 @@ def checked_interval(interval_s: float) -> float:
 
 
 def chosen(hosts: list[str], every: bool = False) -> list[Host]:
-    """The hosts that the options mean; raises HostError."""
-    return HostsFile().choose(hosts, every=every)
+    """The hosts that the options mean, once the user agreed to what a folder chooses; raises HostError."""
+    file = HostsFile()
+    try:
+        return file.choose(hosts, every=every)
+    except NotAgreed as refusal:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or not typer.confirm(refusal.question, err=True):
+            raise
+    file.use_project()
+    return file.choose(hosts, every=every)
 
 
 def on_each(hosts: Sequence[Host], action: Callable[[Host], None]) -> None:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
 from client.cli.bench_view import VERDICT_STYLE
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
-from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table
+from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table, text_column
 from client.edge_client import EdgeClient
 from client.profile_chart import check_chart, write_profile_chart
 from client.runs import write_text
@@ -118,7 +118,7 @@ def _row(operator: OperatorProfile) -> dict[str, Any]:
 
 def _watched(client: EdgeClient, job: Job, *, quiet: bool) -> Job:
     """Wait for the end of a job, with a bar on a terminal; a moment without an answer is waited out."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    columns = (text_column("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = note_console()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(client.host.name, total=None)
@@ -191,9 +191,8 @@ def _summary(result: ProfileResult) -> list[RenderableType]:
     steady = "" if result.latency is None else f", steady {result.latency.p50_ms:.3f} ms (median)"
     lines.append(Text(f"load {result.load_ms:.2f} ms, first inference {result.first_inference_ms:.2f} ms{steady}"))
     verdict = Text.assemble("verdict: ", (result.validity.verdict, VERDICT_STYLE[result.validity.verdict]))
-    for finding in result.validity.reasons:
-        verdict.append(f"\n  {finding.verdict}: {finding.detail}")
-    return [*lines, verdict]
+    reasons = [Text(f"  {finding.verdict}: {finding.detail}") for finding in result.validity.reasons]
+    return [*lines, verdict, *reasons]
 
 
 def _remainder(result: ProfileResult) -> str:

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from client.cli.job_views import Listed, job_name, progress_text, queue_table
-from client.console import live_console
+from client.console import live_console, say
 from client.edge_client import EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
@@ -96,7 +96,7 @@ class _Changes:
         for host, queue in queues.items():
             if isinstance(queue, EdgeError):
                 if self._errors.get(host.name) != str(queue):
-                    print(f"{host.name}: {queue}", flush=True)
+                    say(f"{host.name}: {queue}")
                 self._errors[host.name] = str(queue)
                 continue
             self._errors.pop(host.name, None)
@@ -111,8 +111,5 @@ class _Changes:
         key = (each.host.name, job.id)
         if self._seen.get(key) != now and not (self._first and job.state.ended):
             detail = progress_text(job)
-            print(
-                f"{each.host.name}: {job.id} {job_name(job)}: {job.state}" + (f", {detail}" if detail else ""),
-                flush=True,
-            )
+            say(f"{each.host.name}: {job.id} {job_name(job)}: {job.state}" + (f", {detail}" if detail else ""))
         self._seen[key] = now

@@ -1,8 +1,6 @@
 """`client telemetry`: what the sensors of devices say, live."""
 
 import asyncio
-import csv
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +17,8 @@ from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError
 from client.hosts import Host
 from client.readings import STALE_BEATS, Reading, readings, unavailable
+from client.terminal import json_text
+from contract.tables import csv_line
 from contract.telemetry import DEFAULT_INTERVAL_S, TelemetrySample
 
 REFRESH_INTERVAL_S = 0.25
@@ -155,23 +155,21 @@ def _json_writer() -> Write:
     def write(host: str, sample: TelemetrySample, first: bool) -> None:
         told = sample if first else sample.model_copy(update={"info": {}})
         line = {"schema_version": SCHEMA_VERSION, "host": host, **told.model_dump(mode="json")}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(json_text(line), flush=True)
 
     return write
 
 
 def _csv_writer() -> Write:
-    writer: csv.DictWriter[str] | None = None
+    begun = False
 
     def write(host: str, sample: TelemetrySample, first: bool) -> None:
-        nonlocal writer
+        nonlocal begun
         rows = _rows(host, sample)
-        if writer is None and rows:
-            writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-        if writer is not None:
-            writer.writerows(rows)
-            sys.stdout.flush()
+        if rows and not begun:
+            begun = True
+            print(csv_line(rows[0]), end="")
+        print("".join(csv_line(row.values()) for row in rows), end="", flush=True)
 
     return write
 

@@ -123,8 +123,8 @@ def test_some_hosts_failing_has_its_own_exit_code(home: Home, agent: RunningAgen
 
 
 def test_a_wrong_token_ends_with_4(home: Home, secured_agent: RunningAgent) -> None:
-    """EDGERUN_TOKEN wins over the entry, also when it is wrong."""
-    done = home.knows(secured_agent).client("classify", THREE, EDGERUN_TOKEN="wrong")
+    """EDGERUN_TOKEN wins over the entry of the host that EDGERUN_HOST names, also when it is wrong."""
+    done = home.knows(secured_agent).client("classify", THREE, EDGERUN_TOKEN="wrong", EDGERUN_HOST="edge1")
     assert done.returncode == 4
     assert "token" in done.stderr
 
@@ -224,7 +224,7 @@ def test_doctor_finds_what_is_wrong(home: Home, secured_agent: RunningAgent) -> 
     assert [check["name"] for check in checks if check["subject"] == "edge1"] == [
         *("certificate", "reachable", "token", "ready", "sensors", "runtimes", "device", "version")
     ]
-    ill = home.client("doctor", EDGERUN_TOKEN="wrong")
+    ill = home.client("doctor", EDGERUN_TOKEN="wrong", EDGERUN_HOST="edge1")
     assert ill.returncode == 1
     assert "FAILED  edge1" in ill.stdout
     gone = home.client("doctor", "--host", "127.0.0.1:1")

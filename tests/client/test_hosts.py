@@ -10,6 +10,7 @@ import pytest
 
 from client.errors import HostError
 from client.hosts import Host, HostsFile, normalised_url
+from client.project_file import NotAgreed
 from image_model.catalog import SAMPLES_FOLDER
 from tests.agents import TOKEN, RunningAgent
 from tests.home import Home
@@ -82,6 +83,10 @@ def test_the_host_is_chosen_in_order(file: HostsFile, home: Home, monkeypatch: p
     file.use("edge1")
     assert chosen() == ["edge1"]
     Path("edgerun.toml").write_text('host = "edge2"\n')
+    with pytest.raises(NotAgreed, match=r"edgerun\.toml chooses 'edge2', and you have not agreed"):
+        chosen()
+    assert chosen("edge1") == ["edge1"]
+    assert file.use_project() == ["edge2"]
     assert chosen() == ["edge2"]
     monkeypatch.setenv("EDGERUN_HOST", "edge1 edge2")
     assert chosen() == ["edge1", "edge2"]
@@ -111,7 +116,10 @@ def test_an_address_finds_the_host_that_is_known_there(file: HostsFile) -> None:
     assert file.resolve("localhost:1")[0].url == "http://localhost:1"
 
 
-@pytest.mark.parametrize("address", ["", "https://", "file:///etc/passwd", "https://:80"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "https://", "file:///etc/passwd", "https://:80", "https://a:0", "https://a:x", "https://b@a", "https://["],
+)
 def test_addresses_that_are_none(address: str) -> None:
     """What is not an agent's address is refused."""
     with pytest.raises(HostError):
@@ -127,14 +135,22 @@ def test_removing_the_current_host_leaves_none_current(file: HostsFile) -> None:
 
 
 def test_tokens_come_from_where_they_are_kept(tmp_path: Path) -> None:
-    """Environment first, then file or command, then the entry itself."""
+    """The environment where it is said for whom, then file or command, then the entry itself."""
     token_file = tmp_path / "token"
     token_file.write_text("from file\n")
     token_file.chmod(0o600)
     assert Host("a", "https://a", token_file=str(token_file)).secret({}) == "from file"
     assert Host("a", "https://a", token_command="echo from command").secret({}) == "from command"
     assert Host("a", "https://a", token="own").secret({}) == "own"
-    assert Host("a", "https://a", token="own").secret({"EDGERUN_TOKEN": "env"}) == "env"
+    for_a = {"EDGERUN_TOKEN": "env", "EDGERUN_HOST": "a"}
+    assert Host("a", "https://a", token="own").secret(for_a) == "env"
+    assert Host("b", "https://b", token="own").secret(for_a) == "own"
+    assert Host("a:1", "https://a:1").secret({"EDGERUN_TOKEN": "env", "EDGERUN_HOST": "a:1"}) == "env"
+    for others in ({}, {"EDGERUN_HOST": "b"}, {"EDGERUN_HOST": "a b"}, {"EDGERUN_HOST": "@a"}):
+        with pytest.raises(HostError, match="not said to be for this host"):
+            Host("a", "https://a").secret({"EDGERUN_TOKEN": "env", **others})
+    with pytest.raises(HostError, match="no header carries"):
+        Host("a", "https://a", token="a\r\nX: b").secret({})
     assert Host("a", "https://a").secret({}) is None
     token_file.chmod(0o644)
     with pytest.raises(HostError, match="readable by others"):
