@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from client.errors import Answered, EdgeError
+from client.matrix import UsageError, first_fault
 from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
 from contract.tables import csv_line
 from contract.text import visible
@@ -179,12 +181,18 @@ def run(app: Callable[[], Any], program: str) -> int:
         return _run(app, program)
 
 
+def _run_error(error: EdgeError, program: str) -> int:
+    complain(error, program)
+    return error.exit_code
+
+
 def _run(app: Callable[[], Any], program: str) -> int:
     try:
         app()
     except EdgeError as error:
-        complain(error, program)
-        return error.exit_code
+        return _run_error(error, program)
+    except ValidationError as error:  # what was typed is nothing that agents take
+        return _run_error(UsageError(first_fault(error)), program)
     except KeyboardInterrupt:
         note_console().print("interrupted")
         return EXIT_INTERRUPTED

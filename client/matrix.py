@@ -70,7 +70,7 @@ def expand(common: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> list
             for values in product(*(axes[axis] for axis in named))
         ]
     except ValidationError as error:
-        raise UsageError(_first(error)) from error
+        raise UsageError(first_fault(error)) from error
     return specs
 
 
@@ -89,7 +89,8 @@ def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, Switch) else value
 
 
-def _first(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """What is wrong with a value, and which."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}" if where else str(first["msg"]).removeprefix("Value error, ")

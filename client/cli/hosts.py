@@ -56,7 +56,8 @@ def add_host(
 ) -> None:
     """Name an agent, pin its certificate, and keep its token.
 
-    The token is taken from EDGERUN_TOKEN or asked for; it is never an option, which other users could see.
+    The token is taken from EDGERUN_TOKEN or asked for; it is never an option, which other users could see. Later
+    EDGERUN_TOKEN goes to the host that EDGERUN_HOST names only.
 
     Example: client hosts add pi4 https://192.0.2.7:8080 --fingerprint sha256:9f86...
     """

@@ -123,7 +123,7 @@ def job_logs(
     stream: Annotated[str, typer.Option(help="stdout or stderr.")] = "stdout",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
 ) -> None:
-    """Print what a command job has printed."""
+    """Print what a command job has printed: on a terminal with control characters as escapes, else as it is."""
     if stream not in ("stdout", "stderr"):
         raise typer.BadParameter(f"--stream is stdout or stderr, not {stream!r}")
     with EdgeClient(chosen_one(host)) as client, until_the_reader_leaves():

@@ -24,9 +24,9 @@ from client.runs import new_folder, reserved_folder
 from contract.codes import ErrorCode
 from contract.jobs import CommandRequest, CommandSpec, Job, JobState
 from contract.results import CommandResult
+from contract.text import NAME_MAX, visible
 
 POLL_INTERVAL_S = 0.5
-NAME_MAX = 200
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     Example: client run --host edge1 --bundle . --timeout 10m -- python train.py --steps 500
     """
     each = chosen_one(host)
-    title = (name or Path(argv[0]).name)[:NAME_MAX]
+    title = visible(name or Path(argv[0]).name)[:NAME_MAX]
     variables = _variables(env)
     options = job_options(priority, interval, timeout, requeue=requeue)
 

@@ -17,6 +17,7 @@ from tests.home import Home
 from tests.pictures import digit
 
 THREE = str(SAMPLES_FOLDER / "digit-3.png")
+DIGITS = str(EMBEDDED_FOLDER / "digits.tflite")
 SEVEN = str(SAMPLES_FOLDER / "digit-7.png")
 
 
@@ -87,6 +88,9 @@ def test_folders_patterns_and_standard_input(home: Home, agent: RunningAgent) ->
         (["models", "push", THREE], 2, "none of .tflite, .xml, .onnx"),
         (["hosts", "use", "nosuch"], 2, "known hosts: edge1"),
         (["hosts", "add", "x", "ftp://x"], 2, "not an agent's address"),
+        (["models", "push", DIGITS, "--input-range", "nan,1"], 2, "input_range"),
+        (["run", "--env", "A B=\udcff", "--", "true"], 2, "env.A B"),
+        (["classify", THREE, "--runtime", "a\x1bb"], 2, "runtime"),
     ],
 )
 def test_errors_are_a_line_and_an_exit_code(
