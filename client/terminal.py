@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -57,10 +58,12 @@ def visible_text(text: Text, keep: str = "") -> Text:
     """The same with `visible` characters, and its styles where they were."""
     if text.plain.isprintable():
         return text
-    shown = text.blank_copy()
-    for position, char in enumerate(text.plain):
-        part = text[position]
-        part.plain = visible(char, keep)
+    shown, end = text.blank_copy(), 0
+    for same, run in groupby(text.plain, lambda char: visible(char, keep) == char):
+        start, end = end, end + len(list(run))
+        part = text[start:end]
+        if not same:
+            part.plain = visible(part.plain, keep)
         shown.append_text(part)
     return shown
 

@@ -1,5 +1,6 @@
 """Who is told a token: the host it is for, and nobody else."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ def test_all_hosts_are_not_told_one_token(home: Home, secured_agent: RunningAgen
     with recording() as own, recording() as none:
         home.hosts.put(own.host("own", token="its own"))
         home.hosts.put(none.host("none"))
-        done = home.client("models", "ls", "--all", EDGERUN_TOKEN=TOKEN, EDGERUN_HOST="edge1")
-        assert "digits" in done.stdout
+        done = home.client("jobs", "ls", "--all", "-o", "json", EDGERUN_TOKEN=TOKEN, EDGERUN_HOST="edge1")
+        assert list(json.loads(done.stdout)["hosts"]) == ["edge1"]
         assert (set(own.tokens), none.requests) == ({"Bearer its own"}, [])
         assert "none: EDGERUN_TOKEN is set, but not said to be for this host" in done.stderr
         assert "set EDGERUN_HOST=none as well" in done.stderr
