@@ -149,10 +149,18 @@ class ModelDescription(BaseModel):
     licence: Line | None = None
 
 
+class DamagedModel(BaseModel):
+    """A model that was on the agent and cannot be used any more; putting it again mends it."""
+
+    name: str
+    reason: str
+
+
 class ModelList(BaseModel):
     """Every model on the agent, and which one answers when a request names none."""
 
     models: list[ModelDescription]
+    damaged: list[DamagedModel] = []
     default: str
     default_chosen: bool
     """True when somebody chose it; false when it follows from the rule in `DefaultModel`."""

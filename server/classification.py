@@ -15,7 +15,7 @@ from contract.classify import (
     StageTimes,
 )
 from server.model_registry import ModelRegistry
-from server.model_store import StoredModel
+from server.stored_model import StoredModel
 from server.workers.arena import Slot
 from server.workers.messages import Classified, Classify, Hello
 from server.workers.pool import Pool

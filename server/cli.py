@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import __version__
+from server.data_folder import PRIVATE_UMASK, make_private
+from server.disk import move_aside, write_atomically
 from server.logs import set_up_logging
 from server.settings import Settings, SettingsError
 from server.workers.confinement import adopt_orphans, forbid_new_privileges, keep_freed_memory, yield_to_workers
@@ -54,8 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_USAGE
-    set_up_logging(settings.log_level, settings.log_format, access_log=settings.access_log)
+    os.umask(PRIVATE_UMASK)
     try:
+        set_up_logging(settings)
         with _only_agent_of(settings.data), _listen(settings) as listener:
             return _run(settings, listener)
     except OSError as error:
@@ -100,8 +103,11 @@ def _parse(argv: Sequence[str]) -> Settings:
 @contextlib.contextmanager
 def _only_agent_of(data: Path) -> Iterator[None]:
     """Hold the data folder's lock: two agents on one folder would undo each other's work."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "agent.lock").open("w") as lock:
+    make_private(data)
+    path = data / "agent.lock"
+    if path.is_dir():
+        move_aside(path)
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -166,7 +172,8 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             log.info("stopping: what runs is finished, what is new is refused")
-            (settings.data / AGENT_FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (settings.data / AGENT_FILE).unlink()
             await agent.drain()
             await super().shutdown(sockets)
             self._watch.cancel()
@@ -207,9 +214,7 @@ def _announce(agent: "Agent", listener: socket.socket) -> None:
         "version": __version__,
         "certificate_sha256": agent.certificate.sha256 if agent.certificate else None,
     }
-    part = settings.data / f".{AGENT_FILE}.part"
-    part.write_text(json.dumps(document))
-    part.replace(settings.data / AGENT_FILE)
+    write_atomically(settings.data / AGENT_FILE, json.dumps(document).encode())
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 import atexit
 import json
 import logging
+import os
 import sys
 import threading
 import time
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from server.settings import Settings
 
 QUIET_LOGGERS = ("uvicorn.error", "asyncio")
 REPEATS_PER_PERIOD = 10
@@ -113,18 +117,44 @@ class RepeatLimit(logging.Filter):
             self._timer.start()
 
 
-def set_up_logging(level: str, log_format: str, *, access_log: bool) -> None:
-    """Send all log lines to standard error in one format."""
-    handler = logging.StreamHandler()
-    as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+class LogFile(RotatingFileHandler):
+    """A log file that makes room when it is full: one older file is kept beside it, as NAME.1.
+
+    Where standard output and error are this very file, they go along: what libraries print, and the last words of a
+    process that crashes, are found in the same place and take no more room.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        super().__init__(path, maxBytes=max_bytes, backupCount=1, encoding="utf-8")
+
+    def doRollover(self) -> None:
+        """Begin a new file."""
+        following = [descriptor for descriptor in (1, 2) if self._is(descriptor)]
+        super().doRollover()
+        if self.stream is not None:
+            for descriptor in following:
+                os.dup2(self.stream.fileno(), descriptor)
+
+    def _is(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), Path(self.baseFilename).stat())
+        except OSError:
+            return False
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send all log lines in one format to the log file, or else to standard error; raises OSError."""
+    path, log_format = settings.log_file, settings.log_format
+    handler = LogFile(path, settings.max_log_bytes) if path is not None else logging.StreamHandler()
+    as_text = log_format == "text" or (log_format == "auto" and path is None and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     limit = RepeatLimit(handler)
     handler.addFilter(limit)
     atexit.register(limit.report)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").disabled = not access_log
+    logging.getLogger("uvicorn.access").disabled = not settings.access_log
 
 
 def _kind(record: logging.LogRecord) -> str:

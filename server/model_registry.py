@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from contract.codes import ErrorCode
 from contract.models import (
+    DamagedModel,
     ModelDescription,
     ModelList,
     ModelManifest,
@@ -23,8 +24,9 @@ from contract.models import (
 from image_model.catalog import EMBEDDED_MODEL
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
-from server.model_store import ModelStore, StoredModel
+from server.model_store import ModelStore
 from server.runtimes import KNOWN, formats_of
+from server.stored_model import StoredModel
 from server.workers.checking import Finding, try_model
 from server.workers.messages import ModelSource
 from server.workers.pools import Pools
@@ -89,6 +91,7 @@ class ModelRegistry:
         """All models and the default."""
         return ModelList(
             models=[self.describe(model) for model in self.store],
+            damaged=[DamagedModel(name=name, reason=reason) for name, reason in sorted(self.store.damaged.items())],
             default=self.store.default.description.name,
             default_chosen=self.store.chosen_default is not None,
         )

@@ -10,61 +10,31 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from contract.codes import ErrorCode
-from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo, identity
-from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, PREFERRED_MODEL, load_catalog
-from image_model.labels import LabelError, parse_labels
-from server.disk import storage_faults, write_atomically
+from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest, identity
+from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL
+from image_model.labels import LabelError
+from server.disk import ensure_folder, move_aside, put_in_place, storage_faults, write_atomically
 from server.errors import AgentError
 from server.runtimes import MAIN_NAMES
+from server.stored_model import StoredModel, embedded_model
 from server.synthesis import SYNTHETIC_MODELS
-from server.workers.messages import ModelSource, ModelSpec
+from server.workers.messages import ModelSource
 
 log = logging.getLogger(__name__)
 
 ORPHAN_AGE_S = 3600.0
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model the agent can run: what is known about it and where its files are."""
-
-    description: ModelDescription
-    source: ModelSource
-    labels_path: Path | None
-    manifest: ModelManifest | None
-    """What was declared when it was put; None for the embedded model."""
-
-    @cached_property
-    def labels(self) -> Mapping[int, str]:
-        """Names by class index; empty when the model came without labels that can be read."""
-        try:
-            return parse_labels(self.labels_path.read_bytes()) if self.labels_path else {}
-        except LabelError as error:  # kept by an agent that took more than this one
-            log.warning("the labels of model %s are left out: %s", self.description.name, error)
-            return {}
-
-    @cached_property
-    def spec(self) -> ModelSpec:
-        """What a worker needs; raises AgentError when the model does not classify pictures."""
-        described = self.description
-        if not described.classifier or described.preprocessing is None:
-            detail = f"{described.name}: {described.not_a_classifier_because}"
-            raise AgentError(ErrorCode.NOT_A_CLASSIFIER, detail)
-        return ModelSpec(
-            source=self.source,
-            input_range=described.preprocessing.input_range,
-            fit=described.preprocessing.fit,
-            logits=described.output_kind == "logits",
-        )
+DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged description or file raises; others' models, and the agent, go on without it."""
 
 
 class ModelStore:
@@ -75,11 +45,13 @@ class ModelStore:
         self._default_file = folder / "default-model"
         self._laid_out = folder / "files"
         for path in (self._blobs, self._models, self._laid_out):
-            path.mkdir(parents=True, exist_ok=True)
+            ensure_folder(path)
         self._stored = {EMBEDDED_MODEL: embedded_model()}
+        self.damaged: dict[str, str] = {}
+        """Models that cannot be used any more, with the reason of each."""
         for path in sorted(self._models.glob("*.json")):
             self._recall(path)
-        self._chosen_default = self._default_file.read_text().strip() if self._default_file.exists() else None
+        self._chosen_default = self._recall_default()
         self.remove_orphans()
 
     def __iter__(self) -> Iterator[StoredModel]:
@@ -94,6 +66,9 @@ class ModelStore:
         try:
             return self._stored[name]
         except KeyError:
+            if name in self.damaged:
+                detail = f"model {name!r} is damaged on this agent: {self.damaged[name]}"
+                raise AgentError(ErrorCode.UNKNOWN_MODEL, detail, hint="push it again, or remove it") from None
             held = ", ".join(sorted(self._stored))
             hint = f"`client models write {name}` has it written" if name in SYNTHETIC_MODELS else None
             raise AgentError(
@@ -104,14 +79,18 @@ class ModelStore:
 
     @property
     def chosen_default(self) -> str | None:
-        """The default somebody chose, as long as it is there."""
-        return self._chosen_default if self._chosen_default in self._stored else None
+        """The default somebody chose, as long as it is there and classifies pictures."""
+        return self._chosen_default if self._classifies(self._chosen_default) else None
 
     @property
     def default(self) -> StoredModel:
         """The model that answers requests which name none."""
-        preferred = PREFERRED_MODEL if PREFERRED_MODEL in self._stored else EMBEDDED_MODEL
+        preferred = PREFERRED_MODEL if self._classifies(PREFERRED_MODEL) else EMBEDDED_MODEL
         return self._stored[self.chosen_default or preferred]
+
+    def _classifies(self, name: str | None) -> bool:
+        model = self._stored.get(name) if name is not None else None
+        return model is not None and model.classifies
 
     def choose_default(self, name: str) -> None:
         """Remember a default; raises AgentError for a model that is not there or cannot classify."""
@@ -130,14 +109,13 @@ class ModelStore:
         They are hard links. Raises KeyError with the digest of a file that is not here.
         """
         folder = self._laid_out / _folder_name(manifest)
-        folder.mkdir(exist_ok=True)
+        ensure_folder(folder)
         names = {MAIN_NAMES[manifest.format]: manifest.model, **manifest.parts}
         for name, digest in names.items():
             blob = self.blob(digest)
             if blob is None:
                 raise KeyError(digest)
-            with contextlib.suppress(FileExistsError):
-                (folder / name).hardlink_to(blob)
+            _link(folder / name, blob)
         return ModelSource(
             format=manifest.format,
             path=str(folder / MAIN_NAMES[manifest.format]),
@@ -154,12 +132,21 @@ class ModelStore:
         document = {"manifest": manifest.model_dump(mode="json"), "description": description.model_dump(mode="json")}
         path = self._models / f"{description.name}.json"
         write_atomically(path, json.dumps(document, indent=2).encode())
-        self._recall(path)
+        with storage_faults():
+            self._stored[description.name] = self._read(path)
+        self.damaged.pop(description.name, None)
         self.remove_orphans()
         return self._stored[description.name]
 
     def remove(self, name: str) -> None:
         """Forget a model. Its files stay an hour for requests that are under way."""
+        if name in self.damaged:
+            path = self._models / f"{name}.json"
+            if path.is_dir():
+                move_aside(path)
+            path.unlink(missing_ok=True)
+            del self.damaged[name]
+            return
         model = self.get(name)
         if model.description.embedded:
             detail = f"{name} is part of the agent and cannot be removed"
@@ -185,24 +172,61 @@ class ModelStore:
                     path.unlink()
 
     def _recall(self, path: Path) -> None:
-        """Read what `put` wrote; a model whose files are gone is left out, so that it can be uploaded again."""
-        try:
-            document = json.loads(path.read_bytes())
-            manifest = ModelManifest.model_validate(document["manifest"])
-            description = ModelDescription.model_validate(document["description"])
-        except (ValueError, KeyError):
-            log.warning("%s cannot be read and is ignored", path)
+        """Read what `put` wrote; a model that is damaged is left out, so that it can be put again."""
+        if not re.fullmatch(MODEL_NAME_PATTERN, path.stem):
+            log.warning("%r describes no model that has a name, and is ignored", path.name)
             return
+        try:
+            self._stored[path.stem] = self._read(path)
+        except DAMAGES as error:
+            reason = _reason(error)
+            log.warning("model %s is damaged and left out, until it is pushed again: %s", path.stem, reason)
+            self.damaged[path.stem] = reason
+
+    def _read(self, path: Path) -> StoredModel:
+        document = json.loads(path.read_bytes())
+        manifest = ModelManifest.model_validate(document["manifest"])
+        description = ModelDescription.model_validate(document["description"])
+        if description.name != path.stem or path.stem == EMBEDDED_MODEL:
+            raise ValueError(f"{path.name} describes a model {description.name!r}")
+        for digest in manifest.digests:
+            if self.blob(digest) is None:
+                raise FileNotFoundError(f"its file {digest} is gone")
         labels = self.blob(manifest.labels) if manifest.labels else None
+        model = StoredModel(description, self.lay_out(manifest), labels, manifest)
+        _ = model.labels  # raises where they cannot be read
+        return model
+
+    def _recall_default(self) -> str | None:
         try:
-            source = self.lay_out(manifest)
-        except KeyError:
-            log.warning("the files of model %s are gone", description.name)
+            name = self._default_file.read_text().strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read, no default is chosen: %s", self._default_file, error)
+            return None
+        if not self._classifies(name):
+            log.warning("the default model %.100r is not here or classifies no pictures: another one answers", name)
+        return name
+
+
+def _link(path: Path, blob: Path) -> None:
+    """Give a blob a second name, in place of anything else that has it."""
+    with contextlib.suppress(OSError):
+        if path.samefile(blob):
             return
-        if manifest.labels and labels is None:
-            log.warning("the labels of model %s are gone", description.name)
-            return
-        self._stored[description.name] = StoredModel(description, source, labels, manifest)
+    if path.is_dir() and not path.is_symlink():
+        move_aside(path)
+    path.unlink(missing_ok=True)
+    path.hardlink_to(blob)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return f"what is known of it cannot be read ({error.error_count()} faults)"
+    if isinstance(error, OSError | LabelError):
+        return str(error).encode(errors="replace").decode()
+    return f"what is known of it cannot be read ({type(error).__name__})"
 
 
 def _file_name(digest: str) -> str:
@@ -252,31 +276,5 @@ class Receiver:
             os.fsync(self._file.fileno())
             path = self._folder / digest.removeprefix("sha256:")
             known = path.is_file()
-            self._part.replace(path)
+            put_in_place(self._part, path)
         return not known
-
-
-def embedded_model() -> StoredModel:
-    """The model that ships with the agent."""
-    entry = load_catalog()[EMBEDDED_MODEL]
-    card = json.loads((EMBEDDED_FOLDER / f"{EMBEDDED_MODEL}.json").read_bytes())
-    description = ModelDescription(
-        name=entry.name,
-        digest=entry.model.digest,
-        format="tflite",
-        size_bytes=entry.model.size_bytes,
-        embedded=True,
-        inputs=[TensorInfo(**fields) for fields in card["inputs"]],
-        outputs=[TensorInfo(**fields) for fields in card["outputs"]],
-        classifier=True,
-        class_count=card["outputs"][0]["shape"][-1],
-        label_count=card["outputs"][0]["shape"][-1],
-        preprocessing=Preprocessing(input_range=entry.input_range, fit=Fit(entry.fit)),
-        output_kind="probabilities",
-        runtimes={},
-        source=entry.source,
-        licence=entry.licence,
-    )
-    folder = EMBEDDED_FOLDER
-    source = ModelSource("tflite", str(folder / entry.model.name), entry.model.digest, {})
-    return StoredModel(description, source, folder / entry.labels.name, manifest=None)

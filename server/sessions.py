@@ -151,7 +151,7 @@ class Sessions:
 
     def _save(self) -> None:
         document = {"id": self._id, "token_sha256": self._token_sha256, "sessions": self._expiries}
-        write_atomically(self._path, json.dumps(document).encode(), 0o600)
+        write_atomically(self._path, json.dumps(document).encode())
 
 
 def _digest(secret: str) -> str:

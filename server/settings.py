@@ -115,6 +115,8 @@ class Settings:
     device_type: str | None = _setting(None, _text, "type of this device in /v1/info")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level that is logged")
     log_format: str = _setting("auto", _one_of("auto", "text", "json"), "auto: text on a terminal, else JSON lines")
+    log_file: Path | None = _setting(None, Path, "file for the log (default: standard error); NAME.1 is the one before")
+    max_log_bytes: int = _setting(10 * MIB, _number, "bytes at which a new log file is begun")
     access_log: bool = _setting(False, _switch, "on or off: log every request")
 
     @classmethod

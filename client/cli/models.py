@@ -297,6 +297,11 @@ def _list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> R
         for host, names in writable.items()
         if names
     ]
+    notes += [
+        Text(f"{host + ': ' if several else ''}{model.name} is damaged, push it again or remove it: {model.reason}")
+        for host, models in lists.items()
+        for model in models.damaged
+    ]
     return Group(table, *([Text(), *notes] if notes else []))
 
 

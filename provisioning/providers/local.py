@@ -30,6 +30,8 @@ POLL_INTERVAL_S = 0.02
 NO_SUCH_PROGRAM = 127
 SIGNALLED = 128
 LOG_NAME = "agent.log"
+OLDER_LOG_NAME = f"{LOG_NAME}.1"
+"""Where the agent puts its log when it begins a new one."""
 AGENT_FILE = "agent.json"
 
 
@@ -72,11 +74,15 @@ class LocalProvider:
         return Status(State.STOPPED, "never started") if exists else Status(State.ABSENT, "nothing is there")
 
     def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
-        """The last lines of the log file."""
-        path = Path(deployment.resources.get("folder", "")) / LOG_NAME
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                yield from (line.rstrip("\n") for line in deque(file, maxlen=tail))
+        """The last lines of the log file and the one before it."""
+        folder = Path(deployment.resources.get("folder", ""))
+        lines: deque[str] = deque(maxlen=tail)
+        for name in (OLDER_LOG_NAME, LOG_NAME):
+            path = folder / name
+            if path.is_file():
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    lines.extend(line.rstrip("\n") for line in file)
+        yield from lines
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """A child of this process."""
@@ -157,11 +163,11 @@ def _start(deployment: Deployment, folder: Path) -> psutil.Process:
     if not command.exists():
         hint = "install edgerun with its server extra into the same environment: pip install 'edgerun[server]'"
         raise ProvisioningError(f"there is no agent to start at {command}", hint=hint)
-    environment = _environment(folder)
+    environment, arguments = _environment(folder), _arguments(deployment)
     environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(deployment.token.encode()).hexdigest()
     with (folder / LOG_NAME).open("ab") as log:
         child = subprocess.Popen(
-            [str(command), "--data", str(folder), "--host", "127.0.0.1", *_arguments(deployment)],
+            [str(command), "--data", str(folder), "--log-file", log.name, "--host", "127.0.0.1", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

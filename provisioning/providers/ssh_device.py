@@ -21,6 +21,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 POLL_INTERVAL_S = 0.02
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LOG_NAME = "agent.log"
 
 
 def claim(folder: str, owner: str) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def start(folder: str, arguments: list[str], environment: dict[str, str], port: 
     if _running(Path(folder), unit) is None:
         (data / "agent.json").unlink(missing_ok=True)
         words = [f"{folder}/venv/bin/python", "-m", "server.cli", "--data", str(data)]
+        words += ["--log-file", str(data / LOG_NAME)]
         words += [*arguments, "--port", str(_free_port(port))]
         if unit:
             _write_unit(unit, words, environment, data)
@@ -101,12 +103,14 @@ def status(folder: str, owner: str, unit: str) -> dict[str, Any]:
 
 
 def tail(folder: str, lines: int) -> dict[str, Any]:
-    """The end of the agent's log."""
-    path = Path(folder) / "data" / "agent.log"
-    if not path.is_file():
-        return {"lines": []}
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return {"lines": [line.rstrip("\n") for line in deque(file, maxlen=lines)]}
+    """The end of the agent's log, which goes on in a new file when it is full."""
+    last: deque[str] = deque(maxlen=lines)
+    for name in (f"{LOG_NAME}.1", LOG_NAME):
+        path = Path(folder) / "data" / name
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                last.extend(line.rstrip("\n") for line in file)
+    return {"lines": list(last)}
 
 
 def read(path: str) -> dict[str, Any]:
@@ -181,7 +185,7 @@ def _free_port(wanted: int) -> int:
 
 def _detach(where: Path, words: list[str], environment: dict[str, str], data: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
-    with (data / "agent.log").open("ab") as log:
+    with (data / LOG_NAME).open("ab") as log:
         child = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -263,7 +267,7 @@ def _write_unit(unit: str, words: list[str], environment: dict[str, str], data: 
     quoted = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"' for word in words)
     lines = ["[Unit]", "Description=edgerun agent", "[Service]", f"ExecStart={quoted}", f"WorkingDirectory={data}"]
     lines += [f'Environment="{name}={value}"' for name, value in environment.items()]
-    lines += [f"StandardOutput=append:{data}/agent.log", f"StandardError=append:{data}/agent.log"]
+    lines += [f"StandardOutput=append:{data}/{LOG_NAME}", f"StandardError=append:{data}/{LOG_NAME}"]
     lines += ["Restart=on-failure", "TimeoutStopSec=40", "[Install]", "WantedBy=default.target", ""]
     path.touch(mode=0o600)
     path.write_text("\n".join(lines))

@@ -24,10 +24,10 @@ from server.jobs.bounds import bounds_here, require_memory, require_threads
 from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
 from server.jobs.results import Subject
 from server.model_registry import ModelRegistry
-from server.model_store import StoredModel
 from server.resources import allowed_resources
 from server.runtimes.selection import CPU, Candidate, Choice, NoDevice, choose
 from server.settings import Settings
+from server.stored_model import StoredModel
 from server.workers.pools import Pools
 
 INPUTS_NAME = "inputs"

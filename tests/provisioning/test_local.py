@@ -270,3 +270,15 @@ def test_state_is_private(user: Home) -> None:
     assert token.encode() not in environment
     assert os.getpid() != agent_process(user).pid
     user.provision("down", "edge1")
+
+
+def test_the_log_is_read_across_its_files(tmp_path: Path) -> None:
+    """What was logged before the newest file was begun comes first."""
+    (tmp_path / "agent.log.1").write_text("first\nsecond\n")
+    (tmp_path / "agent.log").write_text("third\n")
+    deployment = Deployment("edge1", "local", {}, "token", resources={"folder": str(tmp_path)})
+    logs = LocalProvider().logs
+    assert list(logs(deployment, 100)) == ["first", "second", "third"]
+    assert list(logs(deployment, 2)) == ["second", "third"]
+    deployment.resources.clear()
+    assert list(logs(deployment, 2)) == []

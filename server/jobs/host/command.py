@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from server.data_folder import PROGRAM_UMASK
 from server.jobs.host.bundle import BundleError, unpack
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
@@ -107,6 +108,7 @@ def _wait_for(program: "subprocess.Popen[bytes]") -> int:
 
 
 def _before_the_program(host_pid: int, max_file_bytes: int, max_processes: int) -> None:
+    os.umask(PROGRAM_UMASK)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(AGENT_DIED, signal.SIG_DFL)
