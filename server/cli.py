@@ -146,6 +146,8 @@ def _run(settings: Settings, listener: socket.socket) -> int:
     pools.default.spawn_first()  # it imports its runtime while this process imports the web framework
     if os.geteuid() == 0 and settings.token_sha256:
         log.warning("running as root: prefer a user of its own where you can choose (the image has one)")
+    if os.geteuid() == 0 and settings.allow_commands:
+        log.warning("programs of jobs run as root too, and can read this agent's key: see docs/security.md")
 
     from server.agent import Agent
     from server.tls import ensure_certificate

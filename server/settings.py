@@ -107,7 +107,9 @@ class Settings:
     max_held_bytes: int = _setting(128 * MIB, _number, "bytes of pictures in memory at a time, all requests together")
     request_timeout_s: float = _setting(30.0, _seconds, "seconds a worker may spend on one picture")
     worker_memory_bytes: int | None = _setting(None, _auto_or_number, "memory at which a worker is replaced, or auto")
-    allow_commands: bool = _setting(False, _switch, "on or off: run programs for whoever has the token")
+    allow_commands: bool = _setting(
+        False, _switch, "on or off: run programs for whoever has the token, as the agent's user"
+    )
     max_queued_jobs: int = _setting(1000, _number, "jobs that may wait before new ones get 429")
     max_jobs_bytes: int = _setting(1024 * MIB, _number, "bytes that ended jobs may leave; the oldest go first")
     sensors_root: Path = _setting(Path("/"), Path, "folder under which /proc and /sys are read")

@@ -81,7 +81,7 @@ class Execution:
         (self._folder / ORDER_NAME).write_text(json.dumps(order))
         child, events = await self._spawn()
         try:
-            self._process = described(child.pid, make_group(self.job.id, child.pid), order.get("own_uid"))
+            self._process = described(child.pid, make_group(self.job.id, child.pid))
             await note_process(self._process)
             self._recorder = await asyncio.to_thread(self._record, child.pid)
             await self._cool_down()

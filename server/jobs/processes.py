@@ -2,8 +2,8 @@
 
 A job's process leads a session and adopts what its descendants leave behind (`PR_SET_CHILD_SUBREAPER`); what loses it
 is adopted by the agent. So everything is found by walking down from the two, however it made itself independent. What
-is left over from an agent that died is found by its control group and its user, where it has ones of its own, and by
-`EDGERUN_JOB=<id>` in the environment it was started with.
+is left over from an agent that died is found by its control group, where it has one, and by `EDGERUN_JOB=<id>` in the
+environment it was started with.
 """
 
 import contextlib
@@ -37,9 +37,9 @@ ZOMBIE_S = 60.0
 """A child that ended so long ago is one that nobody waits for: this process adopted it."""
 
 
-def described(pid: int, group: Path | None = None, uid: int | None = None) -> StoredProcess:
+def described(pid: int, group: Path | None = None) -> StoredProcess:
     """A process, so that it can be told from a later one of the same id; raises OSError when it is gone."""
-    return StoredProcess(pid, entry_of(pid).started_ticks, _boot_id(), str(group) if group else None, uid)
+    return StoredProcess(pid, entry_of(pid).started_ticks, _boot_id(), str(group) if group else None)
 
 
 def mark_children() -> None:
@@ -95,8 +95,6 @@ def _belongs(each: Entry, job_id: str, leader: StoredProcess | None) -> bool:
             return True
         # A session outlives its leader, and keeps its id from being given to another process.
         if each.session == leader.pid and each.started_ticks >= leader.started_ticks and _is_or_was(leader):
-            return True
-        if leader.uid is not None and each.user() == leader.uid:
             return True
     return f"{JOB_VARIABLE}={job_id}".encode() in (each.environment() or b"").split(b"\0")
 

@@ -69,8 +69,6 @@ class StoredProcess:
     boot_id: str
     group: str | None = None
     """Folder of its control group, where it has one."""
-    uid: int | None = None
-    """A user that runs nothing but programs of this agent."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_output_survives_cut_connections(edge: Home, job_agent: RunningAgent) ->
 def test_ctrl_c_leaves_the_program_running(edge: Home, job_agent: RunningAgent) -> None:
     """130, and the commands that are printed show its output and cancel it."""
     process = subprocess.Popen(
-        [CLIENT, "run", "--", "sh", "-c", "echo begun; sleep 60"],
+        [CLIENT, "run", "--", "sh", "-c", "echo begun; sleep 600"],
         cwd=edge.folder,
         env=edge.environment,
         stdout=subprocess.PIPE,
@@ -166,7 +166,7 @@ def test_jobs_from_a_list_to_their_removal(edge: Home) -> None:
 
 def test_several_jobs_are_cancelled_at_once(edge: Home, job_agent: RunningAgent) -> None:
     """Known ones are cancelled though one id is wrong, which is said; a second time is fine."""
-    ids = [edge.client("run", "--detach", "--", "sleep", "60").stdout.strip() for _ in range(2)]
+    ids = [edge.client("run", "--detach", "--", "sleep", "600").stdout.strip() for _ in range(2)]
     waiting = edge.client("jobs", "ls", "--state", "queued")
     assert "next" in waiting.stdout or "before it" in waiting.stdout
     done = edge.client("jobs", "cancel", ids[1], "nosuch", ids[0])
