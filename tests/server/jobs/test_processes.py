@@ -1,10 +1,12 @@
 """Everything that a job started ends with it, however it made itself independent."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,7 +22,8 @@ from tests.server.jobs.test_queue import OPTIONS, kill
 ESCAPE = "env -i setsid -f sleep {0}; env -i setsid -f sh -c 'setsid -f sleep {0}; sleep {0}'; "
 """Processes in sessions of their own, orphans at once, with nothing in their environment."""
 ESCAPED = 2
-HYDRA = """import os
+HYDRA = """import fcntl, os, sys
+fcntl.flock(held := open(sys.argv[1]), fcntl.LOCK_EX)
 for _ in range(4):
     if os.fork() == 0:
         while True:
@@ -108,15 +111,26 @@ def test_what_has_left_is_ended_when_the_agent_is_killed(tmp_path: Path) -> None
         wait_for(lambda: living("sleep 7115") == [])
 
 
-def test_processes_that_start_others_without_end_are_ended(worker_agent: RunningAgent) -> None:
-    """Faster than one could look at each; the next job runs."""
-    with worker_agent.http() as http:
-        job = submit(http, shell(f"env -i $(which python3) -c '{HYDRA}' hydra-7116; sleep 60"))
-        wait_for(lambda: living("hydra-7116"))
+def test_processes_that_start_others_without_end_are_ended(worker_agent: RunningAgent, tmp_path: Path) -> None:
+    """Faster than one could look at each, so a lock that all of them hold tells whether one lives."""
+    lock = tmp_path / "lock"
+    lock.touch()
+    with worker_agent.http() as http, lock.open("r+") as file:
+        job = submit(http, shell(f"env -i $(which python3) -c '{HYDRA}' {lock}; sleep 600"))
+        wait_for(lambda: not _is_free(file))
         http.post(f"/v1/jobs/{job.id}/cancel").raise_for_status()
         assert wait_until_ended(http, job.id).state is JobState.CANCELLED
-        assert living("hydra-7116") == []
+        assert _is_free(file)
         assert wait_until_ended(http, submit(http, shell("true")).id).state is JobState.SUCCEEDED
+
+
+def _is_free(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
 
 
 @pytest.mark.parametrize("how", ["tree", "group"])
