@@ -119,6 +119,7 @@ JOB = {
     "created_at": "2026-01-01T00:00:00Z",
     "error": {"code": HOSTILE, "detail": f"{HOSTILE}\nclient: all is well"},
 }
+LISTED = {**JOB, "kind": "command", "name": HOSTILE, "title": HOSTILE}
 TENSOR = {"name": HOSTILE, "shape": [1], "dtype": HOSTILE}
 MODEL = {
     "name": HOSTILE,
@@ -140,7 +141,7 @@ RUNTIME = {
     "devices": [{"name": HOSTILE, "available": True, "detail": f"{HOSTILE}\nfake"}],
 }
 ANSWERS: dict[str, Answer] = {
-    "/v1/jobs": _json({"jobs": [JOB], "counts": {}, "evicted": 0, "stored_bytes": 0, "quota_bytes": 0}),
+    "/v1/jobs": _json({"jobs": [LISTED], "counts": {}, "evicted": 0, "stored_bytes": 0, "quota_bytes": 0}),
     "/v1/jobs/0a1b2c3d": _json(JOB),
     "/v1/jobs/0a1b2c3d/result": _problem(HOSTILE),
     "/v1/models": _json({"models": [MODEL], "default": HOSTILE, "default_chosen": True}),
