@@ -1,5 +1,6 @@
 """What the benchmarks share: the supplied model, an agent that holds it, and load from wrk."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -90,27 +91,34 @@ class BenchmarkedAgent:
 
 @contextmanager
 def agent(
-    *options: str, data: Path | None = None, command: Sequence[str] = (str(BIN / "server"),)
+    *options: str,
+    data: Path | None = None,
+    command: Sequence[str] = (str(BIN / "server"),),
+    token: str | None = None,
 ) -> Iterator[BenchmarkedAgent]:
-    """A real agent without token on a free port, ready to answer."""
+    """A real agent on a free loopback port, ready to answer; with a token it has TLS unless `--tls off` is given."""
     with tempfile.TemporaryDirectory() as folder:
         home = data or Path(folder)
         (home / "agent.json").unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
+        if token is not None:
+            environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(token.encode()).hexdigest()
         started = time.monotonic()
-        arguments = ["--port", "0", "--data", str(home), *options]
+        arguments = ["--host", "127.0.0.1", "--port", "0", "--data", str(home), *options]
         process = subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.DEVNULL)
         try:
-            yield BenchmarkedAgent(_ready(home), process, started)
+            yield BenchmarkedAgent(_ready(home, token), process, started)
         finally:
             process.terminate()
             process.wait()
 
 
-def _ready(home: Path) -> Host:
+def _ready(home: Path, token: str | None) -> Host:
     while True:
         try:
-            host = Host("agent", json.loads((home / "agent.json").read_text())["url"])
+            url = json.loads((home / "agent.json").read_text())["url"]
+            pem = (home / "tls" / "cert.pem").read_text() if url.startswith("https") else None
+            host = Host("agent", url, certificate=pem, token=token)
             with EdgeClient(host, retries=0) as client:
                 client.ready()
             return host

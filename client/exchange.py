@@ -19,7 +19,15 @@ T = TypeVar("T")
 
 WAIT_MAX_S = 10.0
 """The longest Retry-After that is waited for."""
-RETRIED_CODES = frozenset({ErrorCode.QUEUE_FULL, ErrorCode.NOT_READY, ErrorCode.SHUTTING_DOWN, ErrorCode.WORKER_LOST})
+RETRIED_CODES = frozenset(
+    {
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.OVERLOADED,
+        ErrorCode.NOT_READY,
+        ErrorCode.SHUTTING_DOWN,
+        ErrorCode.WORKER_LOST,
+    }
+)
 """Refusals that pass by themselves."""
 
 

@@ -47,6 +47,7 @@ class ErrorCode(StrEnum):
     MEASURING = "measuring"
     # capacity and faults of the agent
     QUEUE_FULL = "queue_full"
+    OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
     NOT_READY = "not_ready"
     WORKER_LOST = "worker_lost"

@@ -20,6 +20,7 @@ from contract.info import (
 )
 from contract.session import LIVE_PAGE
 from server import __version__
+from server.accepting import connections_possible
 from server.classification import Classification
 from server.intake import Intake
 from server.jobs.planning import Planner
@@ -119,7 +120,7 @@ class Agent:
             queue_length=settings.queue,
             request_timeout_s=settings.request_timeout_s,
             worker_memory_bytes=settings.worker_memory_limit_bytes,
-            connections=settings.connections,
+            connections=connections_possible(settings.connections),
         )
 
     def runtimes(self) -> RuntimeList:

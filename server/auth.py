@@ -14,6 +14,7 @@ from contract.codes import ErrorCode
 from contract.paths import HEALTH_LIVE, PAGE, SESSION, SESSION_CODES, STATIC_PREFIX
 from server.attempts import WrongAttempts
 from server.errors import AgentError
+from server.exchange import exchange_of
 from server.origins import DEFAULT_PORTS, host_of, one_header, parse_origin
 from server.requests import send_error
 from server.sessions import Sessions, cookies_of
@@ -52,6 +53,8 @@ class Authentication:
     def _check(self, scope: MutableMapping[str, Any]) -> None:
         if self._token_sha256 is None:
             _require_local(scope)
+            if not _is_shell(scope):
+                _keep_connection(scope)
             return
         authorization = one_header(scope, b"authorization")
         if authorization is None:
@@ -60,6 +63,7 @@ class Authentication:
         scheme, _, token = authorization.partition(" ")
         presented = hashlib.sha256(token.strip().encode()).hexdigest()
         if scheme.lower() == "bearer" and hmac.compare_digest(presented, self._token_sha256):
+            _keep_connection(scope)
             return
         if not token:
             raise _no_token()
@@ -78,6 +82,15 @@ class Authentication:
         _require_own_page(scope)
         if method not in READING and one_header(scope, b"origin") is None:
             raise AgentError(ErrorCode.FORBIDDEN_ORIGIN, "a page that changes something names its origin")
+        if not opens:
+            _keep_connection(scope)
+
+
+def _keep_connection(scope: Scope) -> None:
+    """Whoever sent this has authenticated: its connection makes room for nobody."""
+    exchange = exchange_of(scope)
+    if exchange is not None:
+        exchange.authenticated()
 
 
 def address_of(scope: MutableMapping[str, Any]) -> str:

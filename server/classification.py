@@ -1,7 +1,7 @@
 """From a picture in memory to the reply: which model and runtime, how long each stage took."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from contract.classify import (
     ClassifyOptions,
@@ -31,27 +31,36 @@ class Classification:
         self._max_pixels = max_pixels
 
     async def admit(self, model_name: str | None, options: ClassifyOptions) -> "Admitted":
-        """Find model and pool and see that there is room, before a body is read; raises AgentError."""
+        """Find model and pool and see that they can answer, before a body is read; raises AgentError."""
         self._pools.check_free()
         model = self._registry.find(model_name)
         pool = await self._pools.pool(self._registry.runtime_for(model, options.runtime))
-        pool.check_room()
-        return Admitted(model, pool, options, self._max_pixels)
+        pool.check_able()
+        return Admitted(model, pool, options, self._max_pixels, self._pools.check_free)
 
 
 class Admitted:
     """A model, a pool and the options of a request that may go ahead."""
 
-    def __init__(self, model: StoredModel, pool: Pool, options: ClassifyOptions, max_pixels: int) -> None:
+    def __init__(
+        self,
+        model: StoredModel,
+        pool: Pool,
+        options: ClassifyOptions,
+        max_pixels: int,
+        check_free: Callable[[], None],
+    ) -> None:
         self._model = model
         self._spec = model.spec
         self._pool = pool
         self._options = options
         self._max_pixels = max_pixels
+        self._check_free = check_free
 
-    async def classify(self, slot: Slot, request_id: str) -> ClassifyReply:
-        """Have a worker classify the picture in a slot; raises AgentError."""
-        arrived_ns = time.perf_counter_ns()
+    async def classify(self, slot: Slot, request_id: str, waited_ns: int) -> ClassifyReply:
+        """Have a worker classify the picture in a slot, which waited before it was let in; raises AgentError."""
+        self._check_free()  # a measuring job may have begun while the picture was on its way
+        arrived_ns = time.perf_counter_ns() - waited_ns
         order = Classify(
             model=self._spec,
             offset=slot.offset,

@@ -29,9 +29,8 @@ log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 EXIT_CANNOT_START = 3
-GRACEFUL_STOP_S = 30
-KEEP_ALIVE_S = 65
-"""Longer than the pause between two calls of a polling client, which would else meet a closing connection."""
+GRACEFUL_STOP_S = 5
+"""Requests under way get so long to end when the agent stops: `docker stop` kills after 10 s."""
 
 AGENT_FILE = "agent.json"
 WRITE_MODEL = "write-model"
@@ -129,6 +128,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _run(settings: Settings, listener: socket.socket) -> int:
+    from server.accepting import raise_descriptor_limit
     from server.errors import AgentError
     from server.jobs.processes import mark_children
     from server.workers.pools import Pools
@@ -138,6 +138,7 @@ def _run(settings: Settings, listener: socket.socket) -> int:
     adopt_orphans()
     forbid_new_privileges()
     keep_freed_memory()
+    raise_descriptor_limit()
     try:
         pools = Pools(settings)
         pools.require(settings.runtime)
@@ -159,23 +160,42 @@ def _run(settings: Settings, listener: socket.socket) -> int:
 
 def _serve(agent: "Agent", listener: socket.socket) -> None:
     import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
 
+    from server.accepting import Acceptor, Connection, connections_possible
     from server.app import create_app
-    from server.connections import guarded_protocol, watch_connections
+    from server.connections import GuardedProtocol, longest_idle, watch_connections
+    from server.exchange import Reader
 
     settings, certificate = agent.settings, agent.certificate
 
     class AgentServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                self._watch = asyncio.create_task(watch_connections(self.server_state.connections))
-                _announce(agent, listener)
+            await self.lifespan.startup()
+            if self.lifespan.should_exit:
+                sys.exit(STARTUP_FAILURE)
+            self.servers = []  # uvicorn's own would accept without a limit
+            connections = self.server_state.connections
+            self._acceptor = Acceptor(
+                listener,
+                self._protocol,
+                connections_possible(settings.connections),
+                config.ssl,
+                lambda: longest_idle(connections),
+            )
+            self._acceptor.start()
+            self.started = True
+            self._watch = asyncio.create_task(watch_connections(connections, agent.pools.admission.cut_off_late))
+            _announce(agent, listener)
+
+        def _protocol(self, connection: Connection) -> Reader:
+            return GuardedProtocol(self._acceptor, connection, config, self.server_state, self.lifespan.state).reader
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             log.info("stopping: what runs is finished, what is new is refused")
             with contextlib.suppress(OSError):
                 (settings.data / AGENT_FILE).unlink()
+            self._acceptor.close()
             await agent.drain()
             await super().shutdown(sockets)
             self._watch.cancel()
@@ -183,13 +203,12 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(agent),
         loop="uvloop",
-        http=guarded_protocol(settings.connections),
+        http=GuardedProtocol,
         ws="none",
         log_config=None,
         access_log=settings.access_log,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         ssl_certfile=str(certificate.certificate_path) if certificate else None,
         ssl_keyfile=str(certificate.key_path) if certificate else None,

@@ -142,6 +142,12 @@ FAULTS: dict[ErrorCode, Fault] = {
         "send again after the seconds in Retry-After, or send fewer at a time",
         retry_after_s=1,
     ),
+    ErrorCode.OVERLOADED: Fault(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The device has more to do than it can",
+        "send again after the seconds in Retry-After, or send fewer at a time",
+        retry_after_s=2,
+    ),
     ErrorCode.SHUTTING_DOWN: Fault(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The agent is shutting down",

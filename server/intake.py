@@ -10,15 +10,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from contract.codes import ErrorCode
+from server.admission import Place
 from server.errors import AgentError
+from server.exchange import exchange_of
 from server.workers.arena import Budget, Slot
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """Boundaries and part headers that a multipart body may add to its pictures."""
-
-
-READ_INTO = "edgerun.read_into"
-"""ASGI extension of `server.connections`: an async callable that fills a buffer with the whole body."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +38,26 @@ class Intake:
     async def picture(self, request: Request, slot: Slot) -> None:
         """Receive the raw body as one picture; raises AgentError for no bytes and for too many."""
         reader = BodyReader(request, self._max_image_bytes)
-        read_into = request.scope.get("extensions", {}).get(READ_INTO)
-        if reader.announced and read_into is not None:
-            await read_into(slot.reserve(reader.announced))
+        exchange = exchange_of(request.scope)
+        if reader.announced and exchange is not None:
+            await exchange.read_into(slot.room(reader.announced), slot.hold)
         while chunk := await reader.read():
             slot.append(chunk)
         if not slot.size:
             raise AgentError(ErrorCode.EMPTY_BODY, "the request brought no bytes")
 
     @asynccontextmanager
-    async def parts(self, request: Request) -> AsyncGenerator[list[Part], None]:
+    async def parts(self, request: Request, place: Place) -> AsyncGenerator[list[Part], None]:
         """Receive the file parts of a multipart body, in their order; raises AgentError.
 
-        Their bytes count as held until the context ends.
+        Their bytes count as held until the context ends. The place is given up when they are there: each picture
+        takes one of its own then.
         """
         held: list[int] = []
         try:
-            yield await self._parse(request, held)
+            with place:
+                parts = await self._parse(request, held)
+            yield parts
         finally:
             self._budget.release(sum(held))
 

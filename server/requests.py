@@ -18,6 +18,7 @@ from contract.codes import ErrorCode
 from contract.paths import OPENAPI, REQUEST_ID_HEADER
 from contract.text import visible
 from server.errors import AgentError, as_http
+from server.exchange import exchange_of
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ KEY_SHOWN = 100
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
+_CLOSE = (b"connection", b"close")
 
 
 class RequestIds:
@@ -46,12 +48,15 @@ class RequestIds:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         request_id = given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8).encode()
         scope["request_id"] = request_id.decode()
+        exchange = exchange_of(scope)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], (_HEADER, request_id), _NOSNIFF]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(_NO_STORE)
+                if exchange is not None and exchange.unread:
+                    headers.append(_CLOSE)  # sooner done than reading the rest of the body
                 message["headers"] = headers
             await send(message)
 

@@ -98,8 +98,9 @@ class Settings:
         _auto_or_number,
         "threads an inference uses, or auto: one while several requests run, all cores for a lone one",
     )
-    queue: int = _setting(32, _number, "requests that may wait before new ones get 429")
-    connections: int = _setting(64, _number, "connections served at a time")
+    queue: int = _setting(1024, _number, "requests that may wait before new ones get 429")
+    queue_timeout_s: float = _setting(10.0, _seconds, "seconds a request may wait for its turn before it gets 503")
+    connections: int = _setting(512, _number, "connections served at a time")
     max_image_bytes: int = _setting(10 * MIB, _number, "largest picture in bytes")
     max_image_pixels: int = _setting(40_000_000, _number, "largest picture in pixels")
     max_model_bytes: int = _setting(200 * MIB, _number, "largest model file in bytes")

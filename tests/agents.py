@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,11 @@ class RunningAgent:
 
 @contextmanager
 def running_agent(
-    data: Path, *options: str, token: str | None = None, variables: Mapping[str, str] | None = None
+    data: Path,
+    *options: str,
+    token: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    command: Sequence[str] = (str(Path(sys.executable).with_name("server")),),
 ) -> Iterator[RunningAgent]:
     """An agent with `server` options on a free port, ready to answer; ended when the block is left."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
@@ -80,9 +84,9 @@ def running_agent(
         environment["EDGERUN_TOKEN_SHA256"] = hashlib.sha256(token.encode()).hexdigest()
     data.mkdir(parents=True, exist_ok=True)
     log_path = data / "test.log"
-    command = [str(Path(sys.executable).with_name("server")), "--port", "0", "--host", "127.0.0.1", "--data", str(data)]
+    standard = ["--port", "0", "--host", "127.0.0.1", "--data", str(data)]
     with log_path.open("wb") as log:
-        process = subprocess.Popen([*command, *options], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *standard, *options], env=environment, stdout=log, stderr=log)
     try:
         agent = _wait_until_ready(process, data, log_path, token)
         yield agent
@@ -97,7 +101,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log_path: Pa
     while time.monotonic() < deadline and process.poll() is None:
         try:
             url = json.loads((data / "agent.json").read_text())["url"]
-            pem = (data / "tls" / "cert.pem").read_text() if token else None
+            pem = (data / "tls" / "cert.pem").read_text() if url.startswith("https") else None
             agent = RunningAgent(process, data, Host("test", url, certificate=pem, token=token), log_path)
             if agent.get("/health/ready").status_code == 200:
                 return agent

@@ -14,6 +14,7 @@ from contract.codes import ErrorCode
 from contract.paths import CLASSIFY, CLASSIFY_WITH, SERVER_TIMING_HEADER
 from server.classification import Admitted, server_timing
 from server.errors import AgentError, as_problem
+from server.exchange import exchange_of
 from server.intake import Part
 from server.openapi import query_parameters
 from server.requests import request_id
@@ -72,13 +73,15 @@ async def answer(request: Request, model: str | None) -> Response:
     """Classify what the request brings with a model, the default one for None; raises AgentError."""
     agent, options = agent_of(request), _options(request.scope["query_string"])
     admitted = await agent.classification.admit(model, options)
+    place = await agent.pools.admission.enter(exchange_of(request.scope))
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with agent.intake.parts(request) as parts:
+        async with agent.intake.parts(request, place) as parts:
             batch = await _classify_all(parts, admitted, request)
         return Response(batch.model_dump_json(), media_type=JSON)
-    with agent.pools.arena.take() as slot:
+    with place, agent.pools.arena.take() as slot:
         await agent.intake.picture(request, slot)
-        reply = await admitted.classify(slot, request_id(request.scope))
+        place.received()
+        reply = await admitted.classify(slot, request_id(request.scope), place.waited_ns)
     headers = {SERVER_TIMING_HEADER: server_timing(reply.timing_ms)}
     return Response(reply.model_dump_json(), media_type=JSON, headers=headers)
 
@@ -91,11 +94,12 @@ async def _classify_all(parts: list[Part], admitted: Admitted, request: Request)
     async def one(part: Part) -> PictureReply:
         try:
             async with turn:
-                with agent.pools.arena.take() as slot:
+                with await agent.pools.admission.enter(None) as place, agent.pools.arena.take() as slot:
                     slot.append(part.content)
                     if not slot.size:
                         raise AgentError(ErrorCode.EMPTY_BODY, f"{part.name} holds no bytes")
-                    return PictureReply(name=part.name, result=await admitted.classify(slot, identifier))
+                    result = await admitted.classify(slot, identifier, place.waited_ns)
+                    return PictureReply(name=part.name, result=result)
         except AgentError as error:
             problem = as_problem(error, instance=request.scope["path"], request_id=identifier)
             return PictureReply(name=part.name, problem=problem)

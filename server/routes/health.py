@@ -23,6 +23,6 @@ async def ready(agent: AgentDependency) -> Health:
     if agent.draining:
         raise AgentError(ErrorCode.SHUTTING_DOWN, "the agent finishes what runs and then stops")
     if not agent.ready:
-        agent.pools.default.check_room()
+        agent.pools.default.check_able()
         raise AgentError(ErrorCode.NOT_READY, "no worker is up yet")
     return Health(status="ready")

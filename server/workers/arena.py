@@ -14,7 +14,7 @@ from server.errors import AgentError
 
 KEPT_BYTES = 1 << 20
 """Memory that a slot keeps for its next picture."""
-KEPT_SLOTS = 16
+KEPT_SLOTS = 8
 """Slots that keep memory at all; they are used first."""
 
 
@@ -35,6 +35,11 @@ class Budget:
     def release(self, size: int) -> None:
         """Bytes are not held any more."""
         self._held_bytes -= size
+
+    @property
+    def half_used(self) -> bool:
+        """Whether it is time to let nothing more in: what has begun to arrive still needs room to end."""
+        return 2 * self._held_bytes > self._max_bytes
 
 
 class Arena:
@@ -64,11 +69,10 @@ class Arena:
         return self._view[offset : offset + size]
 
     def give_back(self, number: int, size: int) -> None:
-        """Free a slot, and the memory that it need not keep."""
+        """Free a slot of which so many bytes were used, and the memory that it need not keep."""
         keep = KEPT_BYTES if number < KEPT_SLOTS else 0
         if size > keep and self.slot_bytes > keep:
             self._memory.madvise(mmap.MADV_REMOVE, number * self.slot_bytes + keep, self.slot_bytes - keep)
-        self.budget.release(size)
         heapq.heappush(self._free, number)
 
 
@@ -80,6 +84,7 @@ class Slot:
         self._number = number
         self.offset = number * arena.slot_bytes
         self.size = 0
+        self._held_bytes = 0
 
     def __enter__(self) -> "Slot":
         return self
@@ -87,15 +92,21 @@ class Slot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._arena.budget.release(self._held_bytes)
         self._arena.give_back(self._number, self.size)
 
     def append(self, chunk: bytes) -> None:
         """Add bytes; raises AgentError when all pictures together are too large."""
-        self.reserve(len(chunk))[:] = chunk
+        self.hold(len(chunk))
+        self.room(len(chunk))[:] = chunk
 
-    def reserve(self, size: int) -> memoryview:
-        """Add room for bytes, to be filled by the caller; raises AgentError."""
+    def hold(self, size: int) -> None:
+        """Count bytes that have come in; raises AgentError when all pictures together are too large."""
         self._arena.budget.hold(size)
+        self._held_bytes += size
+
+    def room(self, size: int) -> memoryview:
+        """Add room for bytes that the caller fills, counting them with `hold` as they come."""
         end = self.offset + self.size
         self.size += size
         return self._arena.view(end, size)

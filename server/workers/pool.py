@@ -37,7 +37,6 @@ class PoolOptions:
     """How a pool is run."""
 
     size: int
-    queue_length: int
     request_timeout_s: float
     busy_threads: int
     """Threads of an inference while others run."""
@@ -114,20 +113,17 @@ class Pool:
         """The processes that are up, or starting."""
         return self._workers
 
-    def check_room(self) -> None:
-        """Raise AgentError when a request could only be refused: full, or workers that cannot start."""
+    def check_able(self) -> None:
+        """Raise AgentError when a request could only be refused, because workers cannot start."""
         if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not self.ready:
             raise self._cannot_start()
-        if len(self._queue) >= self._options.queue_length:
-            waiting = f"{len(self._queue)} pictures wait for {len(self._workers)} workers"
-            raise AgentError(ErrorCode.QUEUE_FULL, waiting)
 
     async def classify(self, order: Classify) -> Classified:
         """Queue a picture that lies in the arena and wait for its answer; raises AgentError.
 
         Sets the order's `id` and `threads`.
         """
-        self.check_room()
+        self.check_able()
         if self._crashes[order.model.digest] >= CRASHES_TOLERATED:
             runtime = self._worker_options.runtime
             raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from contract.codes import ErrorCode
+from server.admission import BODIES_MAX, Admission
 from server.devices import Devices
 from server.errors import AgentError
 from server.resources import allowed_resources
@@ -27,8 +28,14 @@ class Pools:
         self.installed: Mapping[str, str] = installed_runtimes()
         self.reserved_for: str | None = None
         """Id of the job that has the device for itself."""
-        slots = settings.connections + DEPTH * settings.worker_count
-        self.arena = Arena(settings.max_image_bytes, slots, Budget(settings.max_held_bytes))
+        self.arena = Arena(settings.max_image_bytes, BODIES_MAX, Budget(settings.max_held_bytes))
+        self.admission = Admission(
+            DEPTH * settings.worker_count,
+            settings.queue,
+            settings.queue_timeout_s,
+            self.arena.budget,
+            self.check_free,
+        )
         self._pools = {settings.runtime: self._pool(settings.runtime)}
 
     @property
@@ -117,7 +124,6 @@ class Pools:
 def _options(settings: Settings, runtime: str, devices: tuple[str, ...]) -> PoolOptions:
     return PoolOptions(
         size=settings.worker_count,
-        queue_length=settings.queue,
         request_timeout_s=settings.request_timeout_s,
         busy_threads=settings.threads or 1,
         lone_threads=settings.threads or allowed_resources().whole_cpus,

@@ -1,0 +1,244 @@
+"""Do connections of strangers disturb anybody? 64 to 1,000 of them idle, slow or never reading, plain and TLS.
+
+Two parts for each crowd, because classification waits while a job measures: 4 clients with the token classify, and a
+measuring job runs; a lone prober asks for liveness over a new connection each time throughout. Strangers that are
+ended come back at once. Ends with 1 when a job failed, an authenticated client waited longer than twice its quiet
+p99, or liveness took longer than 100 ms.
+"""
+
+import argparse
+import contextlib
+import http.client
+import itertools
+import selectors
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from benchmarks.common import agent, push, supplied, table, wait_for_job
+from client.hosts import Host
+from client.trust import tls_context
+from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.paths import CLASSIFY, HEALTH_LIVE, TLS_SERVER_NAME
+
+TOKEN = "a token that only benchmarks use"
+CLIENTS = 4
+WAIT_FACTOR = 2.0
+LIVENESS_MAX_MS = 100.0
+PROBE_PAUSE_S = 0.05
+COMEBACK_PAUSE_S = 0.02
+"""Between two looks of a crowd at which of its connections were ended."""
+SENT = {
+    "idle": b"",
+    "slow": b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
+    "never reading": b"GET /static/echarts.js HTTP/1.1\r\nHost: h\r\n\r\n" * 10,
+}
+
+
+@dataclass
+class Seen:
+    """What one part of a measurement showed."""
+
+    took_ms: list[float] = field(default_factory=list)
+    liveness_ms: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+
+
+def p99(values: Sequence[float]) -> float:
+    """The value that 99 of 100 do not exceed."""
+    return sorted(values)[max(0, -(-99 * len(values) // 100) - 1)] if values else 0.0
+
+
+class Crowd(threading.Thread):
+    """Connections of strangers, all of one kind, which come back when they are ended."""
+
+    def __init__(self, host: Host, kind: str, count: int, *, tls: bool) -> None:
+        super().__init__(daemon=True)
+        self._address = httpx.URL(host.url)
+        self._sent = SENT[kind]
+        self._slow = kind == "slow"
+        self._count = count
+        # Before any handshake an idle one is the cheapest; the others must shake hands to send anything.
+        self._context = ssl._create_unverified_context() if tls and self._sent else None
+        self._selector = selectors.DefaultSelector()
+        self._over = threading.Event()
+        self.ended = 0
+
+    def run(self) -> None:
+        """Keep so many connections open until told to stop."""
+        for _ in range(self._count):
+            self._connect()
+        while not self._over.wait(COMEBACK_PAUSE_S):
+            for key, _ in self._selector.select(0):
+                self._look(key.fileobj)  # type: ignore[arg-type]
+            for connection in [key.fileobj for key in self._selector.get_map().values()] if self._slow else []:
+                with contextlib.suppress(OSError):
+                    connection.send(b"a")  # type: ignore[union-attr]
+            for _ in range(self._count - len(self._selector.get_map())):
+                self._connect()
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+
+    def stop(self) -> None:
+        """Hang up."""
+        self._over.set()
+        self.join()
+
+    def _connect(self) -> None:
+        try:
+            connection = socket.create_connection((self._address.host, self._address.port or 0), timeout=2)
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection)
+            connection.send(self._sent)
+            connection.setblocking(False)
+            self._selector.register(connection, selectors.EVENT_READ)
+        except OSError:
+            self.ended += 1
+
+    def _look(self, connection: socket.socket) -> None:
+        """Whether it was ended; of what came, nothing is read but the first byte."""
+        try:
+            gone = not connection.recv(1, 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_PEEK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        except OSError:
+            gone = True
+        if gone:
+            self._selector.unregister(connection)
+            connection.close()
+            self.ended += 1
+
+
+@contextmanager
+def crowd(host: Host, kind: str, count: int, *, tls: bool) -> Iterator[Crowd | None]:
+    """Strangers within the block; none for 0."""
+    if not count:
+        yield None
+        return
+    strangers = Crowd(host, kind, count, tls=tls)
+    strangers.start()
+    time.sleep(0.5)
+    try:
+        yield strangers
+    finally:
+        strangers.stop()
+
+
+def classify(host: Host, picture: bytes, over: threading.Event, seen: Seen) -> None:
+    """One client that classifies over its one connection until told to stop."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=host.url, headers=headers, verify=tls_context(host) or False, timeout=30) as http_client:
+        while not over.is_set():
+            began = time.perf_counter()
+            try:
+                reply = http_client.post(CLASSIFY, content=picture, extensions={"sni_hostname": TLS_SERVER_NAME})
+                if reply.status_code != 200:
+                    seen.faults.append(f"{reply.status_code}: {reply.text[:100]}")
+            except httpx.HTTPError as error:
+                seen.faults.append(f"{type(error).__name__}: {error}")
+            seen.took_ms.append((time.perf_counter() - began) * 1e3)
+
+
+def probe(host: Host, over: threading.Event, seen: Seen) -> None:
+    """Ask for liveness without a token, over a new connection each time."""
+    url = httpx.URL(host.url)
+    context = ssl._create_unverified_context() if url.scheme == "https" else None
+    while not over.wait(PROBE_PAUSE_S):
+        began = time.perf_counter()
+        connection = (
+            http.client.HTTPSConnection(url.host, url.port, timeout=10, context=context)
+            if context
+            else http.client.HTTPConnection(url.host, url.port, timeout=10)
+        )
+        try:
+            connection.request("GET", HEALTH_LIVE)
+            if connection.getresponse().status != 200:
+                seen.faults.append("liveness was refused")
+        except OSError as error:
+            seen.faults.append(f"liveness: {error}")
+        finally:
+            connection.close()
+        seen.liveness_ms.append((time.perf_counter() - began) * 1e3)
+
+
+@contextmanager
+def watched(host: Host, seen: Seen, picture: bytes | None) -> Iterator[None]:
+    """Liveness, and with a picture also clients, while the block runs."""
+    over = threading.Event()
+    threads = [threading.Thread(target=probe, args=(host, over, seen))]
+    if picture is not None:
+        threads += [threading.Thread(target=classify, args=(host, picture, over, seen)) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def measure(host: Host, picture: bytes, seconds: float) -> Seen:
+    """Clients that classify, then a measuring job."""
+    seen = Seen()
+    with watched(host, seen, picture):
+        time.sleep(seconds)
+    with watched(host, seen, None):
+        try:
+            wait_for_job(host, BenchmarkRequest(spec=BenchmarkSpec(iterations=100)))
+            seen.jobs.append("succeeded")
+        except Exception as error:  # whatever went wrong is what this script is there to show
+            seen.jobs.append("failed")
+            seen.faults.append(f"job: {error}")
+    return seen
+
+
+def main() -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of each measurement with clients")
+    parser.add_argument("--short", action="store_true", help="the largest crowds alone, half as long")
+    arguments = parser.parse_args()
+    counts = (1000,) if arguments.short else (64, 256, 1000)
+    seconds = arguments.seconds / 2 if arguments.short else arguments.seconds
+    model, rows, held = supplied(), [], True
+    picture = model.picture.read_bytes()
+    for tls in (False, True):
+        with agent("--tls", "on" if tls else "off", token=TOKEN) as running:
+            push(running.host, model)
+            measure(running.host, picture, 1.0)
+            quiet = measure(running.host, picture, 2 * seconds)
+            rows.append(_row(tls, "nobody", 0, quiet, quiet))
+            for kind, count in itertools.product(SENT, counts):
+                with crowd(running.host, kind, count, tls=tls):
+                    seen = measure(running.host, picture, seconds)
+                rows.append(_row(tls, kind, count, seen, quiet))
+                held = held and _held(seen, quiet)
+                print(*seen.faults[:3], sep="\n", file=sys.stderr)
+    header = ["", "strangers", "", "p99 ms", "longest ms", "of quiet p99", "liveness ms", "job", "faults"]
+    print(table(header, rows))
+    return 0 if held else 1
+
+
+def _held(seen: Seen, quiet: Seen) -> bool:
+    waited = max(seen.took_ms) <= WAIT_FACTOR * p99(quiet.took_ms)
+    return not seen.faults and waited and max(seen.liveness_ms) < LIVENESS_MAX_MS
+
+
+def _row(tls: bool, kind: str, count: int, seen: Seen, quiet: Seen) -> list[str]:
+    longest = max(seen.took_ms)
+    figures = [f"{p99(seen.took_ms):.0f}", f"{longest:.0f}", f"{longest / p99(quiet.took_ms):.2f}"]
+    figures += [f"{max(seen.liveness_ms):.0f}", *seen.jobs, str(len(seen.faults))]
+    return ["TLS" if tls else "plain", kind, str(count), *figures]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
