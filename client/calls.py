@@ -5,10 +5,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
+from client.answers import DOCUMENT_MAX_BYTES, LARGE_MAX_BYTES, Answer, nothing, reply_as
+from client.errors import EdgeError, Malformed
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
 from contract.info import AgentInfo, Health, RuntimeList
@@ -18,6 +21,7 @@ from contract.session import SessionCode
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
+NAME_IN_URL_MAX = 500
 CHUNK_BYTES = 256 * 1024
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes sent of it, and its size."""
@@ -33,12 +37,15 @@ class FileBody:
     def chunks(self) -> Iterator[bytes]:
         """The file in pieces, reporting each after it was handed over."""
         size, sent = self.size_bytes, 0
-        with self.path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
-                sent += len(chunk)
-                if self.progress is not None:
-                    self.progress(self.path.name, sent, size)
+        try:
+            with self.path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+                    sent += len(chunk)
+                    if self.progress is not None:
+                        self.progress(self.path.name, sent, size)
+        except OSError as error:
+            raise EdgeError(f"{self.path}: {error.strerror or error}") from error
 
     @property
     def size_bytes(self) -> int:
@@ -52,7 +59,7 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    parse: Callable[[httpx.Response], T]
+    parse: Callable[[Answer], T]
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | FileBody | None = None
@@ -61,11 +68,35 @@ class Call(Generic[T]):
     statuses: frozenset[int] = frozenset()
     """Error statuses that `parse` understands."""
     timeout_s: float | None = None
+    bytes_max: int = DOCUMENT_MAX_BYTES
+    """What the answer may be long."""
 
 
-def reply_as(model: type[M]) -> Callable[[httpx.Response], M]:
-    """How an answer becomes a wire type; raises pydantic's ValidationError."""
-    return lambda response: model.model_validate_json(response.content)
+class BadName(EdgeError):
+    """A name that cannot be asked for."""
+
+    exit_code = 2
+
+
+def located(template: str, **names: str) -> str:
+    """A path on the agent with names in it, quoted so that each stays one part of it; raises BadName."""
+    for kind, name in names.items():
+        if name in ("", ".", "..") or len(name) > NAME_IN_URL_MAX or not name.isprintable():
+            raise BadName(f"{name[:80]!a} is no {kind}", hint="`client jobs ls` and `client models ls` list them")
+    return template.format(**{kind: quote(name, safe=":") for kind, name in names.items()})
+
+
+def about(model: type[M], field: str, value: str) -> Callable[[Answer], M]:
+    """How an answer becomes a wire type that must be of what was asked for; raises Malformed."""
+    read = reply_as(model)
+
+    def parse(answer: Answer) -> M:
+        found = read(answer)
+        if (named := getattr(found, field)) != value:
+            raise Malformed(f"it is about {str(named)[:80]!a}, not about {value[:80]!a}")
+        return found
+
+    return parse
 
 
 def live() -> Call[Health]:
@@ -90,7 +121,7 @@ def new_session_code() -> Call[SessionCode]:
 
 def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:
     """Classify the bytes of one picture file. It changes nothing on the agent, so it may be sent again."""
-    path = paths.CLASSIFY if model is None else paths.CLASSIFY_WITH.format(name=model)
+    path = paths.CLASSIFY if model is None else located(paths.CLASSIFY_WITH, name=model)
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
     return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=picture)
@@ -103,12 +134,12 @@ def runtimes() -> Call[RuntimeList]:
 
 def models() -> Call[ModelList]:
     """List the agent's models."""
-    return Call("GET", paths.MODELS, reply_as(ModelList))
+    return Call("GET", paths.MODELS, reply_as(ModelList), bytes_max=LARGE_MAX_BYTES)
 
 
 def model(name: str) -> Call[ModelDescription]:
     """Describe one model."""
-    return Call("GET", paths.MODEL.format(name=name), reply_as(ModelDescription))
+    return Call("GET", located(paths.MODEL, name=name), about(ModelDescription, "name", name))
 
 
 def synthetic_models() -> Call[SyntheticModels]:
@@ -118,24 +149,19 @@ def synthetic_models() -> Call[SyntheticModels]:
 
 def write_model(name: str) -> Call[ModelDescription]:
     """Have the agent write a synthetic model and try it."""
-    path = paths.SYNTHETIC_MODEL.format(name=name)
-    return Call("PUT", path, reply_as(ModelDescription), timeout_s=PUT_MODEL_TIMEOUT_S)
+    path = located(paths.SYNTHETIC_MODEL, name=name)
+    return Call("PUT", path, about(ModelDescription, "name", name), timeout_s=PUT_MODEL_TIMEOUT_S)
 
 
 def delete_model(name: str) -> Call[None]:
     """Remove a model. Not repeated by itself: a second attempt could not tell success from absence."""
-    return Call("DELETE", paths.MODEL.format(name=name), lambda _: None, repeatable=False)
-
-
-def default_model() -> Call[DefaultModel]:
-    """Ask which model answers when a request names none."""
-    return Call("GET", paths.DEFAULT_MODEL, reply_as(DefaultModel))
+    return Call("DELETE", located(paths.MODEL, name=name), nothing, repeatable=False)
 
 
 def choose_default_model(name: str) -> Call[DefaultModel]:
     """Choose the model that answers when a request names none."""
     body = DefaultModel.model_construct(name=name).model_dump_json().encode()
-    return Call("PUT", paths.DEFAULT_MODEL, reply_as(DefaultModel), headers=JSON_HEADERS, body=body)
+    return Call("PUT", paths.DEFAULT_MODEL, about(DefaultModel, "name", name), headers=JSON_HEADERS, body=body)
 
 
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -146,11 +172,12 @@ PUT_MODEL_TIMEOUT_S = 120.0
 
 def put_blob(digest: str, path: Path, progress: Progress | None = None) -> Generator[Call[Any], Any, None]:
     """The calls that put a file on an agent under its digest; one that is there already is not sent again."""
-    held = yield Call("HEAD", paths.BLOB.format(digest=digest), _exists, statuses=frozenset({404}))
+    held = yield Call("HEAD", located(paths.BLOB, digest=digest), _exists, statuses=frozenset({404}))
     if not held:
         body = FileBody(path, progress)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(body.size_bytes)}
-        yield Call("PUT", paths.BLOB.format(digest=digest), reply_as(BlobReceipt), headers=headers, body=body)
+        path_there = located(paths.BLOB, digest=digest)
+        yield Call("PUT", path_there, about(BlobReceipt, "digest", digest), headers=headers, body=body)
 
 
 def push_model(
@@ -162,8 +189,8 @@ def push_model(
     document = manifest.model_dump_json(exclude_none=True).encode()
     description: ModelDescription = yield Call(
         "PUT",
-        paths.MODEL.format(name=name),
-        reply_as(ModelDescription),
+        located(paths.MODEL, name=name),
+        about(ModelDescription, "name", name),
         headers=JSON_HEADERS,
         body=document,
         timeout_s=PUT_MODEL_TIMEOUT_S,
@@ -171,8 +198,10 @@ def push_model(
     return description
 
 
-def _exists(response: httpx.Response) -> bool:
-    return response.status_code != httpx.codes.NOT_FOUND
+def _exists(answer: Answer) -> bool:
+    if answer.status not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+        raise Malformed(f"it has the status {answer.status} instead of 200 or 404")
+    return answer.status == httpx.codes.OK
 
 
 def file_digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from client.hosts import Host, write_private
+from client.inside import inside
 from client.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
 
@@ -16,12 +17,12 @@ def write_curl_config(host: Host, folder: Path) -> tuple[Path, str]:
     """
     tls_context(host)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config = folder / f"{host.name}.curl"
+    config = inside(folder, f"{host.name}.curl")
     token = host.secret()
     lines = ['noproxy = "*"', *([f'header = "Authorization: Bearer {token}"'] if token else [])]
     url = host.url
     if url.startswith("https://"):
-        pinned = folder / f"{host.name}.pem"
+        pinned = inside(folder, f"{host.name}.pem")
         write_private(pinned, host.certificate or "")
         parts = urlsplit(url)
         port = parts.port or 443

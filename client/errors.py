@@ -6,7 +6,8 @@ EdgeError
 +- NotTrusted         the certificate is not the pinned one, or none is pinned (4)
 +- Refused            the agent refused the request: a 4xx answer (5)
 |  +- NotAuthorized   the token is wrong or missing (4)
-+- AgentFault         the agent failed: a 5xx answer, or one that is not edgerun's (6)
++- AgentFault         the agent failed: a 5xx answer (6)
++- BadAnswer          what came is no answer of an edgerun agent (6)
 """
 
 from contract.errors import Problem
@@ -38,6 +39,22 @@ class NotTrusted(EdgeError):
     """What answered is not the agent whose certificate was pinned; nothing secret was sent."""
 
     exit_code = 4
+
+
+class BadAnswer(EdgeError):
+    """What came is not what an edgerun agent answers: too large, malformed, redirected, or about something else."""
+
+    exit_code = 6
+
+    def __init__(self, host: str, reason: str) -> None:
+        hint = (
+            "compare `client --version` with the agent's in `client doctor`; else it is no edgerun agent that answers"
+        )
+        super().__init__(f"{host}: the answer is refused: {reason}", hint=hint)
+
+
+class Malformed(Exception):
+    """Why an answer is refused, where the host's name is not known; becomes BadAnswer."""
 
 
 class Answered(EdgeError):

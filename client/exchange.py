@@ -2,14 +2,27 @@
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
 
+from client.answers import HEAD_MAX_BYTES, Answer, check_head, parsed
+from client.budget import TIMEOUT_VARIABLE, Budget
 from client.calls import Call
-from client.errors import AgentFault, Answered, EdgeError, NotAuthorized, NotTrusted, Refused, Unreachable
+from client.errors import (
+    AgentFault,
+    Answered,
+    BadAnswer,
+    EdgeError,
+    Malformed,
+    NotAuthorized,
+    NotTrusted,
+    Refused,
+    Unreachable,
+)
 from client.hosts import Host
 from client.trust import mismatch
 from contract.codes import ErrorCode
@@ -19,6 +32,8 @@ T = TypeVar("T")
 
 WAIT_MAX_S = 10.0
 """The longest Retry-After that is waited for."""
+WORDS_MAX = 2000
+"""Characters of an error's text that are shown."""
 RETRIED_CODES = frozenset(
     {
         ErrorCode.QUEUE_FULL,
@@ -59,9 +74,10 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Send:
-    """Step: send the call's request and give back the response, or throw what the transport raised."""
+    """Step: send the call's request and give back the answer, or throw what the transport raised."""
 
     call: Call[Any]
+    budget: Budget
 
 
 @dataclass(frozen=True)
@@ -71,76 +87,88 @@ class Wait:
     seconds: float
 
 
-def conduct(host: Host, call: Call[T], retries: int) -> Generator[Send | Wait, Any, T]:
-    """The steps of one call; returns what its answer says or raises EdgeError.
+def conduct(host: Host, call: Call[T], retries: int, timeout_s: float) -> Generator[Send | Wait, Any, T]:
+    """The steps of one call; returns what its answer says or raises EdgeError. All attempts share the time.
 
     A call is sent again only where that is safe: after a refusal that passes by itself, and, for calls that may be
     repeated, when the agent closed a kept connection before it answered.
     """
+    budget = Budget(timeout_s, call.bytes_max + HEAD_MAX_BYTES)
     for left in range(retries, -1, -1):
         try:
-            response = yield Send(call)
+            answer: Answer = yield Send(call, budget)
+            check_head(answer)
         except httpx.RemoteProtocolError as error:
-            if call.repeatable and left:
-                continue
-            raise Unreachable(f"{host.name}: the connection broke off: {error}") from error
-        except httpx.TransportError as error:
+            if not (call.repeatable and left and budget.left_s > 0):
+                raise unreachable(host, error) from error
+        except (httpx.TransportError, OSError) as error:
             raise unreachable(host, error) from error
-        if response.status_code < 400 or response.status_code in call.statuses:
-            return _parsed(host, call, response)
-        answered = error_of(host, response)
-        if not left or not (call.repeatable and answered.problem.code in RETRIED_CODES):
-            raise answered
-        yield Wait(_retry_after_s(response))
+        except Malformed as error:
+            raise BadAnswer(host.name, str(error)) from error
+        else:
+            if answer.status < 400 or answer.status in call.statuses:
+                return _parsed(host, call, answer)
+            answered, wait_s = error_of(host, answer), _retry_after_s(answer)
+            passing = call.repeatable and answered.problem.code in RETRIED_CODES
+            if not (left and passing and wait_s < budget.left_s):
+                raise answered
+            yield Wait(wait_s)
+        budget = Budget(budget.left_s, call.bytes_max + HEAD_MAX_BYTES)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _parsed(host: Host, call: Call[T], response: httpx.Response) -> T:
+def _parsed(host: Host, call: Call[T], answer: Answer) -> T:
     try:
-        return call.parse(response)
+        return call.parse(answer)
+    except Malformed as error:
+        raise BadAnswer(host.name, str(error)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        hint = "compare `client --version` with the agent's in `client doctor`"
-        raise EdgeError(f"{host.name}: unexpected answer, {where}: {first['msg']}", hint=hint) from error
+        raise BadAnswer(host.name, told(error)) from error
 
 
-def _retry_after_s(response: httpx.Response) -> float:
-    value = response.headers.get("retry-after", "1")
+def told(error: ValidationError) -> str:
+    """What is wrong with a document, without the document."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the document"
+    return f"{ascii(where[:200]) if not where.isprintable() else where[:200]}: {first['msg'][:200]}"
+
+
+def _retry_after_s(answer: Answer) -> float:
+    value = answer.headers.get("retry-after", "1")
     return min(float(value), WAIT_MAX_S) if value.isdecimal() else 1.0
 
 
-def error_of(host: Host, response: httpx.Response) -> Answered:
+def error_of(host: Host, answer: Answer) -> Answered:
     """The error that an answer of 400 and above stands for, its body read."""
-    kind = AgentFault if response.status_code >= 500 else Refused
-    if response.headers.get("content-type", "").startswith(PROBLEM_MEDIA_TYPE):
-        try:
-            problem = Problem.model_validate_json(response.content)
-        except ValidationError:
-            problem = _foreign(host, response)
-    else:
-        problem = _foreign(host, response)
-    if response.status_code == httpx.codes.UNAUTHORIZED:
+    kind = AgentFault if answer.status >= 500 else Refused
+    problem = _foreign(host, answer)
+    if answer.media_type == PROBLEM_MEDIA_TYPE:
+        with suppress(ValidationError, Malformed):
+            problem = Problem.model_validate(parsed(answer.content))
+    for name in ("title", "detail", "hint"):
+        if words := getattr(problem, name):
+            setattr(problem, name, words[:WORDS_MAX])
+    if answer.status == httpx.codes.UNAUTHORIZED:
         kind = NotAuthorized
     return kind(host.name, problem)
 
 
-def _foreign(host: Host, response: httpx.Response) -> Problem:
+def _foreign(host: Host, answer: Answer) -> Problem:
     """An error that is not edgerun's: from a proxy, another server on the port, or uvicorn itself."""
-    text = response.text.strip().splitlines()[0][:200] if response.text.strip() else "no text"
+    lines = answer.content[:WORDS_MAX].decode(errors="replace").strip().splitlines()
     return Problem(
         type="about:blank",
         title="The agent did not say why",
-        status=response.status_code,
-        detail=f"HTTP {response.status_code}: {text}",
+        status=answer.status,
+        detail=f"HTTP {answer.status}: {lines[0][:200] if lines else 'no text'}",
         code="unknown",
         hint=f"is it an edgerun agent that answers at {host.url}?",
     )
 
 
-def unreachable(host: Host, error: httpx.TransportError) -> EdgeError:
+def unreachable(host: Host, error: httpx.TransportError | OSError) -> EdgeError:
     """The error for a request that the transport did not carry: Unreachable or NotTrusted."""
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__)[:WORDS_MAX]
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return mismatch(host)
     if "SSL" in text or "WRONG_VERSION_NUMBER" in text:
@@ -149,5 +177,7 @@ def unreachable(host: Host, error: httpx.TransportError) -> EdgeError:
         hint = f"`client hosts test {host.name}` says how far it gets; `provision status` shows what should run"
         return Unreachable(f"{host.name}: cannot connect to {host.url}: {text}", hint=hint)
     if isinstance(error, httpx.TimeoutException):
-        return Unreachable(f"{host.name}: no answer in time ({text})", hint="allow more with --timeout")
-    return Unreachable(f"{host.name}: the connection broke off: {text}")
+        hint = f"{TIMEOUT_VARIABLE} gives more seconds for slow networks"
+        return Unreachable(f"{host.name}: no answer in time ({text})", hint=hint)
+    hint = f"`client hosts test {host.name}` says how far it gets"
+    return Unreachable(f"{host.name}: the connection broke off: {text}", hint=hint)

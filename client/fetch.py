@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from client.edge_client import EdgeClient
-from client.errors import EdgeError, Refused
+from client.errors import BadAnswer, EdgeError, Refused
+from client.feeds import FILE_MAX_BYTES, check_room
 from client.runs import make_folder, write_telemetry_csv, write_text
 from client.unpack import unpack
 from contract.codes import ErrorCode
 from contract.jobs import CommandRequest, Job
+from contract.results import ArtifactInfo, CommandResult
 
+HEADERS_BYTES = 8192
+"""What an archive needs for one file besides its content, at most."""
+ARCHIVE_BYTES = 1024 * 1024
+"""What an archive may need besides its files."""
 ARTIFACTS = "artifacts"
 NOT_THERE = frozenset({ErrorCode.NO_RESULT, ErrorCode.RESULT_REMOVED, ErrorCode.NOT_FOUND})
 
@@ -33,30 +39,37 @@ def fetch_job(client: EdgeClient, job: Job, folder: Path) -> Fetched:
     EdgeError.
     """
     fetched = Fetched(make_folder(folder))
+    announced: list[ArtifactInfo] = []
     _keep(fetched, "job.json", lambda path: write_text(path, job.model_dump_json(indent=1) + "\n"))
-    _keep(fetched, "result.json", lambda path: _result(client, job, path))
+    _keep(fetched, "result.json", lambda path: _result(client, job, path, announced))
     _keep(fetched, "telemetry.json", lambda path: _telemetry(client, job, path))
     for stream in ("stdout", "stderr"):
-        _keep(fetched, f"{stream}.log", lambda path, stream=stream: _log(client, job, stream, path))  # type: ignore[misc]
+        _keep(fetched, f"{stream}.log", lambda path, stream=stream: fetch_log(client, job, stream, path))  # type: ignore[misc]
     if isinstance(job.request, CommandRequest):
-        _keep(fetched, "artifacts.tar", lambda path: _artifacts(client, job, path, fetched))
+        _keep(fetched, "artifacts.tar", lambda path: _artifacts(client, job, path, fetched, announced))
         (folder / "artifacts.tar").unlink(missing_ok=True)
     fetched.files = sorted(path for path in folder.iterdir() if path.is_file())
     return fetched
 
 
 def _keep(fetched: Fetched, name: str, write: Callable[[Path], None]) -> None:
+    path = fetched.folder / name
     try:
-        write(fetched.folder / name)
+        write(path)
     except Refused as refusal:
-        (fetched.folder / name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         if refusal.problem.code not in NOT_THERE:
             raise
         fetched.missing.append(refusal.problem.detail)
+    except OSError as error:
+        raise EdgeError(f"{path}: {error.strerror or error}") from error
 
 
-def _result(client: EdgeClient, job: Job, path: Path) -> None:
-    write_text(path, client.job_result(job.id).model_dump_json(indent=1) + "\n")
+def _result(client: EdgeClient, job: Job, path: Path, announced: list[ArtifactInfo]) -> None:
+    result = client.job_result(job.id)
+    if isinstance(result, CommandResult):
+        announced += result.artifacts
+    write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
 def _telemetry(client: EdgeClient, job: Job, path: Path) -> None:
@@ -65,17 +78,21 @@ def _telemetry(client: EdgeClient, job: Job, path: Path) -> None:
     write_telemetry_csv(path.with_suffix(".csv"), telemetry)
 
 
-def _log(client: EdgeClient, job: Job, stream: str, path: Path) -> None:
+def fetch_log(client: EdgeClient, job: Job, stream: str, path: Path) -> None:
+    """Write what a program has printed so far into a file; raises EdgeError, and OSError when it cannot be written."""
+    written_bytes = 0
     with path.open("wb") as file:
         for chunk in client.job_logs(job.id, stream):
-            file.write(chunk)
+            check_room(path.parent)
+            written_bytes += file.write(chunk)
+            if written_bytes > FILE_MAX_BYTES:
+                raise BadAnswer(client.host.name, f"{stream} is larger than {FILE_MAX_BYTES} bytes")
 
 
-def _artifacts(client: EdgeClient, job: Job, path: Path, fetched: Fetched) -> None:
+def _artifacts(client: EdgeClient, job: Job, path: Path, fetched: Fetched, announced: list[ArtifactInfo]) -> None:
+    sizes = sum(file.size_bytes + HEADERS_BYTES for file in announced)
     try:
-        client.job_artifacts(job.id, path)
+        client.job_artifacts(job.id, path, 2 * sizes + ARCHIVE_BYTES if announced else FILE_MAX_BYTES)
         fetched.artifacts = unpack(path, path.parent / ARTIFACTS)
-    except OSError as error:
-        raise EdgeError(f"{path}: {error.strerror or error}") from error
     finally:
         path.unlink(missing_ok=True)

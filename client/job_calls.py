@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from client.calls import JSON_HEADERS, PUT_MODEL_TIMEOUT_S, Call, reply_as
+from client.answers import LARGE_MAX_BYTES, document, nothing, reply_as
+from client.calls import JSON_HEADERS, PUT_MODEL_TIMEOUT_S, Call, about, located
 from contract import paths
 from contract.jobs import AnyRequest, Job, JobList, JobState
 from contract.results import AnyResult
@@ -23,32 +24,33 @@ def jobs(limit: int, before: int | None, states: Iterable[JobState]) -> Call[Job
     params: dict[str, int | list[str]] = {"limit": limit, "state": [state.value for state in states]}
     if before is not None:
         params["before"] = before
-    return Call("GET", paths.JOBS, reply_as(JobList), params=params)
+    return Call("GET", paths.JOBS, reply_as(JobList), params=params, bytes_max=LARGE_MAX_BYTES)
 
 
 def job(job_id: str) -> Call[Job]:
     """One job's state."""
-    return Call("GET", paths.JOB.format(id=job_id), reply_as(Job))
+    return Call("GET", located(paths.JOB, id=job_id), about(Job, "id", job_id))
 
 
 def cancel_job(job_id: str) -> Call[Job]:
     """End a job; on one that has ended nothing happens."""
-    return Call("POST", paths.JOB_CANCEL.format(id=job_id), reply_as(Job))
+    return Call("POST", located(paths.JOB_CANCEL, id=job_id), about(Job, "id", job_id))
 
 
 def delete_job(job_id: str) -> Call[None]:
     """Remove a job that has ended and everything it left. Not repeated by itself, as with models."""
-    return Call("DELETE", paths.JOB.format(id=job_id), lambda _: None, repeatable=False)
+    return Call("DELETE", located(paths.JOB, id=job_id), nothing, repeatable=False)
 
 
 def job_result(job_id: str) -> Call[AnyResult]:
     """What a job found."""
-    return Call("GET", paths.JOB_RESULT.format(id=job_id), lambda reply: any_result.validate_json(reply.content))
+    path = located(paths.JOB_RESULT, id=job_id)
+    return Call("GET", path, lambda answer: any_result.validate_python(document(answer)), bytes_max=LARGE_MAX_BYTES)
 
 
 def job_telemetry(job_id: str) -> Call[Telemetry]:
     """What the sensors said beside a job, so far."""
-    return Call("GET", paths.JOB_TELEMETRY.format(id=job_id), reply_as(Telemetry))
+    return Call("GET", located(paths.JOB_TELEMETRY, id=job_id), reply_as(Telemetry), bytes_max=LARGE_MAX_BYTES)
 
 
 def telemetry() -> Call[TelemetrySample]:

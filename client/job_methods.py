@@ -7,7 +7,8 @@ from pathlib import Path
 
 from client import calls, job_calls
 from client.calls import Progress as Sent
-from client.feeds import EventFeed, FileFeed, JobEvent, LogFeed, TelemetryFeed
+from client.calls import located
+from client.feeds import FILE_MAX_BYTES, EventFeed, FileFeed, JobEvent, LogFeed, TelemetryFeed
 from client.transport import AsyncTransport, Transport
 from contract import paths
 from contract.jobs import AnyRequest, Job, JobList, JobState
@@ -54,9 +55,9 @@ class JobMethods(Transport):
         """What the sensors said beside a job; also while it runs."""
         return self._run(job_calls.job_telemetry(job_id))
 
-    def job_artifacts(self, job_id: str, target: Path) -> int:
+    def job_artifacts(self, job_id: str, target: Path, limit_bytes: int = FILE_MAX_BYTES) -> int:
         """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes."""
-        for _ in self._follow(FileFeed(paths.JOB_ARTIFACTS.format(id=job_id), target)):
+        for _ in self._follow(FileFeed(located(paths.JOB_ARTIFACTS, id=job_id), target, limit_bytes)):
             pass
         return target.stat().st_size
 
@@ -116,9 +117,9 @@ class AsyncJobMethods(AsyncTransport):
         """What the sensors said beside a job; also while it runs."""
         return await self._run(job_calls.job_telemetry(job_id))
 
-    async def job_artifacts(self, job_id: str, target: Path) -> int:
+    async def job_artifacts(self, job_id: str, target: Path, limit_bytes: int = FILE_MAX_BYTES) -> int:
         """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes."""
-        async for _ in self._follow(FileFeed(paths.JOB_ARTIFACTS.format(id=job_id), target)):
+        async for _ in self._follow(FileFeed(located(paths.JOB_ARTIFACTS, id=job_id), target, limit_bytes)):
             pass
         return target.stat().st_size
 

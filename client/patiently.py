@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from client.budget import given_timeout_s
 from client.errors import Answered, Unreachable
 from client.exchange import RETRIED_CODES
 from client.feeds import PATIENCE_S, RETRY_WAIT_S
@@ -15,8 +16,8 @@ T = TypeVar("T")
 class Patiently:
     """Repeats calls while the agent cannot be reached or starts again; only for calls that may be repeated."""
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(self, patience_s: float | None = None) -> None:
+        self._patience_s = patience_s or given_timeout_s() or PATIENCE_S
         self._heard_s = time.monotonic()
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from client.errors import EdgeError
+from client.errors import Malformed
 
-LINE_MAX_BYTES = 16 * 1024 * 1024
+EVENT_MAX_BYTES = 4 * 1024 * 1024
+"""Of one event, and of one line; the largest is a job with all that was asked of it."""
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,39 @@ class EventParser:
     """Turns the bytes of one stream into events; bytes may be cut anywhere, within a character too."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.lines = 0
+        """Whole lines so far."""
+        self._rest = bytearray()
         self._kind = ""
         self._data: list[str] = []
+        self._data_bytes = 0
         self._id = ""
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that are complete with these bytes; raises EdgeError for a line without end."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LINE_MAX_BYTES:
-            raise EdgeError("the agent sends an event that is too long", hint="is it an edgerun agent?")
+        """The events that are complete with these bytes; raises Malformed for one that is too large, or no text."""
+        *lines, rest = chunk.split(b"\n")
         for line in lines:
-            yield from self._line(line.removesuffix(b"\r").decode(errors="replace"))
+            whole = bytes(self._rest + line)
+            self._rest.clear()
+            self._check(len(whole))
+            yield from self._line(whole.removesuffix(b"\r"))
+        self._rest += rest
+        self._check(len(self._rest))
 
-    def _line(self, line: str) -> Iterator[Event]:
+    def _check(self, more_bytes: int) -> None:
+        if self._data_bytes + more_bytes > EVENT_MAX_BYTES:
+            raise Malformed(f"one of its events is larger than {EVENT_MAX_BYTES} bytes")
+
+    def _line(self, raw: bytes) -> Iterator[Event]:
+        self.lines += 1
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError:
+            raise Malformed("one of its events is not UTF-8") from None
         if not line:
             if self._data:
                 yield Event(self._kind or "message", "\n".join(self._data), self._id)
-            self._kind, self._data = "", []
+            self._kind, self._data, self._data_bytes = "", [], 0
             return
         name, _, value = line.partition(":")  # a line that begins with a colon is a comment
         value = value.removeprefix(" ")
@@ -46,5 +62,6 @@ class EventParser:
             self._kind = value
         elif name == "data":
             self._data.append(value)
+            self._data_bytes += len(raw) + 1
         elif name == "id":
             self._id = value

@@ -3,14 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from client.answers import HEAD_MAX_BYTES, Answer, check_head
+from client.budget import Budget, bind, bind_async, given_timeout_s
 from client.calls import Call, FileBody
+from client.errors import BadAnswer, Malformed
 from client.exchange import Send, Stopwatch, Wait, conduct
-from client.feeds import Feed, Patience
+from client.feeds import PATIENCE_S, SILENCE_MAX_S, Feed, Patience
 from client.hosts import Host, HostsFile
 from client.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
@@ -18,53 +23,68 @@ from contract.paths import TLS_SERVER_NAME
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT_S = 60.0
-CONNECT_TIMEOUT_S = 10.0
 DEFAULT_RETRIES = 2
+BROKEN = (httpx.TransportError, OSError)
+"""What httpx raises when a connection fails, and what escapes it."""
 
 
 class _Base:
     """What both transports are made of."""
 
     def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
+        self, host: Host | str | None = None, *, timeout_s: float | None = None, retries: int = DEFAULT_RETRIES
     ) -> None:
         """`host` is an entry of the hosts file by name, a URL, or a `Host`; None takes the current host.
 
-        Raises HostError, NotTrusted.
+        `timeout_s` is the time for a whole answer; one that flows may take longer. `EDGERUN_TIMEOUT` stands in for
+        every time that is not given, and shortens those that are. Raises HostError, NotTrusted.
         """
         self.host = host if isinstance(host, Host) else HostsFile().choose([host] if host else [])[0]
         self._retries = retries
         self._heard_s: float | None = None
         """When the agent last answered, on the monotonic clock."""
+        self._given_s = given_timeout_s()
+        self._timeout_s = min(filter(None, (timeout_s, self._given_s)), default=DEFAULT_TIMEOUT_S)
         verify = tls_context(self.host) or False
         token = self.host.secret()
         self._settings: dict[str, Any] = {
             "base_url": self.host.url,
-            "headers": {"Authorization": f"Bearer {token}"} if token else {},
-            "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
+            "headers": {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {token}"} if token else {})},
             "verify": verify,
             "trust_env": not self.host.is_loopback,  # no proxy on the way to this machine itself
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # agents need none, so none is kept
         }
 
-    def _arguments(self, call: Call[Any]) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
+    def _arguments(self, call: Call[Any], budget: Budget) -> dict[str, Any]:
+        """What `build_request` takes, but for the body."""
+        return {
+            "method": call.method,
+            "url": call.path,
             "params": call.params,
             "headers": dict(call.headers),
-            "extensions": {"sni_hostname": TLS_SERVER_NAME},
+            "extensions": {"sni_hostname": TLS_SERVER_NAME, "timeout": budget.timeouts()},
         }
-        if call.timeout_s is not None:
-            arguments["timeout"] = httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, CONNECT_TIMEOUT_S))
-        return arguments
+
+    def _seconds(self, call: Call[Any]) -> float:
+        return self._given_s or call.timeout_s or self._timeout_s
+
+    def _patience(self) -> Patience:
+        return Patience(self.host, self._heard_s, self._given_s or PATIENCE_S)
+
+    def _silence(self, feed: Feed[Any]) -> Budget:
+        budget = Budget((self._given_s or SILENCE_MAX_S) + feed.beat_s, HEAD_MAX_BYTES)
+        budget.flowing = feed.flowing
+        return budget
 
 
 class Transport(_Base):
     """Carries calls and waits for their answers; keeps its connection until closed. Use as a context manager."""
 
     def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
+        self, host: Host | str | None = None, *, timeout_s: float | None = None, retries: int = DEFAULT_RETRIES
     ) -> None:
         super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = httpx.Client(**self._settings)
+        self._http = bind(httpx.Client(**self._settings))
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +109,7 @@ class Transport(_Base):
 
     def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
         watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries)
+        steps = conduct(self.host, call, self._retries, self._seconds(call))
         try:
             step = next(steps)
             while True:
@@ -98,39 +118,56 @@ class Transport(_Base):
                     step = steps.send(None)
                     continue
                 try:
-                    response = self._send(step, watch)
-                except httpx.TransportError as error:
+                    answer = self._send(step, watch)
+                except (*BROKEN, Malformed) as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(response)
+                    step = steps.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
 
-    def _send(self, step: Send, watch: Stopwatch) -> httpx.Response:
-        body = step.call.body.chunks() if isinstance(step.call.body, FileBody) else step.call.body
-        arguments = self._arguments(step.call)
+    def _send(self, step: Send, watch: Stopwatch) -> Answer:
+        arguments = self._arguments(step.call, step.budget)
         arguments["extensions"]["trace"] = watch.trace
+        body = step.call.body.chunks() if isinstance(step.call.body, FileBody) else step.call.body
+        request = self._http.build_request(**arguments, content=body)
         watch.start()
-        response = self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        answer = self._whole(self._http.send(request, stream=True))
         self._heard_s = time.monotonic()
-        return response
+        return answer
+
+    def _whole(self, response: httpx.Response) -> Answer:
+        content = bytearray()
+        with closing(response):
+            check_head(Answer(response.status_code, response.headers))
+            for chunk in response.iter_raw():
+                content += chunk
+        return Answer(response.status_code, response.headers, bytes(content))
 
     def _follow(self, feed: Feed[T]) -> Iterator[T]:
-        patience = Patience(self.host, self._heard_s)
+        patience = self._patience()
         while True:
-            call = feed.call()
+            budget = self._silence(feed)
             try:
-                with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
-                    if response.status_code >= httpx.codes.BAD_REQUEST:
-                        response.read()
-                    if patience.opened(response):
-                        for chunk in response.iter_bytes():
+                request = self._http.build_request(**self._arguments(feed.call(), budget))
+                with closing(self._http.send(request, stream=True)) as response:
+                    failed = response.status_code >= httpx.codes.BAD_REQUEST
+                    answer = self._whole(response) if failed else Answer(response.status_code, response.headers)
+                    if patience.opened(answer, feed):
+                        budget.unbind()
+                        for chunk in response.iter_raw():
+                            signs = feed.signs
                             yield from feed.take(chunk)
+                            if feed.signs != signs:
+                                budget.renew()
+                                patience.heard()
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except httpx.TransportError as error:
+            except Malformed as error:
+                raise BadAnswer(self.host.name, str(error)) from error
+            except BROKEN as error:
                 wait_s = patience.after_break(error)
             time.sleep(wait_s)
 
@@ -139,10 +176,10 @@ class AsyncTransport(_Base):
     """Carries calls for asyncio; keeps its connections until closed. Use as an async context manager."""
 
     def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S, retries: int = DEFAULT_RETRIES
+        self, host: Host | str | None = None, *, timeout_s: float | None = None, retries: int = DEFAULT_RETRIES
     ) -> None:
         super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = httpx.AsyncClient(**self._settings)
+        self._http = bind_async(httpx.AsyncClient(**self._settings))
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,7 +204,7 @@ class AsyncTransport(_Base):
 
     async def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
         watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries)
+        steps = conduct(self.host, call, self._retries, self._seconds(call))
         try:
             step = next(steps)
             while True:
@@ -176,43 +213,60 @@ class AsyncTransport(_Base):
                     step = steps.send(None)
                     continue
                 try:
-                    response = await self._send(step, watch)
-                except httpx.TransportError as error:
+                    answer = await self._send(step, watch)
+                except (*BROKEN, Malformed) as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(response)
+                    step = steps.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
 
-    async def _send(self, step: Send, watch: Stopwatch) -> httpx.Response:
+    async def _send(self, step: Send, watch: Stopwatch) -> Answer:
         async def trace(event: str, info: dict[str, Any]) -> None:
             watch.trace(event, info)
 
-        body = _async_chunks(step.call.body) if isinstance(step.call.body, FileBody) else step.call.body
-        arguments = self._arguments(step.call)
+        arguments = self._arguments(step.call, step.budget)
         arguments["extensions"]["trace"] = trace
+        body = _async_chunks(step.call.body) if isinstance(step.call.body, FileBody) else step.call.body
+        request = self._http.build_request(**arguments, content=body)
         watch.start()
-        response = await self._http.request(step.call.method, step.call.path, content=body, **arguments)
+        answer = await self._whole(await self._http.send(request, stream=True))
         self._heard_s = time.monotonic()
-        return response
+        return answer
+
+    async def _whole(self, response: httpx.Response) -> Answer:
+        content = bytearray()
+        async with aclosing(response):
+            check_head(Answer(response.status_code, response.headers))
+            async for chunk in response.aiter_raw():
+                content += chunk
+        return Answer(response.status_code, response.headers, bytes(content))
 
     async def _follow(self, feed: Feed[T]) -> AsyncIterator[T]:
-        patience = Patience(self.host, self._heard_s)
+        patience = self._patience()
         while True:
-            call = feed.call()
+            budget = self._silence(feed)
             try:
-                async with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
-                    if response.status_code >= httpx.codes.BAD_REQUEST:
-                        await response.aread()
-                    if patience.opened(response):
-                        async for chunk in response.aiter_bytes():
+                request = self._http.build_request(**self._arguments(feed.call(), budget))
+                async with aclosing(await self._http.send(request, stream=True)) as response:
+                    failed = response.status_code >= httpx.codes.BAD_REQUEST
+                    answer = await self._whole(response) if failed else Answer(response.status_code, response.headers)
+                    if patience.opened(answer, feed):
+                        budget.unbind()
+                        async for chunk in response.aiter_raw():
+                            signs = feed.signs
                             for item in feed.take(chunk):
                                 yield item
+                            if feed.signs != signs:
+                                budget.renew()
+                                patience.heard()
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except httpx.TransportError as error:
+            except Malformed as error:
+                raise BadAnswer(self.host.name, str(error)) from error
+            except BROKEN as error:
                 wait_s = patience.after_break(error)
             await asyncio.sleep(wait_s)
 

@@ -1,5 +1,8 @@
 """Tar files from agents, unpacked so that nothing lands outside of the folder, whatever they hold."""
 
+import contextlib
+import io
+import os
 import shutil
 import tarfile
 from collections.abc import Iterable
@@ -8,10 +11,18 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from client.errors import EdgeError
+from client.inside import UnsafeName, inner_path
+
+HEADERS_MAX_BYTES = 32 * 1024 * 1024
+"""Of all headers together; they are looked at before anything is written, and kept in memory."""
+HEADER_MAX_BYTES = 256 * 1024
+"""Of one name with its attributes."""
 
 
 class UnsafeArchive(EdgeError):
     """An archive holds something that could reach beyond its folder; nothing of it was unpacked."""
+
+    exit_code = 6
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"the archive is refused: {detail}", hint="it was not unpacked; the agent may be compromised")
@@ -34,16 +45,47 @@ def unpack(archive: Path | BinaryIO, folder: Path, *, files_only: bool = False) 
     """
     if folder.exists() and any(folder.iterdir()):
         raise EdgeError(f"{folder} is not empty", hint="name another folder: nothing is overwritten")
-    source, opened = (archive, None) if isinstance(archive, Path) else (None, archive)
     try:
-        with tarfile.open(source, "r:", fileobj=opened) as tar:
-            plan = _plan(member for member in tar.getmembers() if not files_only or _is_plain(member))
+        with contextlib.ExitStack() as stack:
+            opened = stack.enter_context(archive.open("rb")) if isinstance(archive, Path) else archive
+            headers = _Headers(opened)
+            tar = stack.enter_context(tarfile.open(fileobj=headers, mode="r:"))
+            plan = _plan(member for member in tar if not files_only or _is_plain(member))
+            headers.seen = True
             folder.mkdir(parents=True, exist_ok=True)
             return _write(tar, plan, folder)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except UnsafeName as error:
+        raise UnsafeArchive(str(error)) from error
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise EdgeError(f"the archive is damaged: {error}") from error
     except OSError as error:
         raise EdgeError(f"{error.filename or folder}: {error.strerror or error}") from error
+
+
+class _Headers(io.RawIOBase):
+    """An archive that is read as tarfile does, with a bound on what its headers may make tarfile keep in memory."""
+
+    def __init__(self, archive: BinaryIO) -> None:
+        self._archive = archive
+        self._left_bytes = HEADERS_MAX_BYTES
+        self.seen = False
+        """Whether all headers were read: what follows is content, a piece at a time."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Bytes of a header, or of a file's content."""
+        if not self.seen:
+            self._left_bytes -= size
+            if not 0 <= size <= HEADER_MAX_BYTES or self._left_bytes < 0:
+                raise UnsafeArchive("its headers are too large")
+        return self._archive.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to another place."""
+        return self._archive.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The present place."""
+        return self._archive.tell()
 
 
 def _is_plain(member: tarfile.TarInfo) -> bool:
@@ -87,14 +129,6 @@ def _check_tree(plan: _Plan) -> None:
             raise UnsafeArchive(f"{str(path)!r} is a hard link to {str(source)!r}, which is no file in it")
 
 
-def inner_path(name: str) -> PurePosixPath:
-    """A member's path below the folder; raises UnsafeArchive for one that leads elsewhere."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
-        raise UnsafeArchive(f"{name!r} is not a path below the folder")
-    return path
-
-
 def checked_link(path: PurePosixPath, target: str) -> str:
     """A symbolic link's target, when it stays in the folder; raises UnsafeArchive.
 
@@ -124,7 +158,7 @@ def _write(tar: tarfile.TarFile, plan: _Plan, folder: Path) -> list[Path]:
         written.append(target)
     for path, origin in plan.copies.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / origin, folder / path)
+        os.link(folder / origin, folder / path)  # a copy each would let a small archive fill the disk
         written.append(folder / path)
     for path, link in plan.links.items():  # last: no file is ever written through one
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

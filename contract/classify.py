@@ -1,15 +1,17 @@
 """Classification: what is asked of one picture and what comes back."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import Problem
+from contract.models import Digest, ModelName
 from contract.text import Name
 
 TOP_K_MAX = 100
 CLASS_INDEX_MAX = 999_999_999
+REQUEST_ID_PATTERN = r"^[A-Za-z0-9_-]{8,64}$"
 
 
 class DecodeMode(StrEnum):
@@ -70,8 +72,8 @@ class StageTimes(BaseModel):
 class ModelRef(BaseModel):
     """Which model answered."""
 
-    name: str
-    digest: str
+    name: ModelName
+    digest: Digest
 
 
 class RuntimeUsed(BaseModel):
@@ -102,7 +104,7 @@ class PictureInfo(BaseModel):
 class ClassifyReply(BaseModel):
     """The answer to one picture."""
 
-    request_id: str
+    request_id: Annotated[str, Field(pattern=REQUEST_ID_PATTERN)]
     model: ModelRef
     runtime: RuntimeUsed
     predictions: list[Prediction]

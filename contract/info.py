@@ -1,10 +1,9 @@
 """What an agent says about itself."""
 
-from datetime import datetime
-
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from contract.devices import RuntimeDevice
+from contract.models import ModelName
 
 API_VERSION = "v1"
 
@@ -16,7 +15,7 @@ class AgentBuild(BaseModel):
     python: str
     api_versions: list[str]
     features: list[str]
-    started_at: datetime
+    started_at: AwareDatetime
     uptime_s: float
 
 
@@ -97,7 +96,7 @@ class AgentInfo(BaseModel):
     workers: int
     threads: int | None
     """Threads an inference uses; `None`: one while several requests run, all allowed cores for a lone one."""
-    default_model: str
+    default_model: ModelName
     limits: Limits
     security: SecurityInfo
 

@@ -1,10 +1,9 @@
 """Jobs: what is asked, and what state it is in; contract.results has what comes back."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from contract.devices import DEVICE_PATTERN, Precision
 from contract.models import DIGEST_PATTERN
@@ -28,6 +27,10 @@ COMMAND_BYTES_MAX = 512 * 1024
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 """What is asked for: nothing unknown, no number that is none."""
 Seed = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
+JOB_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+JobId = Annotated[str, Field(pattern=JOB_ID_PATTERN)]
+"""Agents make it; whoever reads it may use it in a path and a URL."""
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
 
 
@@ -236,16 +239,16 @@ class JobError(BaseModel):
 class JobStatus(BaseModel):
     """Where a job is, and what became of it."""
 
-    id: str
+    id: JobId
     number: int
     """Grows with each job of an agent."""
     state: JobState
     position: int | None = None
     """Jobs before it, while it is queued."""
     attempts: int = 0
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
     progress: Progress | None = None
     error: JobError | None = None
     verdict: Verdict | None = None

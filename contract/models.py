@@ -1,12 +1,11 @@
 """Models on the agent: what an upload declares and what the agent found out about it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from contract.text import Line
 
@@ -123,11 +122,11 @@ class RuntimeCheck(BaseModel):
 class ModelDescription(BaseModel):
     """A model that the agent holds."""
 
-    name: str
+    name: ModelName
     digest: Digest
     """Of all files: see `identity`."""
     format: ModelFormat
-    parts: list[str] = []
+    parts: list[PartName] = []
     """Names of the files beside the main one."""
     size_bytes: int
     embedded: bool
@@ -144,7 +143,7 @@ class ModelDescription(BaseModel):
     preprocessing_assumed: bool = False
     output_kind: Literal["logits", "probabilities"] | None = None
     runtimes: dict[str, RuntimeCheck]
-    uploaded_at: datetime | None = None
+    uploaded_at: AwareDatetime | None = None
     source: Line | None = None
     licence: Line | None = None
 
@@ -161,7 +160,7 @@ class ModelList(BaseModel):
 
     models: list[ModelDescription]
     damaged: list[DamagedModel] = []
-    default: str
+    default: ModelName
     default_chosen: bool
     """True when somebody chose it; false when it follows from the rule in `DefaultModel`."""
 
@@ -173,7 +172,7 @@ SYNTHETIC_SOURCE = "written by edgerun: synthetic weights, nothing learned"
 class SyntheticModel(BaseModel):
     """A model that the agent can write: a well-known architecture, with weights that mean nothing."""
 
-    name: str
+    name: ModelName
     title: str
     written: bool
     """Whether the agent holds a model of that name."""

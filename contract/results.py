@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from contract.classify import Prediction
 from contract.devices import Selection
 from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
+from contract.models import Digest, ModelName
 from contract.validity import Validity
 
 RESULT_SCHEMA_VERSION = 1
@@ -90,8 +91,8 @@ class BenchmarkResult(BaseModel):
     complete: bool
     """False when it was cut off: then everything holds for what was measured until then."""
     spec: BenchmarkSpec
-    model: str
-    model_digest: str
+    model: ModelName
+    model_digest: Digest
     runtime: str
     runtime_version: str
     device: str
@@ -177,8 +178,8 @@ class ProfileResult(BaseModel):
     schema_version: int = RESULT_SCHEMA_VERSION
     complete: bool
     spec: ProfileSpec
-    model: str
-    model_digest: str
+    model: ModelName
+    model_digest: Digest
     runtime: str
     runtime_version: str
     method: str

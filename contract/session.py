@@ -1,8 +1,8 @@
 """Sessions of browsers, which cannot send a token with every request: a one-time code, then a cookie."""
 
-from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contract.text import Name
 
@@ -13,7 +13,8 @@ LIVE_PAGE = "live-page"
 class SessionCode(BaseModel):
     """`POST /v1/session-codes`: what opens one session, once."""
 
-    code: str
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+    """It becomes a part of an address."""
     expires_in_s: float
 
 
@@ -28,4 +29,4 @@ class SessionRequest(BaseModel):
 class Session(BaseModel):
     """A session that was opened; its secret is in the cookie alone."""
 
-    expires_at: datetime
+    expires_at: AwareDatetime

@@ -4,10 +4,9 @@ Names and units follow Prometheus: base units in the name, ratios 0 to 1, counte
 by its metric and labels as Prometheus writes them: `cpu_utilization_ratio`, `cpu_utilization_ratio{cpu="0"}`.
 """
 
-from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 TELEMETRY_SCHEMA_VERSION = 1
 INTERVAL_MIN_S = 0.1
@@ -65,7 +64,7 @@ class Telemetry(BaseModel):
 
     schema_version: int = TELEMETRY_SCHEMA_VERSION
     interval_s: float
-    started_at: datetime
+    started_at: AwareDatetime
     """Wall clock at t = 0; everything else is monotonic."""
     t_s: list[float]
     series: dict[str, list[float | None]]
@@ -81,7 +80,7 @@ class TelemetrySample(BaseModel):
     """`GET /v1/telemetry` and each event of `/v1/telemetry/stream`: the newest value of every series."""
 
     schema_version: int = TELEMETRY_SCHEMA_VERSION
-    at: datetime
+    at: AwareDatetime
     t_s: float
     """Monotonic seconds since the sampler started: differences of these, not of `at`, give rates."""
     interval_s: float

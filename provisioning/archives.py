@@ -62,7 +62,7 @@ def unpack(archive: BinaryIO, local: Path) -> Path:
 
 
 def _move(source: Path, target: Path) -> None:
-    if source.is_dir() and target.is_dir():
+    if source.is_dir() and target.is_dir() and not target.is_symlink():
         for child in source.iterdir():
             _move(child, target / child.name)
     else:

@@ -3,18 +3,21 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from client.edge_client import EdgeClient
-from client.errors import EdgeError, Refused
-from client.fetch import fetch_job
+from client.errors import BadAnswer, EdgeError, Refused
+from client.fetch import fetch_job, fetch_log
 from client.hosts import Host
+from client.inside import inside
 from client.runs import make_folder, write_telemetry_csv, write_text
 from contract.jobs import Job, JobState, JobSummary
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
+PAGES_MAX = 2000
+"""Of jobs, so that a list without end ends."""
 LAST_CALL_S = 150.0
 """Before the end of a lease also what is not finished is fetched: logs and telemetry so far."""
 
@@ -32,39 +35,43 @@ class Watch:
         fetched = []
         with EdgeClient(self._host) as client:
             for job in self._jobs(client):
-                suffix = "" if job.state.ended else "-unfinished"
-                if (job.state.ended or unfinished) and not (self._folder / f"{job.id}{suffix}").exists():
-                    self._fetch(client, client.job(job.id), f"{job.id}{suffix}")
+                target = inside(self._folder, f"{job.id}{'' if job.state.ended else '-unfinished'}")
+                if (job.state.ended or unfinished) and not target.exists():
+                    self._fetch(client, client.job(job.id), target)
                     fetched.append(job.id)
         return fetched
 
-    def _fetch(self, client: EdgeClient, job: Job, name: str) -> None:
-        part = self._folder / f".{name}.part"
+    def _fetch(self, client: EdgeClient, job: Job, target: Path) -> None:
+        part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         if job.state.ended:
             fetch_job(client, job, part)
         else:
             _fetch_so_far(client, job, make_folder(part))
-        part.replace(self._folder / name)
-        self._report(f"{job.id} ({job.state.value}) is in {self._folder / name}")
+        part.replace(target)
+        self._report(f"{job.id} ({job.state.value}) is in {target}")
 
-    def _jobs(self, client: EdgeClient) -> list[JobSummary]:
-        found: list[JobSummary] = []
-        page = client.jobs()
-        while True:
-            found += [job for job in page.jobs if job.state is not JobState.QUEUED]
+    def _jobs(self, client: EdgeClient) -> Iterator[JobSummary]:
+        """Those that have begun, newest first, a page at a time."""
+        before: int | None = None
+        for _ in range(PAGES_MAX):
+            page = client.jobs(before=before)
+            yield from (job for job in page.jobs if job.state is not JobState.QUEUED)
             if page.next is None:
-                return found
-            page = client.jobs(before=page.next)
+                return
+            if page.next <= 0 or (before is not None and page.next >= before):
+                raise BadAnswer(client.host.name, "its list of jobs goes in a circle")
+            before = page.next
+        raise BadAnswer(client.host.name, f"its list of jobs has more than {PAGES_MAX} pages")
 
 
 def _fetch_so_far(client: EdgeClient, job: Job, folder: Path) -> None:
     """What a running job has said and its sensors have seen."""
     write_text(folder / "job.json", job.model_dump_json(indent=1) + "\n")
     for stream in ("stdout", "stderr"):
-        with contextlib.suppress(Refused), (folder / f"{stream}.log").open("wb") as file:
-            file.writelines(client.job_logs(job.id, stream))
+        with contextlib.suppress(Refused):
+            fetch_log(client, job, stream, folder / f"{stream}.log")
     with contextlib.suppress(Refused):
         write_telemetry_csv(folder / "telemetry.csv", client.job_telemetry(job.id))
 
@@ -85,7 +92,7 @@ def watch(
             last_call = left_s is not None and left_s < LAST_CALL_S
             watching.fetch(unfinished=last_call)
             silent = ""
-        except EdgeError as error:
+        except (EdgeError, OSError) as error:
             left_s = None
             if str(error) != silent:
                 silent = str(error)

@@ -27,7 +27,7 @@ LIBRARIES = {
         *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
         *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml"),
     },
-    "client": {"httpx", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"},
+    "client": {"httpx", "httpcore", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"},
     "provisioning": {
         *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
         *("chi", "zunclient", "openstack", "asyncssh", "docker", "requests"),
@@ -43,6 +43,7 @@ ONLY_IMPORTERS = {
     "onnxruntime": {"server/runtimes/onnx.py"},
     "pynvml": {"server/telemetry/nvml.py"},
     "httpx": {"image_model/download.py"},  # within image_model
+    "httpcore": {"client/budget.py"},
     "chi": {"provisioning/providers/chi_session.py"},
     "zunclient": {"provisioning/providers/chi_session.py"},
     "openstack": {"provisioning/providers/chi_settings.py"},

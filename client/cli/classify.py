@@ -50,7 +50,7 @@ def classify(
     ] = QuantMode.CORRECT,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders below folders.")] = False,
     output: OutputForm = Output.TABLE,
-    timeout: Timeout = 60.0,
+    timeout: Timeout = None,
     quiet: Quiet = False,
 ) -> None:
     """Classify pictures and show labels, scores and where the time went.
@@ -78,7 +78,7 @@ async def _classify_everywhere(
     hosts: Sequence[Host],
     sources: Sequence[PictureSource],
     options: dict[str, Any],
-    timeout_s: float,
+    timeout_s: float | None,
     advance: Callable[[], None],
 ) -> list[Outcome]:
     contents = {source.name: _read(source) for source in sources if source.path is None}
@@ -93,7 +93,7 @@ async def _classify_on(
     sources: Sequence[PictureSource],
     contents: dict[str, bytes | EdgeError],
     options: dict[str, Any],
-    timeout_s: float,
+    timeout_s: float | None,
     advance: Callable[[], None],
 ) -> list[Outcome]:
     turn = asyncio.Semaphore(AT_ONCE)

@@ -21,7 +21,9 @@ Hosts = Annotated[
 AllHosts = Annotated[bool, typer.Option("--all", help="Every host in the hosts file.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.", show_default="60")
+]
 
 
 def _duration(text: str | float) -> float:

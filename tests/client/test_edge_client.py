@@ -174,7 +174,7 @@ def http_reply(status: str, body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-LIVE = http_reply("200 OK", b'{"status":"live"}')
+LIVE = http_reply("200 OK", b'{"status":"live"}', b"content-type: application/json")
 BUSY = http_reply(
     "429 Too Many Requests",
     b'{"type":"t","title":"busy","status":429,"detail":"d","code":"queue_full"}',

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import AsyncEdgeClient, EdgeClient, Unreachable
-from client.feeds import Patience
+from client.answers import Answer
+from client.feeds import Patience, TelemetryFeed
 from client.hosts import Host
 from client.sse import Event, EventParser
 from client.unpack import unpack
@@ -137,6 +138,7 @@ def test_patience_ends() -> None:
     import httpx
 
     patience = Patience(Host("edge1", "http://127.0.0.1:1"), None, patience_s=-30.0)
-    assert patience.opened(httpx.Response(200))
+    opened = Answer(200, httpx.Headers({"content-type": "text/event-stream"}))
+    assert patience.opened(opened, TelemetryFeed(1.0))
     with pytest.raises(Unreachable):
         patience.after_break(httpx.ReadError("gone"))
