@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.common import agent, table
 from client.edge_client import EdgeClient
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec
+from server.jobs.folders import JobFolders
 from server.jobs.store import JobStore
 
 REPEATS = 50
@@ -39,7 +40,7 @@ def main() -> None:
 
 def _fill(data: Path, count: int) -> None:
     """Most of them ended, some waiting behind one that takes its time."""
-    store = JobStore(data)
+    store = JobStore(data, JobFolders(data))
     store._db.execute("PRAGMA synchronous = OFF")
     sleeper = CommandRequest(spec=CommandSpec(argv=["sleep", "600"]), priority=10)
     request = BenchmarkRequest(spec=BenchmarkSpec(model="digits", iterations=1))

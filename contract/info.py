@@ -97,6 +97,8 @@ class AgentInfo(BaseModel):
     threads: int | None
     """Threads an inference uses; `None`: one while several requests run, all allowed cores for a lone one."""
     default_model: ModelName
+    notes: list[str] = []
+    """What is wrong, such as a full disk, though the agent answers."""
     limits: Limits
     security: SecurityInfo
 
@@ -106,3 +108,5 @@ class Health(BaseModel):
 
     status: str
     """`live`, `ready`."""
+    notes: list[str] = []
+    """What is wrong, though pictures are answered: a full disk takes no jobs and models."""

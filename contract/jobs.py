@@ -232,7 +232,8 @@ class JobError(BaseModel):
     """Why a job did not succeed."""
 
     code: str
-    """An ErrorCode, or `timeout`, `exit_code`, `killed`, `processes_left`, `agent_died`, `agent_stopped`."""
+    """An ErrorCode, or `timeout`, `exit_code`, `killed`, `processes_left`, `agent_died`, `agent_stopped`,
+    `record_lost`."""
     detail: str
 
 

@@ -224,6 +224,7 @@ class ArtifactInfo(BaseModel):
     """A file that a command left in `$OUTPUT`."""
 
     path: str
+    """Below `$OUTPUT`, escaped as `contract.filenames` says."""
     size_bytes: int
 
 
@@ -245,6 +246,8 @@ class CommandResult(BaseModel):
     stdout_bytes: int
     stderr_bytes: int
     artifacts: list[ArtifactInfo]
+    artifacts_left_out: list[str] = []
+    """What the program left and the agent did not keep, and why."""
     probe: Probe | None
     conditions: Conditions
     validity: Validity

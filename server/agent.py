@@ -28,6 +28,7 @@ from server.jobs.queue import Jobs
 from server.model_registry import ModelRegistry
 from server.model_store import ModelStore
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
+from server.room import Room
 from server.runtimes import KNOWN, formats_of
 from server.sessions import Sessions
 from server.settings import Settings
@@ -49,12 +50,13 @@ class Agent:
         self.settings = settings
         self.pools = pools
         self.certificate = certificate
+        self.room = Room(settings.data)
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = Classification(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
-        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools)
+        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
         self.draining = False
@@ -84,6 +86,11 @@ class Agent:
         """Whether a request sent now would be answered at once."""
         return not self.draining and self.pools.default.ready
 
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong, though pictures are answered."""
+        return [note for note in (self.room.reason, self.jobs.fault) if note is not None]
+
     def info(self) -> AgentInfo:
         """What the agent says about itself."""
         settings = self.settings
@@ -102,6 +109,7 @@ class Agent:
             workers=settings.worker_count,
             threads=settings.threads,
             default_model=self.store.default.description.name,
+            notes=self.notes,
             limits=self._limits(),
             security=SecurityInfo(
                 token_required=settings.token_sha256 is not None,

@@ -1,7 +1,6 @@
 """Files that appear whole or not at all, and full disks that are told apart from other faults."""
 
 import contextlib
-import errno
 import logging
 import os
 import secrets
@@ -10,10 +9,9 @@ from pathlib import Path
 
 from contract.codes import ErrorCode
 from server.errors import AgentError
+from server.trees import FULL
 
 log = logging.getLogger(__name__)
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager

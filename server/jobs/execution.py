@@ -16,9 +16,13 @@ from contract.codes import ErrorCode
 from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
 from contract.telemetry import Telemetry
 from server.jobs.control_group import make_group
+from server.jobs.events import PhaseEvent, WindowEvent
 from server.jobs.feed import PROGRESS, WINDOW, Feed
-from server.jobs.host.main import ORDER_NAME
-from server.jobs.journal import Journal, decode_event
+from server.jobs.folders import JobFolders
+from server.jobs.host.channels import GO, Channels
+from server.jobs.host.command import STDERR_NAME, STDOUT_NAME
+from server.jobs.host.events import EVENTS_NAME
+from server.jobs.journal import LINE_MAX_BYTES, Journal
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.results import CPU_TEMPERATURE
 from server.jobs.store import StoredProcess
@@ -31,7 +35,8 @@ from server.workers.process import exit_text, worker_command, worker_environment
 HOST_LOG_NAME = "host.log"
 GRACE_S = 3.0
 """Between being asked to end and being killed."""
-MAX_EVENT_BYTES = 64 << 20
+LOG_TAIL_BYTES = 8192
+_APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 CPU_TRIP = "cpu_temperature_trip_celsius"
 COOLDOWN_POLL_S = 0.5
 
@@ -44,7 +49,7 @@ class Stop(StrEnum):
     AGENT_STOPPED = "agent_stopped"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """How a job ended."""
 
@@ -57,9 +62,9 @@ class Outcome:
 class Execution:
     """One run of one job."""
 
-    def __init__(self, job: Job, folder: Path, sensors_root: Path, feed: Feed) -> None:
+    def __init__(self, job: Job, folders: JobFolders, sensors_root: Path, feed: Feed) -> None:
         self.job = job
-        self._folder = folder
+        self._folders = folders
         self._sensors_root = sensors_root
         self._feed = feed
         self._stop: Stop | None = None
@@ -78,20 +83,26 @@ class Execution:
 
     async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> Outcome:
         """Run the order to its end; `note_process` stores the process before it begins to work."""
-        (self._folder / ORDER_NAME).write_text(json.dumps(order))
         child, events = await self._spawn()
         try:
             self._process = described(child.pid, make_group(self.job.id, child.pid))
             await note_process(self._process)
+            assert child.stdin is not None
+            child.stdin.write(json.dumps(order).encode() + b"\n")
             self._recorder = await asyncio.to_thread(self._record, child.pid)
             await self._cool_down()
-            assert child.stdin is not None
-            child.stdin.close()  # leave to begin
+            child.stdin.write(GO)
+            child.stdin.close()
             await self._follow(child, events)
         finally:
             telemetry = await asyncio.shield(asyncio.to_thread(self._clean_up))
             await child.wait()
         return self._outcome(child.returncode, telemetry)
+
+    @property
+    def journal(self) -> Journal:
+        """What it reported so far."""
+        return self._journal
 
     @property
     def progress(self) -> Progress:
@@ -117,32 +128,38 @@ class Execution:
 
     async def _spawn(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
         read_fd, write_fd = os.pipe()
+        opened = [write_fd]
         try:
-            with (self._folder / HOST_LOG_NAME).open("ab") as log:
-                child = await asyncio.create_subprocess_exec(
-                    *worker_command("server.jobs.host.main"),
-                    *(str(self._folder), str(write_fd), str(os.getpid())),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(write_fd,),
-                    cwd=self._folder,
-                    env={**worker_environment(), JOB_VARIABLE: self.job.id},
-                    start_new_session=True,
-                )
+            with self._folders.record(self.job.id) as record:
+                for name in (EVENTS_NAME, STDOUT_NAME, STDERR_NAME, HOST_LOG_NAME):
+                    opened.append(record.open(name, _APPENDED))
+            *numbers, log = opened
+            channels = Channels(*numbers)
+            child = await asyncio.create_subprocess_exec(
+                *worker_command("server.jobs.host.main"),
+                *map(str, (os.getpid(), *channels.numbers)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=channels.numbers,
+                cwd=self._folders.work_path(self.job.id),
+                env={**worker_environment(), JOB_VARIABLE: self.job.id},
+                start_new_session=True,
+            )
         except BaseException:
             os.close(read_fd)
             raise
         finally:
-            os.close(write_fd)
-        reader = asyncio.StreamReader(limit=MAX_EVENT_BYTES)
+            for descriptor in opened:
+                os.close(descriptor)
+        reader = asyncio.StreamReader(limit=LINE_MAX_BYTES)
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb"))
         return child, reader
 
     def _record(self, process_group: int) -> Recorder:
         sensors = Sensors(self._sensors_root, process_group)
-        recorder = Recorder(sensors, self.job.request.telemetry_interval_s, self._folder)
+        recorder = Recorder(sensors, self.job.request.telemetry_interval_s, self._folders.path(self.job.id))
         recorder.start()
         return recorder
 
@@ -186,17 +203,16 @@ class Execution:
 
     async def _read(self, events: asyncio.StreamReader) -> None:
         while line := await events.readline():
-            event = decode_event(line)
-            if event is not None:
-                await self._take(event)
+            await self._take(line)
 
-    async def _take(self, event: dict[str, Any]) -> None:
-        windows = len(self._journal.windows)
-        if event["event"] == "phase" and self._recorder is not None:
-            self._recorder.mark(event["name"], event["at_ns"])
-        self._journal.take(event)
-        if len(self._journal.windows) > windows:
+    async def _take(self, line: bytes) -> None:
+        event = self._journal.take_line(line)
+        if isinstance(event, PhaseEvent) and self._recorder is not None:
+            self._recorder.mark(event.name, event.at_ns)
+        if isinstance(event, WindowEvent):
             await self._feed.publish(WINDOW, self._journal.windows[-1])
+        if event is None:
+            return
         await self._feed.publish(PROGRESS, self.progress)
 
     def _clean_up(self) -> Telemetry | None:
@@ -204,7 +220,7 @@ class Execution:
         return self._recorder.stop() if self._recorder is not None else None
 
     def _outcome(self, code: int | None, telemetry: Telemetry | None) -> Outcome:
-        state, error = ending(self._journal, self._stop, code, self._folder)
+        state, error = ending(self._journal, self._stop, code, last_words(self._folders, self.job.id))
         if not self._all_ended:
             detail = "processes that it started could not be killed; they may disturb what runs next"
             state, error = JobState.FAILED, JobError(code="processes_left", detail=detail)
@@ -217,7 +233,7 @@ class Execution:
     def _ran_out_of_memory(self, code: int | None) -> bool:
         """Whether the kernel has killed the job, or its program, for want of memory."""
         ended = self._journal.ended
-        how = ended["signal"] if ended is not None else code
+        how = ended.signal if ended is not None else code
         return how in (signal.SIGKILL.name, -signal.SIGKILL) and oom_kills() > self._oom_kills
 
     def _temperature(self) -> float | None:
@@ -225,7 +241,7 @@ class Execution:
         return newest.values.get(CPU_TEMPERATURE) if newest else None
 
 
-def ending(journal: Journal, stop: Stop | None, code: int | None, folder: Path) -> tuple[JobState, JobError | None]:
+def ending(journal: Journal, stop: Stop | None, code: int | None, last_words: str) -> tuple[JobState, JobError | None]:
     """State and error of a job from what it reported, why it was stopped, and how its process ended."""
     if stop is Stop.CANCELLED:
         return JobState.CANCELLED, None
@@ -236,14 +252,22 @@ def ending(journal: Journal, stop: Stop | None, code: int | None, folder: Path) 
     if journal.failed is not None:
         return JobState.FAILED, JobError(code=journal.failed[0], detail=journal.failed[1])
     if not journal.done:
-        words = _last_words(folder / HOST_LOG_NAME)
-        return JobState.FAILED, JobError(code="killed", detail=f"its process {exit_text(code)}{words}")
-    if journal.ended is not None and journal.ended["exit_code"] != 0:
-        how = journal.ended["signal"] or f"exit code {journal.ended['exit_code']}"
+        return JobState.FAILED, JobError(code="killed", detail=f"its process {exit_text(code)}{last_words}")
+    if journal.ended is not None and journal.ended.exit_code != 0:
+        how = journal.ended.signal or f"exit code {journal.ended.exit_code}"
         return JobState.FAILED, JobError(code="exit_code", detail=f"the program ended with {how}")
     return JobState.SUCCEEDED, None
 
 
-def _last_words(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+def last_words(folders: JobFolders, job_id: str) -> str:
+    """What a job's process wrote last, where it wrote anything."""
+    descriptor = folders.open(job_id, HOST_LOG_NAME)
+    if descriptor is None:
+        return ""
+    try:
+        size = os.fstat(descriptor).st_size
+        tail = os.pread(descriptor, LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES))
+    finally:
+        os.close(descriptor)
+    lines = tail.decode(errors="replace").strip().splitlines()
     return f"; its last words: {lines[-1]}" if lines else ""

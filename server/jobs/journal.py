@@ -1,13 +1,36 @@
 """What a job's process reported, read back: the measurement as far as it came."""
 
-import json
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from contract.devices import DeviceEvent
 from contract.results import Probe, Window
+from server.jobs.events import (
+    DETAIL_MAX,
+    DeviceReport,
+    DoneEvent,
+    EndedEvent,
+    Event,
+    FailedEvent,
+    LoadedEvent,
+    PhaseEvent,
+    ProbeEvent,
+    ProfiledEvent,
+    RanOnEvent,
+    WarmUpEvent,
+    WindowEvent,
+    decode_event,
+)
+from server.jobs.folders import JobFolders
 from server.jobs.host.events import EVENTS_NAME
+
+LINE_MAX_BYTES = 64 << 20
+READ_MAX_BYTES = 512 << 20
+PHASES_MAX = 1000
+DEVICE_EVENTS_MAX = 10_000
+WINDOWS_MAX = 1_000_000
+SAMPLES_MAX = 2_000_000
+"""Several times what a job's process reports."""
 
 
 @dataclass
@@ -16,50 +39,60 @@ class Journal:
 
     phases: list[tuple[str, int]] = field(default_factory=list)
     """Names and monotonic nanoseconds."""
-    loaded: dict[str, Any] | None = None
+    loaded: LoadedEvent | None = None
     devices: list[DeviceEvent] = field(default_factory=list)
     """What happened to the devices of a benchmark."""
-    ran_on: dict[str, Any] | None = None
+    ran_on: RanOnEvent | None = None
     """What the timed phase ended on, and the iterations by engine."""
     warm_up_ms: list[float] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     iterations: int = 0
     samples_ms: list[float] = field(default_factory=list)
-    profiled: dict[str, Any] | None = None
-    """Operators and what the file says of them."""
-    ended: dict[str, Any] | None = None
+    profiled: ProfiledEvent | None = None
+    ended: EndedEvent | None = None
     """How a command ended."""
     probe: Probe | None = None
     failed: tuple[str, str] | None = None
     """Code and detail."""
     done: bool = False
+    ignored: int = 0
+    """Lines that were no event, or more of a kind than a job has."""
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take_line(self, line: bytes) -> Event | None:
+        """Add the event of one line; gives it, None for one that is ignored."""
+        event = decode_event(line)
+        if event is None or self._is_beyond(event):
+            self.ignored += 1
+            return None
+        self.take(event)
+        return event
+
+    def take(self, event: Event) -> None:
         """Add one event."""
-        match event.pop("event"):
-            case "phase":
-                self.phases.append((event["name"], event["at_ns"]))
-            case "loaded":
+        match event:
+            case PhaseEvent():
+                self.phases.append((event.name, event.at_ns))
+            case LoadedEvent():
                 self.loaded = event
-            case "device":
-                self.devices.append(DeviceEvent.model_validate(event))
-            case "ran-on":
+            case DeviceReport():
+                self.devices.append(DeviceEvent.model_validate(event.model_dump(exclude={"event"})))
+            case RanOnEvent():
                 self.ran_on = event
-            case "warm-up":
-                self.warm_up_ms = event["took_ms"]
-            case "window":
-                self.windows.append(Window.model_validate(event))
-                self.iterations += self.windows[-1].iterations
-                self.samples_ms.extend(event["samples_ms"])
-            case "profiled":
+            case WarmUpEvent():
+                self.warm_up_ms = event.took_ms
+            case WindowEvent():
+                self.windows.append(Window.model_validate(event.model_dump(exclude={"event", "samples_ms"})))
+                self.iterations += event.iterations
+                self.samples_ms.extend(event.samples_ms)
+            case ProfiledEvent():
                 self.profiled = event
-            case "ended":
+            case EndedEvent():
                 self.ended = event
-            case "probe":
-                self.probe = Probe.model_validate(event)
-            case "failed":
-                self.failed = event["code"], event["detail"]
-            case "done":
+            case ProbeEvent():
+                self.probe = Probe.model_validate(event.model_dump(exclude={"event"}))
+            case FailedEvent():
+                self.failed = event.code, event.detail[:DETAIL_MAX]
+            case DoneEvent():
                 self.done = True
 
     @property
@@ -71,23 +104,30 @@ class Journal:
         """Of the timed phase so far."""
         return self.windows[-1].end_s if self.windows else 0.0
 
+    def _is_beyond(self, event: Event) -> bool:
+        match event:
+            case PhaseEvent():
+                return len(self.phases) >= PHASES_MAX
+            case DeviceReport():
+                return len(self.devices) >= DEVICE_EVENTS_MAX
+            case WindowEvent():
+                return len(self.windows) >= WINDOWS_MAX or len(self.samples_ms) >= SAMPLES_MAX
+            case _:
+                return False
 
-def read_journal(folder: Path) -> Journal:
+
+def read_journal(folders: JobFolders, job_id: str) -> Journal:
     """The events that are on the disk; a last line that was cut off is left out."""
     journal = Journal()
-    path = folder / EVENTS_NAME
-    if path.exists():
-        for line in path.read_bytes().splitlines():
-            event = decode_event(line)
-            if event is not None:
-                journal.take(event)
+    descriptor = folders.open(job_id, EVENTS_NAME)
+    if descriptor is None:
+        return journal
+    left = READ_MAX_BYTES
+    with os.fdopen(descriptor, "rb") as file:
+        while left > 0 and (line := file.readline(min(left, LINE_MAX_BYTES))):
+            left -= len(line)
+            if line.endswith(b"\n"):
+                journal.take_line(line)
+            else:
+                journal.ignored += 1
     return journal
-
-
-def decode_event(line: bytes) -> dict[str, Any] | None:
-    """One line, None when it is no whole event."""
-    try:
-        event = json.loads(line)
-        return event if isinstance(event, dict) and "event" in event else None
-    except ValueError:
-        return None

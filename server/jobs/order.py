@@ -101,6 +101,9 @@ class CommandOrder:
     env: dict[str, str]
     bundle: str | None
     """Path of a tar file."""
+    work: str
+    """Folder to run it in, and the one for its artefacts."""
+    output: str
     max_file_bytes: int
     kind: str = "command"
 

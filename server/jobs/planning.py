@@ -1,7 +1,7 @@
 """From what was asked to what is done: model, runtime, threads and streams found, files at hand."""
 
+import contextlib
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from contract.jobs import (
 )
 from server.errors import AgentError
 from server.jobs.bounds import bounds_here, require_memory, require_threads
+from server.jobs.folders import INPUTS_NAME, OUTPUT_NAME, WORK_NAME
 from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
 from server.jobs.results import Subject
 from server.model_registry import ModelRegistry
@@ -28,9 +29,9 @@ from server.resources import allowed_resources
 from server.runtimes.selection import CPU, Candidate, Choice, NoDevice, choose
 from server.settings import Settings
 from server.stored_model import StoredModel
+from server.trees import Folder
 from server.workers.pools import Pools
 
-INPUTS_NAME = "inputs"
 CACHE_NAME = "compiled"
 PROFILE_METHODS = {
     "litert": (ProfileMethod.NATIVE, ProfileMethod.SINGLE_OPERATOR),
@@ -132,11 +133,18 @@ class Planner:
         """Of the installed distribution."""
         return self._pools.installed[runtime]
 
-    def command(self, request: CommandRequest, folder: Path) -> CommandOrder:
-        """What to run."""
+    def command(self, request: CommandRequest, folder: Path, work: Path) -> CommandOrder:
+        """What to run, and in which folder."""
         spec = request.spec
         bundle = str(_kept(folder, spec.bundle)) if spec.bundle else None
-        return CommandOrder(list(spec.argv), dict(spec.env), bundle, self._settings.max_jobs_bytes)
+        return CommandOrder(
+            list(spec.argv),
+            dict(spec.env),
+            bundle,
+            str(work / WORK_NAME),
+            str(work / OUTPUT_NAME),
+            self._settings.max_jobs_bytes,
+        )
 
     def labels(self, subject: Subject) -> dict[int, str]:
         """Names of the classes, where the model that was measured is still there."""
@@ -160,9 +168,10 @@ class Planner:
         """Where runtimes keep a model compiled; what they kept of models that are gone is removed."""
         folder = self._settings.data / CACHE_NAME
         held = {_key(each.description.digest) for each in self._registry.store}
-        for path in folder.iterdir() if folder.exists() else ():
-            if path.name not in held:
-                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError), Folder.at(folder) as cache:
+            for name in cache.names():
+                if name not in held:
+                    cache.remove(name)
         return folder / _key(model.description.digest)
 
     def _keep(self, digests: list[str], folder: Path) -> None:

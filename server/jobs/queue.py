@@ -2,27 +2,32 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 from contract.codes import ErrorCode
 from contract.jobs import AnyRequest, Job, JobError, JobList, JobState, JobStatus
 from contract.telemetry import Telemetry
-from server.disk import FULL
+from contract.validity import Verdict
 from server.errors import AgentError
-from server.jobs.archive import Archive
+from server.jobs.archive import Archive, RecordLost
 from server.jobs.execution import Execution, Outcome, Stop
 from server.jobs.feed import STATE, Event, Feed
-from server.jobs.journal import read_journal
+from server.jobs.folders import JobFolders
+from server.jobs.journal import Journal, read_journal
 from server.jobs.planning import Planner
 from server.jobs.processes import end_all
 from server.jobs.store import JobStore, StoredJob, StoredProcess
+from server.room import Room
 from server.settings import Settings
+from server.supervision import Supervised
+from server.trees import FULL
 from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)
@@ -36,20 +41,39 @@ ID_BYTES = 8
 STOP_TIMEOUT_S = 15.0
 """For the running job to end and to be settled; what takes longer is settled at the next start."""
 RETRY_AFTER_FAULT_S = 1.0
+ROOM_POLL_S = 10.0
+"""How often the room on the disk is looked at while nothing else happens."""
+RECORD_LOST = "record_lost"
+DISK_WAS_FULL = "the disk was full when it ended"
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended, to be noted in the list; QUEUED for one that is to run once more."""
+
+    state: JobState
+    error: JobError | None = None
+    verdict: Verdict | None = None
+    stored_bytes: int = 0
 
 
 class Jobs:
     """Takes, runs, shows and removes jobs."""
 
-    def __init__(self, settings: Settings, planner: Planner, pools: Pools) -> None:
+    def __init__(self, settings: Settings, planner: Planner, pools: Pools, room: Room) -> None:
         self._settings = settings
         self._planner = planner
         self._pools = pools
-        self._store = JobStore(settings.data, settings.max_queued_jobs)
-        self._archive = Archive(settings, planner)
+        self._room = room
+        self._folders = JobFolders(settings.data)
+        self._store = JobStore(settings.data, self._folders, settings.max_queued_jobs)
+        self._archive = Archive(settings, planner, self._folders)
         self._thread = ThreadPoolExecutor(1, "jobs")
         self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._queue = Supervised("the queue of jobs", self._work)
+        self._unsettled: dict[str, End] = {}
+        """Ends of jobs that are not in the list yet."""
+        self._recovered = False
         self._running: Execution | None = None
         self._feeds: dict[str, Feed] = {}
         self._draining = False
@@ -58,20 +82,20 @@ class Jobs:
 
     async def start(self) -> None:
         """Clear up after an agent that died, then begin with the queue."""
-        await self._call(self._recover)
+        try:
+            await self._call(self._recover)
+        except Exception:
+            log.exception("what the agent before this one left cannot be cleared up yet")
         self._wake.set()
-        self._loop = asyncio.create_task(self._work())
+        self._queue.start()
 
     async def stop(self) -> None:
         """End the running job, keep what it measured, close the list."""
         await self.drain()
-        if self._loop is not None:
-            await asyncio.wait({self._loop}, timeout=STOP_TIMEOUT_S)
-            self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
+        await self._queue.stop(STOP_TIMEOUT_S)
         self._thread.shutdown()
         self._store.close()
+        self._folders.close()
 
     async def drain(self) -> None:
         """The agent is about to stop: end the running job, let nobody wait for events."""
@@ -85,17 +109,16 @@ class Jobs:
     async def submit(self, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new. Raises AgentError when it cannot be done here."""
         job_id = secrets.token_hex(ID_BYTES)
-        folder = self._store.folder_of(job_id)
 
         def add() -> tuple[Job, bool]:
             created = False
             try:
-                self._planner.accept(request, folder)
+                self._planner.accept(request, self._folders.path(job_id))
                 job, created = self._store.add(job_id, request, key)
                 return job, created
             finally:
                 if not created:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    self._folders.drop(job_id)
 
         job, created = await self._call(add)
         if created:
@@ -138,14 +161,19 @@ class Jobs:
         await self._call(lambda: self._store.delete(job_id))
         self._feeds.pop(job_id, None)
 
-    async def folder(self, job_id: str, *, ended: bool) -> Path:
+    async def files(self, job_id: str, *, ended: bool) -> JobFolders:
         """Where a job's files are; raises AgentError when it must have `ended` and has not, or left nothing."""
         job = await self.get(job_id)
         if ended and not job.state.ended:
             raise AgentError(ErrorCode.JOB_NOT_ENDED, f"job {job_id} is {job.state}")
         if job.evicted:
             raise AgentError(ErrorCode.RESULT_REMOVED, f"what job {job_id} left was removed to stay within the quota")
-        return self._store.folder_of(job_id)
+        return self._folders
+
+    @property
+    def fault(self) -> str | None:
+        """Why no job is run, None while all is well."""
+        return self._queue.fault
 
     def running_telemetry(self, job_id: str) -> Telemetry | None:
         """What is being recorded of a job, None when it does not run."""
@@ -156,7 +184,8 @@ class Jobs:
         """What happens in a job, from window number `after` on, until it has ended."""
         job = await self.get(job_id)
         if job.state.ended:
-            for number, window in enumerate(read_journal(self._store.folder_of(job_id)).windows[after:], after + 1):
+            journal = await asyncio.to_thread(read_journal, self._folders, job_id)
+            for number, window in enumerate(journal.windows[after:], after + 1):
                 yield Event("window", window, number)
             yield Event(STATE, job)
             return
@@ -170,99 +199,138 @@ class Jobs:
     async def _work(self) -> None:
         while not self._draining:
             try:
-                job = await self._call(self._store.next_queued)
-                if job is None:
-                    await self._wake.wait()
-                    self._wake.clear()
-                else:
-                    await self._run(job.id)
+                await self._step()
             except AgentError as error:  # a full disk: what is queued stays queued
                 log.error("the queue waits: %s", error)
                 await asyncio.sleep(RETRY_AFTER_FAULT_S)
 
+    async def _step(self) -> None:
+        await self._call(self._look_after)
+        job = await self._call(self._store.next_queued)
+        self._queue.well()
+        if job is None and not self._unsettled:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_POLL_S):
+                    await self._wake.wait()
+            self._wake.clear()
+        elif job is None or self._room.is_full:
+            await asyncio.sleep(RETRY_AFTER_FAULT_S)
+        else:
+            await self._run(job.id)
+
+    def _look_after(self) -> None:
+        """Do what could not be done before, where there is room now."""
+        self._room.keep()
+        if not self._recovered:
+            self._recover()
+        self._store_ends()
+
     async def _run(self, job_id: str) -> None:
         """Run a job whose turn it is, unless it was cancelled just now."""
+        job = (await self._call(lambda: self._store.get(job_id))).job
         if not await self._call(lambda: self._store.started(job_id)):
             return
-        job = (await self._call(lambda: self._store.get(job_id))).job
-        folder = self._store.folder_of(job_id)
-        execution = self._running = Execution(job, folder, self._settings.sensors_root, self._feed(job_id))
+        job.attempts += 1
+        execution = self._running = Execution(job, self._folders, self._settings.sensors_root, self._feed(job_id))
         log.info("job %s runs", job_id)
         try:
-            outcome = await self._carry_out(execution, folder)
+            outcome = await self._carry_out(execution)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
-            full = isinstance(fault, OSError) and fault.errno in FULL
-            code = ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR
-            error = JobError(code=code, detail=f"{type(fault).__name__}: {fault}")
-            outcome = Outcome(JobState.FAILED, error, read_journal(folder), None)
+            outcome = Outcome(JobState.FAILED, _job_error(fault), execution.journal, None)
         finally:
             self._running = None
             self._pools.reserved_for = None
-        await self._finish(job, outcome)
+        self._unsettled[job_id] = await asyncio.to_thread(self._end_of, job, outcome)
+        await self._call(self._store_ends)
         await self._tell(job_id)
         await self._call(self._make_room)
 
-    async def _carry_out(self, execution: Execution, folder: Path) -> Outcome:
+    async def _carry_out(self, execution: Execution) -> Outcome:
         job = execution.job
 
         async def note_process(process: StoredProcess) -> None:
             await self._call(lambda: self._store.has_process(job.id, process))
 
         try:
-            order = await self._call(lambda: self._archive.begin(job, folder))
+            order = await self._call(lambda: self._archive.begin(job))
         except AgentError as error:
-            failed = JobError(code=error.code, detail=error.detail)
-            return Outcome(JobState.FAILED, failed, read_journal(folder), None)
+            return Outcome(JobState.FAILED, JobError(code=error.code, detail=error.detail), Journal(), None)
         self._pools.reserved_for = job.id
         while self._pools.in_flight():  # whoever was let in before is answered first
             await asyncio.sleep(IDLE_POLL_S)
         await self._tell(job.id)
         return await execution.run(order, note_process)
 
-    async def _finish(self, job: Job, outcome: Outcome) -> None:
-        """Keep what a job left; where the disk is full the queue waits for room rather than lose it."""
-        requeue = outcome.state is JobState.INTERRUPTED and self._may_requeue(job)
-        while True:
-            try:
-                await self._call(lambda: self._settle(job, outcome, requeue=requeue))
-                break
-            except (AgentError, OSError) as error:
-                log.error("the end of job %s cannot be stored, the queue waits: %s", job.id, error)
-                if self._draining:  # the next start settles it
-                    return
-                await asyncio.sleep(RETRY_AFTER_FAULT_S)
-        log.info("job %s is %s", job.id, "queued again" if requeue else outcome.state)
+    def _end_of(self, job: Job, outcome: Outcome) -> End:
+        """Keep what a job left, and say how it ended. Whatever is wrong with that costs this job alone."""
+        if outcome.state is JobState.INTERRUPTED and self._may_requeue(job):
+            self._folders.clear(job.id)
+            return End(JobState.QUEUED)
+        try:
+            verdict, error = self._kept(job, outcome), outcome.error
+            state = JobState.FAILED if _is_full(error) and outcome.state is JobState.SUCCEEDED else outcome.state
+        except Exception as fault:
+            log.exception("the end of job %s", job.id)
+            verdict, error = None, _with(outcome.error, fault)
+            state = JobState.FAILED if outcome.state is JobState.SUCCEEDED else outcome.state
+        self._folders.drop_work(job.id)
+        return End(state, error, verdict, self._folders.size(job.id))
 
-    def _settle(self, job: Job, outcome: Outcome, *, requeue: bool) -> None:
-        folder = self._store.folder_of(job.id)
-        if requeue:
-            self._archive.clear(folder)
-            self._store.requeued(job.id)
-            return
-        verdict = self._archive.keep(job, folder, outcome)
-        self._store.ended(job.id, outcome.state, outcome.error, verdict, self._archive.size(folder))
+    def _kept(self, job: Job, outcome: Outcome) -> Verdict | None:
+        """Write a job's result; where there is no room for all that it left, without that."""
+        try:
+            if job.request.kind == "command" and (_is_full(outcome.error) or self._room.is_full):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return self._archive.keep(job, outcome)
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+        self._room.release()
+        outcome.error = JobError(code=ErrorCode.STORAGE_FULL, detail=f"what it left was dropped: {DISK_WAS_FULL}")
+        return self._archive.keep_without_artifacts(job, outcome)
+
+    def _store_ends(self) -> None:
+        """Note in the list how jobs ended; where the disk is full that waits for room."""
+        for job_id, end in list(self._unsettled.items()):
+            try:
+                self._store_end(job_id, end)
+            except AgentError:
+                if not self._room.release():
+                    raise
+                self._store_end(job_id, end)
+            del self._unsettled[job_id]
+            log.info("job %s is %s", job_id, "queued again" if end.state is JobState.QUEUED else end.state)
+
+    def _store_end(self, job_id: str, end: End) -> None:
+        if end.state is JobState.QUEUED:
+            self._store.requeued(job_id)
+        else:
+            self._store.ended(job_id, end.state, end.error, end.verdict, end.stored_bytes)
 
     def _may_requeue(self, job: Job) -> bool:
         return job.request.after_restart == "requeue" and job.attempts < ATTEMPTS_MAX
 
     def _recover(self) -> None:
         """Settle jobs that were running when the agent died, and remove folders of jobs that were never stored."""
-        for stored in self._store.in_state(JobState.RUNNING):
-            try:
-                self._recover_one(stored)
-            except (AgentError, OSError) as error:  # a full disk: the next start settles it
-                log.error("job %s of the agent that died cannot be settled: %s", stored.job.id, error)
-        self._archive.remove_strangers(self._store.folder, self._store.ids())
+        for stored in self._store.running():
+            if stored.job.id not in self._unsettled:
+                self._unsettled[stored.job.id] = self._recovered_end(stored)
+        self._recovered = True
+        self._store_ends()
+        self._folders.remove_strangers(self._store.ids(), ())
         self._make_room()
 
-    def _recover_one(self, stored: StoredJob) -> None:
+    def _recovered_end(self, stored: StoredJob) -> End:
         job = stored.job
-        end_all(job.id, stored.process)
-        outcome = self._archive.outcome_of_a_dead_agent(self._store.folder_of(job.id))
-        requeue = outcome.state is JobState.INTERRUPTED and self._may_requeue(job)
-        self._settle(job, outcome, requeue=requeue)
-        log.warning("job %s was running when the agent died: %s", job.id, "queued again" if requeue else outcome.state)
+        try:
+            end_all(job.id, stored.process)
+            end = self._end_of(job, self._archive.outcome_of_a_dead_agent(job.id))
+        except Exception as fault:
+            log.exception("job %s of the agent that died", job.id)
+            end = End(JobState.FAILED, _job_error(fault))
+        log.warning("job %s was running when the agent died: %s", job.id, end.state)
+        return end
 
     def _make_room(self) -> None:
         removed = self._store.keep_within(self._settings.max_jobs_bytes)
@@ -302,3 +370,21 @@ class Jobs:
                 self._changes = self._store.changes
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+
+def _job_error(fault: Exception) -> JobError:
+    if isinstance(fault, RecordLost):
+        return JobError(code=RECORD_LOST, detail=str(fault))
+    full = isinstance(fault, OSError) and fault.errno in FULL
+    code = ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR
+    return JobError(code=code, detail=f"{type(fault).__name__}: {fault}")
+
+
+def _with(error: JobError | None, fault: Exception) -> JobError:
+    """Why a job ended, and what went wrong after that."""
+    after = _job_error(fault)
+    return after if error is None else JobError(code=error.code, detail=f"{error.detail}; then: {after.detail}")
+
+
+def _is_full(error: JobError | None) -> bool:
+    return error is not None and error.code == ErrorCode.STORAGE_FULL

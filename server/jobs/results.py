@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from contract.classify import Prediction
 from contract.devices import Selection
 from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.results import (
-    ArtifactInfo,
     BenchmarkResult,
     CommandResult,
     Conditions,
     LatencySummary,
-    OperatorProfile,
     ProfileResult,
 )
 from contract.telemetry import Telemetry
-from server.jobs.host.command import OUTPUT_NAME, STDERR_NAME, STDOUT_NAME
+from server.jobs.artifacts import Left
+from server.jobs.events import Ended, Engine
 from server.jobs.journal import Journal
 from server.jobs.statistics import summary
 from server.telemetry.validity import judge
@@ -74,9 +72,9 @@ def benchmark_result(
         selection=_selection(subject, journal),
         device=_devices(journal, ran_on),
         **_ran(ran_on),
-        load_ms=loaded["load_ms"],
-        first_inference_ms=loaded["first_inference_ms"],
-        first_inference_latency_ms=loaded["load_ms"] + loaded["first_inference_ms"],
+        load_ms=loaded.load_ms,
+        first_inference_ms=loaded.first_inference_ms,
+        first_inference_latency_ms=loaded.load_ms + loaded.first_inference_ms,
         warm_up_ms=journal.warm_up_ms,
         iterations=iterations,
         frames=frames,
@@ -85,7 +83,7 @@ def benchmark_result(
         latency=_latency(journal),
         samples_ms=journal.samples_ms,
         windows=journal.windows,
-        predictions=_predictions(loaded["predictions"], labels),
+        predictions=_predictions(loaded.predictions, labels),
         probe=journal.probe,
         conditions=_with_temperatures(measured),
         validity=judge(measured.telemetry, journal.probe, samples_ms=journal.samples_ms, windows=journal.windows),
@@ -98,10 +96,8 @@ def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: 
     loaded, profiled = journal.loaded, journal.profiled
     if loaded is None or profiled is None:
         return None
-    latency = _latency(journal)
-    explained = profiled["explained"]
+    latency, explained = _latency(journal), profiled.explained
     unattributed = None if latency is None or explained is None else latency.mean_ms * 1e3 * (1 - explained)
-    found = {name: value for name, value in profiled.items() if name not in ("operators", "explained")}
     return ProfileResult(
         complete=measured.complete,
         spec=spec,
@@ -110,14 +106,14 @@ def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: 
         runtime=subject.runtime,
         runtime_version=version,
         threads=subject.threads,
-        load_ms=loaded["load_ms"],
-        first_inference_ms=loaded["first_inference_ms"],
+        load_ms=loaded.load_ms,
+        first_inference_ms=loaded.first_inference_ms,
         iterations=journal.iterations,
         latency=latency,
-        operators=[OperatorProfile.model_validate(row) for row in profiled["operators"]],
+        operators=profiled.operators,
         explained=explained,
         unattributed_us=unattributed,
-        **found,
+        **profiled.graph,
         windows=journal.windows,
         samples_ms=journal.samples_ms,
         probe=journal.probe,
@@ -126,34 +122,29 @@ def profile_result(spec: ProfileSpec, subject: Subject, version: str, measured: 
     )
 
 
-def command_result(spec: CommandSpec, folder: Path, measured: Measured) -> CommandResult | None:
+def command_result(spec: CommandSpec, left: Left, measured: Measured) -> CommandResult | None:
     """How a program ended, None when it was never started."""
     journal = measured.journal
     if all(name != "command" for name, _ in journal.phases):
         return None
-    ended = journal.ended or {}
+    ended = journal.ended or Ended()
     return CommandResult(
         complete=measured.complete,
         spec=spec,
-        exit_code=ended.get("exit_code"),
-        signal=ended.get("signal"),
-        duration_s=ended.get("duration_s") or _duration_s(measured.telemetry),
-        cpu_s=ended.get("cpu_s"),
-        max_resident_bytes=ended.get("max_resident_bytes"),
-        left_running=ended.get("left_running", 0),
-        stdout_bytes=_size(folder / STDOUT_NAME),
-        stderr_bytes=_size(folder / STDERR_NAME),
-        artifacts=list_artifacts(folder / OUTPUT_NAME),
+        exit_code=ended.exit_code,
+        signal=ended.signal,
+        duration_s=ended.duration_s or _duration_s(measured.telemetry),
+        cpu_s=ended.cpu_s,
+        max_resident_bytes=ended.max_resident_bytes,
+        left_running=ended.left_running,
+        stdout_bytes=left.stdout_bytes,
+        stderr_bytes=left.stderr_bytes,
+        artifacts=left.artifacts,
+        artifacts_left_out=left.notes,
         probe=journal.probe,
         conditions=_with_temperatures(measured),
         validity=judge(measured.telemetry, journal.probe, phase="command"),
     )
-
-
-def list_artifacts(output: Path) -> list[ArtifactInfo]:
-    """Files below a folder, by path; links are not followed and not listed."""
-    files = sorted(path for path in output.rglob("*") if path.is_file() and not path.is_symlink())
-    return [ArtifactInfo(path=str(path.relative_to(output)), size_bytes=path.stat().st_size) for path in files]
 
 
 def _latency(journal: Journal) -> LatencySummary | None:
@@ -165,19 +156,21 @@ def _latency(journal: Journal) -> LatencySummary | None:
 def _selection(subject: Subject, journal: Journal) -> Selection | None:
     if subject.selection is None:
         return None
-    iterations = journal.ran_on["iterations"] if journal.ran_on else {}
+    iterations = journal.ran_on.iterations if journal.ran_on else {}
     update = {"events": journal.devices, "iterations": iterations}
     return Selection.model_validate(subject.selection).model_copy(update=update)
 
 
-def _ran(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: facts.get(name) for name in RAN_ON}
+def _ran(facts: Engine) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in RAN_ON}
 
 
-def _devices(journal: Journal, ran_on: Mapping[str, Any]) -> str:
+def _devices(journal: Journal, ran_on: Engine) -> str:
     """What ran the timed iterations: where engines took turns, all of them in the order of their use."""
-    turns = dict.fromkeys(name.split(" ", 1)[1] for name in ran_on.get("iterations") or {})
-    return ",".join(turns) if len(turns) > 1 else str(ran_on["device"])
+    turns = dict.fromkeys(
+        name.split(" ", 1)[1] for name in (journal.ran_on.iterations if journal.ran_on else {}) if " " in name
+    )
+    return ",".join(turns) if len(turns) > 1 else str(ran_on.device)
 
 
 def _predictions(best: Sequence[tuple[int, float]], labels: Mapping[int, str]) -> list[Prediction]:
@@ -199,7 +192,3 @@ def _duration_s(telemetry: Telemetry | None) -> float:
         return 0.0
     start = next((phase.start_s for phase in telemetry.phases if phase.name == "command"), telemetry.t_s[0])
     return max(0.0, telemetry.t_s[-1] - start)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

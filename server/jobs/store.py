@@ -5,7 +5,6 @@ Everything large (results, logs, telemetry, artefacts) lies in one folder a job;
 
 import contextlib
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from typing import Any
 from contract.codes import ErrorCode
 from contract.jobs import NUMBER_MAX, AnyRequest, Job, JobError, JobState, JobSummary, job_request, title_of
 from contract.validity import Verdict
-from server.disk import FULL
 from server.errors import AgentError
+from server.jobs.folders import JobFolders
 from server.resources import MIB
+from server.trees import FULL
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -93,39 +93,24 @@ class Page:
 class JobStore:
     """All jobs of an agent. Not safe for use from two threads at once."""
 
-    def __init__(self, folder: Path, queued_max: int = QUEUED_MAX, queued_max_bytes: int = QUEUED_MAX_BYTES) -> None:
-        """Open or make the list under a folder; raises OSError where the disk is full or the file is no list."""
+    def __init__(
+        self,
+        data: Path,
+        folders: JobFolders,
+        queued_max: int = QUEUED_MAX,
+        queued_max_bytes: int = QUEUED_MAX_BYTES,
+    ) -> None:
+        """Open or make the list under a folder; raises OSError where that cannot be done at all."""
         self._queued_max, self._queued_max_bytes = queued_max, queued_max_bytes
-        self.folder = folder / "jobs"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "jobs.sqlite"
+        self.folders = folders
+        path = data / "jobs.sqlite"
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # acknowledged means on the disk
-            self._add_summaries()
-            self._db.executescript(SCHEMA)
+            try:
+                self._db = _opened(path)
+            except sqlite3.OperationalError:  # a full disk has no room for the index of the log, memory has
+                self._db = _opened(path, "PRAGMA locking_mode = EXCLUSIVE")
         except sqlite3.Error as error:
             raise OSError(f"the list of jobs {path} cannot be used ({error}): make room, or move it away") from error
-
-    def _add_summaries(self) -> None:
-        """Bring a list that was made before it had summaries up to date."""
-        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")}
-        if not columns or "title" in columns:
-            return
-        with self._db:
-            self._db.execute("BEGIN")
-            for column in ("kind TEXT", "name TEXT", "title TEXT", "request_bytes INTEGER NOT NULL DEFAULT 0"):
-                self._db.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
-            for number, text in self._db.execute("SELECT number, request FROM jobs").fetchall():
-                asked = json.loads(text)
-                try:
-                    title = title_of(job_request.validate_python(asked))
-                except ValueError:  # what was taken once and is not any more
-                    title = asked["kind"]
-                values = (asked["kind"], asked.get("name"), title, len(text.encode()), number)
-                changes = "kind = ?, name = ?, title = ?, request_bytes = ?"
-                self._db.execute(f"UPDATE jobs SET {changes} WHERE number = ?", values)
 
     def close(self) -> None:
         """Release the file."""
@@ -135,10 +120,6 @@ class JobStore:
     def changes(self) -> int:
         """Rows that were written since the list was opened; it only grows."""
         return self._db.total_changes
-
-    def folder_of(self, job_id: str) -> Path:
-        """Where everything of a job lies."""
-        return self.folder / job_id
 
     def add(self, job_id: str, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new.
@@ -164,7 +145,7 @@ class JobStore:
         """One job; raises AgentError UNKNOWN_JOB."""
         found = self._one("id = ?", job_id)
         if found is None:
-            raise AgentError(ErrorCode.UNKNOWN_JOB, f"no job {job_id!r} here")
+            raise _unknown(job_id)
         if found.job.state is JobState.QUEUED:
             found.job.position = self._positions().get(found.job.number)
         return found
@@ -182,7 +163,8 @@ class JobStore:
             if len(jobs) == limit or (jobs and size > PAGE_MAX_BYTES):
                 more = jobs[-1].number
                 break
-            jobs.append(_summary(row))
+            with contextlib.suppress(ValueError, TypeError):  # one that was damaged
+                jobs.append(_summary(row))
         if any(job.state is JobState.QUEUED for job in jobs):
             positions = self._positions()
             for job in jobs:
@@ -201,14 +183,17 @@ class JobStore:
         return {job_id for (job_id,) in self._db.execute("SELECT id FROM jobs")}
 
     def next_queued(self) -> Job | None:
-        """Whose turn it is."""
-        found = self._one("state = ? ORDER BY priority DESC, number LIMIT 1", JobState.QUEUED)
-        return found.job if found else None
+        """Whose turn it is. Jobs that cannot be read any more have failed."""
+        query = f"SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY priority DESC, number LIMIT 1"
+        while (row := self._db.execute(query, (JobState.QUEUED,)).fetchone()) is not None:
+            if (found := self._readable_or_failed(row)) is not None:
+                return found.job
+        return None
 
-    def in_state(self, state: JobState) -> list[StoredJob]:
-        """All jobs in a state, oldest first."""
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY number", (state,))
-        return [_stored(row) for row in rows.fetchall()]
+    def running(self) -> list[StoredJob]:
+        """All jobs that run as far as the list knows, oldest first. Jobs that cannot be read any more have failed."""
+        rows = self._db.execute(f"SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY number", (JobState.RUNNING,))
+        return [found for row in rows.fetchall() if (found := self._readable_or_failed(row)) is not None]
 
     def started(self, job_id: str) -> bool:
         """Note that a queued job runs now; False when it is not queued any more."""
@@ -229,7 +214,7 @@ class JobStore:
     ) -> None:
         """Note how a job ended."""
         changes = "state = ?, ended_at = ?, error = ?, verdict = ?, stored_bytes = ?, process = NULL"
-        why = JobError(code=error.code, detail=error.detail[:DETAIL_MAX_CHARS]).model_dump_json() if error else None
+        why = _readable_error(error).model_dump_json() if error else None
         self._update(f"UPDATE jobs SET {changes} WHERE id = ?", state, _now(), why, verdict, stored_bytes, job_id)
 
     def cancel_queued(self, job_id: str) -> bool:
@@ -239,10 +224,12 @@ class JobStore:
 
     def delete(self, job_id: str) -> None:
         """Forget an ended job and all it left; raises AgentError JOB_ACTIVE, UNKNOWN_JOB."""
-        job = self.get(job_id).job
-        if not job.state.ended:
-            raise AgentError(ErrorCode.JOB_ACTIVE, f"job {job_id} is {job.state}")
-        shutil.rmtree(self.folder_of(job_id), ignore_errors=True)
+        row = self._db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise _unknown(job_id)
+        if not JobState(row[0]).ended:
+            raise AgentError(ErrorCode.JOB_ACTIVE, f"job {job_id} is {row[0]}")
+        self.folders.drop(job_id)
         self._update("DELETE FROM jobs WHERE id = ?", job_id)
 
     def keep_within(self, quota_bytes: int) -> list[str]:
@@ -253,7 +240,7 @@ class JobStore:
         for job_id, stored in self._db.execute(query).fetchall():
             if total <= quota_bytes:
                 break
-            shutil.rmtree(self.folder_of(job_id), ignore_errors=True)
+            self.folders.drop(job_id)
             self._update("UPDATE jobs SET evicted = 1, stored_bytes = 0 WHERE id = ?", job_id)
             total -= stored
             removed.append(job_id)
@@ -291,7 +278,14 @@ class JobStore:
 
     def _one(self, where: str, *values: object) -> StoredJob | None:
         row = self._db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where}", values).fetchone()
-        return _stored(row) if row else None
+        return _readable(row) if row else None
+
+    def _readable_or_failed(self, row: tuple[Any, ...]) -> StoredJob | None:
+        found = _readable(row)
+        if found is None:
+            error = JobError(code=ErrorCode.INTERNAL_ERROR, detail="what is stored of the job cannot be read")
+            self.ended(row[1], JobState.FAILED, error, None, 0)
+        return found
 
     def _positions(self) -> dict[int, int]:
         query = "SELECT number FROM jobs WHERE state = ? ORDER BY priority DESC, number"
@@ -314,6 +308,45 @@ def _clear_errors() -> Iterator[None]:
         raise
 
 
+def _opened(path: Path, *first: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        # FULL: acknowledged means on the disk.
+        for statement in (*first, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
+            db.execute(statement)
+        _add_summaries(db)
+        db.executescript(SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _add_summaries(db: sqlite3.Connection) -> None:
+    """Bring a list that was made before it had summaries up to date."""
+    columns = {name for _, name, *_ in db.execute("PRAGMA table_info(jobs)")}
+    if not columns or "title" in columns:
+        return
+    with db:
+        db.execute("BEGIN")
+        for column in ("kind TEXT", "name TEXT", "title TEXT", "request_bytes INTEGER NOT NULL DEFAULT 0"):
+            db.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
+        for number, text in db.execute("SELECT number, request FROM jobs").fetchall():
+            try:
+                asked = json.loads(text)
+                kind, name = str(asked["kind"]), asked.get("name")
+                title = title_of(job_request.validate_python(asked))
+            except (ValueError, KeyError, TypeError):  # what was taken once and is not any more, or was damaged
+                kind, name, title = "command", None, "?"
+            values = (kind, name, title, len(text.encode()), number)
+            changes = "kind = ?, name = ?, title = ?, request_bytes = ?"
+            db.execute(f"UPDATE jobs SET {changes} WHERE number = ?", values)
+
+
+def _unknown(job_id: str) -> AgentError:
+    return AgentError(ErrorCode.UNKNOWN_JOB, f"no job {job_id!r} here")
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat()
 
@@ -334,6 +367,20 @@ def _status(row: tuple[Any, ...]) -> dict[str, Any]:
         "stored_bytes": stored,
         "evicted": bool(evicted),
     }
+
+
+def _readable_error(error: JobError) -> JobError:
+    """The same with a detail that can be sent: names of files may hold bytes that are no text."""
+    detail = error.detail[:DETAIL_MAX_CHARS].encode(errors="backslashreplace").decode()
+    return JobError(code=error.code, detail=detail)
+
+
+def _readable(row: tuple[Any, ...]) -> StoredJob | None:
+    """A job, None for one that another version stored, or that was damaged."""
+    try:
+        return _stored(row)
+    except (ValueError, TypeError):
+        return None
 
 
 def _stored(row: tuple[Any, ...]) -> StoredJob:

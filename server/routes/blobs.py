@@ -42,6 +42,7 @@ async def has_blob(digest: Digest, agent: AgentDependency) -> Response:
 )
 async def put_blob(digest: Digest, request: Request, agent: AgentDependency, response: Response) -> BlobReceipt:
     """Store a file; its bytes must have the digest in the path."""
+    agent.room.require()
     receipt = await _receive(digest, request, agent)
     response.status_code = status.HTTP_201_CREATED if receipt.created else status.HTTP_200_OK
     return receipt

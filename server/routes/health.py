@@ -19,10 +19,12 @@ async def live() -> Health:
 
 @router.get(HEALTH_READY, operation_id="ready")
 async def ready(agent: AgentDependency) -> Health:
-    """A worker is up, so a picture sent now is answered at once."""
+    """A worker is up, so a picture sent now is answered at once, and the queue of jobs is at work."""
     if agent.draining:
         raise AgentError(ErrorCode.SHUTTING_DOWN, "the agent finishes what runs and then stops")
     if not agent.ready:
         agent.pools.default.check_able()
         raise AgentError(ErrorCode.NOT_READY, "no worker is up yet")
-    return Health(status="ready")
+    if (fault := agent.jobs.fault) is not None:
+        raise AgentError(ErrorCode.NOT_READY, f"no job is run: {fault}")
+    return Health(status="ready", notes=agent.notes)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from contract.codes import ErrorCode
 from contract.jobs import NUMBER_MAX, PAGE_MAX, Job, JobList, JobRequest, JobState
@@ -26,7 +26,6 @@ from server.agent import Agent
 from server.errors import AgentError
 from server.jobs.archive import RESULT_NAME
 from server.jobs.files import follow_log, stream_tar, telemetry_csv
-from server.jobs.host.command import OUTPUT_NAME
 from server.routes import AgentDependency, problems, unchanged
 from server.sse import KEEP_ALIVE
 from server.telemetry.recorder import load_recording
@@ -49,6 +48,7 @@ Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
 )
 async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
+    agent.room.require()
     if request.kind != "command":
         await agent.synthetic.ensure(request.spec.model)
     job, created = await agent.jobs.submit(request, key)
@@ -125,19 +125,20 @@ async def job_logs(
     follow: bool = False,
 ) -> StreamingResponse:
     """What a program printed, from a byte on; with `follow` until the job has ended."""
-    folder = await agent.jobs.folder(id, ended=False)
+    files = await agent.jobs.files(id, ended=False)
 
     async def running() -> bool:
         return follow and not agent.draining and not (await agent.jobs.get(id)).state.ended
 
-    return StreamingResponse(follow_log(folder / f"{stream}.log", offset, running), media_type="text/plain")
+    log = follow_log(lambda: files.open(id, f"{stream}.log"), offset, running)
+    return StreamingResponse(log, media_type="text/plain")
 
 
 @router.get(JOB_TELEMETRY, operation_id="job_telemetry", response_model=Telemetry, responses=problems(404, 410, 422))
 async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json", "csv"] = "json") -> Response:
     """What the sensors said while the job ran; so far, while it runs."""
-    folder = await agent.jobs.folder(id, ended=False)
-    recorded = agent.jobs.running_telemetry(id) or await asyncio.to_thread(load_recording, folder)
+    files = await agent.jobs.files(id, ended=False)
+    recorded = agent.jobs.running_telemetry(id) or await asyncio.to_thread(load_recording, files.path(id))
     if recorded is None:
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} has no telemetry")
     if format == "csv":
@@ -148,10 +149,11 @@ async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json",
 @router.get(JOB_RESULT, operation_id="job_result", response_model=AnyResult, responses=problems(404, 409, 410, 422))
 async def job_result(id: str, agent: AgentDependency) -> Response:
     """What a job found; of one that was cut off, as far as it came."""
-    path = await agent.jobs.folder(id, ended=True) / RESULT_NAME
-    if not path.exists():
+    files = await agent.jobs.files(id, ended=True)
+    content = await asyncio.to_thread(files.read, id, RESULT_NAME)
+    if content is None:
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} ended before it had measured anything")
-    return FileResponse(path, media_type=JSON)
+    return Response(content, media_type=JSON)
 
 
 @router.get(
@@ -162,7 +164,7 @@ async def job_result(id: str, agent: AgentDependency) -> Response:
 )
 async def job_artifacts(id: str, agent: AgentDependency) -> Response:
     """The files that a program left in `$OUTPUT`, as a tar."""
-    output = await agent.jobs.folder(id, ended=True) / OUTPUT_NAME
-    if not output.is_dir():
+    files = await agent.jobs.files(id, ended=True)
+    if not await asyncio.to_thread(files.has_artifacts, id):
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} left no files")
-    return StreamingResponse(stream_tar(output), media_type="application/x-tar")
+    return StreamingResponse(stream_tar(lambda: files.artifacts(id)), media_type="application/x-tar")

@@ -40,6 +40,7 @@ async def put_model(
 
     201 when the model is new or replaced, 200 when the very same was there.
     """
+    agent.room.require()
     description, changed = await agent.registry.put(name, manifest)
     response.status_code = status.HTTP_201_CREATED if changed else status.HTTP_200_OK
     response.headers["etag"] = f'"{description.digest}"'

@@ -14,11 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from contract.tables import csv_line
 from contract.telemetry import TELEMETRY_SCHEMA_VERSION, Phase, SamplerQuality, SeriesInfo, Telemetry
+from server.trees import Folder
 
 log = logging.getLogger(__name__)
 
 SAMPLES_FILE = "telemetry.csv"
 HEAD_FILE = "telemetry.json"
+SAMPLES_MAX_BYTES = 512 << 20
+HEAD_MAX_BYTES = 16 << 20
 OWN_COLUMNS = ("t_s", "late_s", "missed", "sampler_cpu_s")
 """Columns before the series: when, how late, beats missed so far, processor time of the sampler so far."""
 
@@ -38,7 +41,8 @@ class Recording:
     """Files of one recording in a folder. Where the disk is full it says so once and keeps what it could not write."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._path = folder
+        self._folder: Folder | None = None
         self._descriptor: int | None = None
         self._size = 0
         self._pending: list[bytes] = []
@@ -48,9 +52,10 @@ class Recording:
         """Write the head and the samples' first line; what was in the folder of an earlier recording is replaced."""
         self._pending = [csv_line([*OWN_COLUMNS, *head.info]).encode()]
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            self._descriptor = os.open(self._folder / SAMPLES_FILE, flags, 0o600)
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._folder = Folder.at(self._path)
+            self._folder.replace(SAMPLES_FILE, b"", sync=False)
+            self._descriptor = self._folder.open(SAMPLES_FILE, os.O_WRONLY)
         except OSError as error:
             self._complain(error)
         self._write_pending()
@@ -68,10 +73,10 @@ class Recording:
 
     def write_head(self, head: Head) -> None:
         """Replace telemetry.json."""
-        part = self._folder / f".{HEAD_FILE}.part"
+        if self._folder is None:
+            return
         try:
-            part.write_text(head.model_dump_json())
-            part.replace(self._folder / HEAD_FILE)
+            self._folder.replace(HEAD_FILE, head.model_dump_json().encode(), sync=False)
         except OSError as error:
             self._complain(error)
 
@@ -82,6 +87,9 @@ class Recording:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
 
     def _write_pending(self) -> None:
         if self._descriptor is None:
@@ -100,14 +108,15 @@ class Recording:
     def _complain(self, error: OSError) -> None:
         if not self._complained:
             self._complained = True
-            log.warning("telemetry goes on in memory only: %s cannot be written (%s)", self._folder, error)
+            log.warning("telemetry goes on in memory only: %s cannot be written (%s)", self._path, error)
 
 
 def load_recording(folder: Path) -> Telemetry | None:
     """Read a recording back, also one that was cut off; None where there is none that can be read."""
     try:
-        head = Head.model_validate_json((folder / HEAD_FILE).read_bytes())
-        text = (folder / SAMPLES_FILE).read_text(errors="replace")
+        with Folder.at(folder) as opened:
+            head = Head.model_validate_json(opened.read(HEAD_FILE, HEAD_MAX_BYTES))
+            text = opened.read(SAMPLES_FILE, SAMPLES_MAX_BYTES).decode(errors="replace")
     except (OSError, ValidationError):
         return None
     width = len(OWN_COLUMNS) + len(head.info)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from image_model.postprocess import dequantise, softmax, top_k
@@ -21,7 +20,7 @@ from server.workers.sources import SourceError, read_files
 SHOWN_CLASSES = 3
 
 
-def run_benchmark(fields: dict[str, Any], folder: Path, events: Events) -> None:
+def run_benchmark(fields: dict[str, Any], events: Events) -> None:
     """Carry out one order; raises JobFailed."""
     order = BenchmarkOrder.from_wire(fields)
     events.phase("idle")

@@ -11,6 +11,7 @@ from typing import Any
 
 from server.data_folder import PROGRAM_UMASK
 from server.jobs.host.bundle import BundleError, unpack
+from server.jobs.host.channels import Channels
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import CommandOrder
@@ -18,8 +19,6 @@ from server.jobs.process_tree import end_descendants, snapshot
 from server.telemetry.probe import fixed_work_ms
 from server.workers.confinement import die_first, die_with
 
-WORK_NAME = "work"
-OUTPUT_NAME = "output"
 STDOUT_NAME = "stdout.log"
 STDERR_NAME = "stderr.log"
 AGENT_DIED = signal.SIGUSR1
@@ -29,24 +28,21 @@ PROGRAM_OOM_SCORE = 1000
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
 
 
-def run_command(fields: dict[str, Any], folder: Path, events: Events, agent_pid: int) -> None:
+def run_command(fields: dict[str, Any], channels: Channels, events: Events, agent_pid: int) -> None:
     """Carry out one order; raises JobFailed when the program cannot be started."""
     order = CommandOrder(**fields)
     events.phase("idle")
     before_ms = fixed_work_ms()
     events.write("probe", before_ms=before_ms)
-    work, output = folder / WORK_NAME, folder / OUTPUT_NAME
-    for path in (work, output):
-        path.mkdir(exist_ok=True)
     if order.bundle is not None:
         try:
-            unpack(Path(order.bundle), work, order.max_file_bytes)
+            unpack(Path(order.bundle), Path(order.work), order.max_file_bytes)
         except BundleError as error:
             raise JobFailed("invalid_request", f"the bundle: {error}") from error
     _end_with_the_agent(agent_pid)
     events.phase("command")
     started = time.monotonic()
-    code = _run(order, folder, work, output)
+    code = _run(order, channels)
     left_running = end_descendants()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     events.write(
@@ -74,28 +70,27 @@ def _end_with_the_agent(agent_pid: int) -> None:
         end()
 
 
-def _run(order: CommandOrder, folder: Path, work: Path, output: Path) -> int:
+def _run(order: CommandOrder, channels: Channels) -> int:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"  # `python` has the agent's packages
-    ours = {"PATH": path, "HOME": str(work), "OUTPUT": str(output), "PYTHONUNBUFFERED": "1"}
+    ours = {"PATH": path, "HOME": order.work, "OUTPUT": order.output, "PYTHONUNBUFFERED": "1"}
     environment = {**passed_on, **ours, **order.env}
     host_pid, max_processes = os.getpid(), _max_processes()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program gets it too, and how it ends is worth knowing
-    with (folder / STDOUT_NAME).open("ab") as stdout, (folder / STDERR_NAME).open("ab") as stderr:
-        try:
-            program = subprocess.Popen(
-                order.argv,
-                cwd=work,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                preexec_fn=lambda: _before_the_program(host_pid, order.max_file_bytes, max_processes),
-            )
-        except OSError as error:
-            detail = f"{order.argv[0]}: {error.strerror}"
-            raise JobFailed("invalid_request", f"the program cannot be started: {detail}") from error
-        return _wait_for(program)
+    try:
+        program = subprocess.Popen(
+            order.argv,
+            cwd=order.work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=channels.stdout,
+            stderr=channels.stderr,
+            preexec_fn=lambda: _before_the_program(host_pid, order.max_file_bytes, max_processes),
+        )
+    except OSError as error:
+        detail = f"{order.argv[0]}: {error.strerror}"
+        raise JobFailed("invalid_request", f"the program cannot be started: {detail}") from error
+    return _wait_for(program)
 
 
 def _wait_for(program: "subprocess.Popen[bytes]") -> int:

@@ -7,27 +7,41 @@ import errno
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 EVENTS_NAME = "events.ndjson"
 
 
 class Events:
-    """Appends events to the job's file and passes them on to the agent."""
+    """Appends events to the job's file and passes them on to the agent.
 
-    def __init__(self, folder: Path, agent_fd: int) -> None:
-        self._file = os.open(folder / EVENTS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    Where the disk is full, the agent alone is told.
+    """
+
+    def __init__(self, journal_fd: int, agent_fd: int) -> None:
+        self._journal_fd = journal_fd
         self._agent_fd = agent_fd
+        self._full = False
 
     def write(self, event: str, **fields: Any) -> None:
-        """Report something; raises OSError where the disk is full."""
+        """Report something; raises OSError when the disk has become full, once."""
         line = json.dumps({"event": event, "at_ns": time.monotonic_ns(), **fields}).encode() + b"\n"
-        written = os.write(self._file, line)
-        if written < len(line):  # a disk that fills up takes the beginning of a line
-            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = None if self._full else self._keep(line)
         self._pass_on(line)
+        if error is not None:
+            self._full = True
+            raise error
+
+    def _keep(self, line: bytes) -> OSError | None:
+        try:
+            written = os.write(self._journal_fd, line)
+            if written == len(line):
+                return None
+            # A disk that fills up takes the beginning of a line.
+            os.ftruncate(self._journal_fd, os.fstat(self._journal_fd).st_size - written)
+        except OSError as error:
+            return error
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _pass_on(self, line: bytes) -> None:
         left = memoryview(line)

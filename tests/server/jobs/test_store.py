@@ -9,6 +9,7 @@ from contract.codes import ErrorCode
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobError, JobState
 from contract.validity import Verdict
 from server.errors import AgentError
+from server.jobs.folders import JobFolders
 from server.jobs.store import JobStore, StoredProcess
 
 REQUEST = BenchmarkRequest(spec=BenchmarkSpec(model="digits"))
@@ -16,14 +17,13 @@ REQUEST = BenchmarkRequest(spec=BenchmarkSpec(model="digits"))
 
 @pytest.fixture
 def store(tmp_path: Path) -> JobStore:
-    return JobStore(tmp_path)
+    return JobStore(tmp_path, JobFolders(tmp_path))
 
 
 def ended(store: JobStore, job_id: str, size: int = 0, state: JobState = JobState.SUCCEEDED) -> None:
     assert store.started(job_id)
-    folder = store.folder_of(job_id)
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_bytes(bytes(size))
+    with store.folders.make_record(job_id) as record:
+        record.replace("result.json", bytes(size))
     store.ended(job_id, state, None, Verdict.OK, size)
 
 
@@ -46,7 +46,7 @@ def test_everything_is_there_after_opening_it_anew(store: JobStore, tmp_path: Pa
     store.started("a")
     store.has_process("a", StoredProcess(12, 34, "boot"))
     store.close()
-    found = JobStore(tmp_path).get("a")
+    found = JobStore(tmp_path, store.folders).get("a")
     assert (found.job.request, found.job.state, found.job.attempts) == (request, JobState.RUNNING, 1)
     assert found.process == StoredProcess(12, 34, "boot")
 
@@ -85,8 +85,8 @@ def test_the_quota_takes_the_oldest_and_says_so(store: JobStore) -> None:
     page = store.page(10, None, [])
     assert [(job.id, job.evicted) for job in page.jobs] == [("c", False), ("b", False), ("a", True)]
     assert (page.evicted, page.stored_bytes) == (1, 200)
-    assert not store.folder_of("a").exists()
-    assert store.folder_of("b").exists()
+    assert store.folders.size("a") == 0
+    assert store.folders.size("b") == 100
 
 
 def test_pages_follow_one_another(store: JobStore) -> None:
@@ -120,7 +120,7 @@ def heavy(size: int) -> CommandRequest:
 
 def test_only_so_many_jobs_may_wait(tmp_path: Path) -> None:
     """Neither in number nor in bytes; what was taken is known by its key all the same, and room is made by ends."""
-    store = JobStore(tmp_path, queued_max=2, queued_max_bytes=10_000)
+    store = JobStore(tmp_path, JobFolders(tmp_path), queued_max=2, queued_max_bytes=10_000)
     first, _ = store.add("a", heavy(6_000), "key")
     with pytest.raises(AgentError) as large:
         store.add("b", heavy(6_000), None)
@@ -138,7 +138,7 @@ def test_only_so_many_jobs_may_wait(tmp_path: Path) -> None:
 
 def test_a_list_has_no_requests_and_pages_end_before_they_are_large(tmp_path: Path) -> None:
     """500 jobs of half a megabyte each are a few pages of half a megabyte at most."""
-    store = JobStore(tmp_path, 2000, 1 << 30)
+    store = JobStore(tmp_path, JobFolders(tmp_path), 2000, 1 << 30)
     request = heavy(500_000).model_copy(update={"name": "\u00fc" * 200})
     for number in range(20):
         store.add(f"j{number}", request, None)
@@ -165,7 +165,7 @@ def test_ended_jobs_whose_requests_are_too_large_are_forgotten(store: JobStore) 
     assert store.forget_oldest(25_000) == ["a"]
     assert store.forget_oldest(1) == ["b"]
     assert store.ids() == {"c"}
-    assert not store.folder_of("a").exists()
+    assert store.folders.size("a") == 0
 
 
 def test_a_long_error_is_cut(store: JobStore) -> None:
@@ -193,6 +193,6 @@ def test_a_list_of_before_summaries_is_brought_up_to_date(tmp_path: Path) -> Non
                 (name, request, when),
             )
     db.close()
-    page = JobStore(tmp_path).page(10, None, [])
+    page = JobStore(tmp_path, JobFolders(tmp_path)).page(10, None, [])
     found = [(job.id, job.kind, job.name, job.title) for job in page.jobs]
     assert found == [("b", "profile", "p", "profile"), ("a", "benchmark", None, "digits batch 1")]

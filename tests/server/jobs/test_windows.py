@@ -43,7 +43,8 @@ def reported(tmp_path: Path, asked: BenchmarkOrder, finished: list[tuple[int, in
     stream = threading.Thread(target=lambda: None)
     stream.start()
     stream.join()
-    windows.report_windows(asked, [stream], deque(finished), 0, Events(tmp_path, write_fd))
+    with (tmp_path / EVENTS_NAME).open("ab") as journal:
+        windows.report_windows(asked, [stream], deque(finished), 0, Events(journal.fileno(), write_fd))
     os.close(write_fd)
     os.close(read_fd)
     return [json.loads(line) for line in (tmp_path / EVENTS_NAME).read_text().splitlines()]
