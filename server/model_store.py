@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from contract.codes import ErrorCode
 from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest, identity
 from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL
-from image_model.labels import LabelError
 from server.disk import ensure_folder, move_aside, put_in_place, storage_faults, write_atomically
 from server.errors import AgentError
 from server.runtimes import MAIN_NAMES
@@ -224,7 +223,7 @@ def _link(path: Path, blob: Path) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return f"what is known of it cannot be read ({error.error_count()} faults)"
-    if isinstance(error, OSError | LabelError):
+    if isinstance(error, OSError):
         return str(error).encode(errors="replace").decode()
     return f"what is known of it cannot be read ({type(error).__name__})"
 
