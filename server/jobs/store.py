@@ -332,15 +332,22 @@ def _add_summaries(db: sqlite3.Connection) -> None:
         for column in ("kind TEXT", "name TEXT", "title TEXT", "request_bytes INTEGER NOT NULL DEFAULT 0"):
             db.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
         for number, text in db.execute("SELECT number, request FROM jobs").fetchall():
-            try:
-                asked = json.loads(text)
-                kind, name = str(asked["kind"]), asked.get("name")
-                title = title_of(job_request.validate_python(asked))
-            except (ValueError, KeyError, TypeError):  # what was taken once and is not any more, or was damaged
-                kind, name, title = "command", None, "?"
-            values = (kind, name, title, len(text.encode()), number)
+            values = (*_read_summary(text), len(text.encode()), number)
             changes = "kind = ?, name = ?, title = ?, request_bytes = ?"
             db.execute(f"UPDATE jobs SET {changes} WHERE number = ?", values)
+
+
+def _read_summary(text: str) -> tuple[str, str | None, str]:
+    """Kind, name and title of a request, as far as they can still be read."""
+    try:
+        asked = json.loads(text)
+        kind, name = str(asked["kind"]), asked.get("name")
+    except (ValueError, KeyError, TypeError):
+        return "command", None, "?"
+    try:
+        return kind, name, title_of(job_request.validate_python(asked))
+    except ValueError:  # it was taken once, and would not be any more
+        return kind, name, kind
 
 
 def _unknown(job_id: str) -> AgentError:

@@ -58,6 +58,7 @@ from contract.jobs import (
 )
 from contract.models import (
     BlobReceipt,
+    DamagedModel,
     DefaultModel,
     ModelDescription,
     ModelList,
@@ -104,6 +105,7 @@ REPLY = ClassifyReply(
 )
 TENSOR = TensorInfo(name="image", shape=[1, 8, 8, 1], dtype="int8", scale=0.5, zero_point=-128)
 PER_CHANNEL = Preprocessing(input_range=[(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+DAMAGED = DamagedModel(name="mine", reason="a file of it is missing")
 DESCRIPTION = ModelDescription(
     name="digits",
     digest=DIGEST,
@@ -331,7 +333,8 @@ EXAMPLES: list[BaseModel] = [
     PictureReply(name="a.jpg", result=REPLY),
     BatchReply(results=[PictureReply(name="a.jpg", problem=PROBLEM)]),
     *(TENSOR, PER_CHANNEL, DESCRIPTION, DESCRIPTION.runtimes["litert"]),
-    ModelList(models=[DESCRIPTION], default="digits", default_chosen=True),
+    DAMAGED,
+    ModelList(models=[DESCRIPTION], damaged=[DAMAGED], default="digits", default_chosen=True),
     ModelManifest(model=DIGEST, labels=DIGEST, preprocessing=Preprocessing(input_range=(-1.0, 1.0))),
     DefaultModel(name="digits"),
     BlobReceipt(digest=DIGEST, size_bytes=7, created=True),
