@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from client.edge_client import AsyncEdgeClient
 from client.errors import EdgeError, NotAuthorized, Refused
 from client.hosts import Host
-from client.patiently import Patiently
+from client.patiently import Patiently, Running
 from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, label
 from contract.results import BenchmarkResult
@@ -130,10 +130,12 @@ class Campaign:
             self.report.failed(client.host.name, error)
 
     async def _collect(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
-        patiently = Patiently()
+        patiently, running = Patiently(), Running(client.host.name)
         for entry in entries:
             while not entry.settled:
                 await self._look_at(client, entry, patiently)
+                if entry.job is not None:
+                    running.check(entry.job, entry.request)
                 ended = sum(other.settled for other in entries)
                 self.report.moved(client.host.name, entry, ended, len(entries))
                 if not entry.settled:

@@ -1,6 +1,8 @@
 """What an agent says about itself."""
 
-from pydantic import AwareDatetime, BaseModel
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, Field
 
 from contract.devices import RuntimeDevice
 from contract.models import ModelName
@@ -106,7 +108,7 @@ class AgentInfo(BaseModel):
 class Health(BaseModel):
     """`GET /health/live` and `GET /health/ready`."""
 
-    status: str
+    status: Annotated[str, Field(pattern=r"^[a-z]{1,40}$")]
     """`live`, `ready`."""
     notes: list[str] = []
     """What is wrong, though pictures are answered: a full disk takes no jobs and models."""

@@ -8,9 +8,10 @@ from rich.text import Text
 
 from client.checks import Check, check_host, check_machine
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen
+from client.cli.together import together
 from client.console import EXIT_FAILED, EXIT_OK, Output, emit, note, plain_table
-from client.errors import HostError
-from client.hosts import HostsFile
+from client.errors import EdgeError, HostError
+from client.hosts import Host, HostsFile
 
 
 def doctor(
@@ -30,9 +31,17 @@ def doctor(
             raise
         hosts = []
         note(f"no host is checked: {error}")
-    for each in hosts:
-        checks += check_host(each)
-    show(checks, output)
+    show([*checks, *check_hosts(hosts)], output)
+
+
+def check_hosts(hosts: Sequence[Host]) -> list[Check]:
+    """The way to each host, looked at all at once."""
+    found: list[Check] = []
+    for checks in together(hosts, lambda host: list(check_host(host))):
+        if isinstance(checks, EdgeError):
+            raise checks
+        found += checks
+    return found
 
 
 def show(checks: Sequence[Check], output: Output) -> None:

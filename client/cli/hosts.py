@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from client.checks import check_host
-from client.cli.doctor import show
+from client.cli.doctor import check_hosts, show
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen
 from client.console import Output, emit, note, plain_table
 from client.curl import write_curl_config
@@ -119,7 +118,7 @@ def test_hosts(
 ) -> None:
     """See how far the way to a host leads: address, certificate, token, readiness."""
     hosts = chosen([*(name or []), *host], all_hosts)
-    show([check for each in hosts for check in check_host(each)], output)
+    show(check_hosts(hosts), output)
 
 
 @app.command("curl")

@@ -14,6 +14,7 @@ from client.cli.bench_view import VERDICT_STYLE
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table, text_column
 from client.edge_client import EdgeClient
+from client.patiently import Running
 from client.profile_chart import check_chart, write_profile_chart
 from client.runs import write_text
 from contract.devices import DEVICE_PATTERN, Precision
@@ -122,9 +123,11 @@ def _watched(client: EdgeClient, job: Job, *, quiet: bool) -> Job:
     console = note_console()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(client.host.name, total=None)
+        running, request = Running(client.host.name), job.request
         while not job.state.ended:
             time.sleep(POLL_S)
             job = client.job(job.id)
+            running.check(job, request)
             if job.progress is not None:
                 words = f"{client.host.name}: {job.progress.phase}"
                 progress.update(task, description=words, total=job.progress.total, completed=job.progress.done)

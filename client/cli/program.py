@@ -19,10 +19,10 @@ from client.errors import EdgeError, Refused
 from client.fetch import ARTIFACTS, fetch_job
 from client.hosts import Host
 from client.matrix import UsageError
-from client.patiently import Patiently
+from client.patiently import Patiently, Running
 from client.runs import new_folder, reserved_folder
 from contract.codes import ErrorCode
-from contract.jobs import CommandRequest, CommandSpec, Job, JobState
+from contract.jobs import AnyRequest, CommandRequest, CommandSpec, Job, JobState
 from contract.results import CommandResult
 from contract.text import NAME_MAX, visible
 
@@ -150,7 +150,7 @@ async def _stream(host: Host, job: Job) -> Job:
     """Copy both streams until the job has ended, over broken connections and restarts of the agent too."""
     async with AsyncEdgeClient(host) as client:
         job, _, _ = await asyncio.gather(
-            _until_ended(client, job.id),
+            _until_ended(client, job.id, job.request),
             _copy(client, job.id, "stdout", sys.stdout.buffer),
             _copy(client, job.id, "stderr", sys.stderr.buffer),
         )
@@ -167,9 +167,10 @@ async def _copy(client: AsyncEdgeClient, job_id: str, stream: str, target: Binar
             target.flush()
 
 
-async def _until_ended(client: AsyncEdgeClient, job_id: str) -> Job:
-    patiently = Patiently()
+async def _until_ended(client: AsyncEdgeClient, job_id: str, request: AnyRequest) -> Job:
+    patiently, running = Patiently(), Running(client.host.name)
     while not (job := await patiently(lambda: client.job(job_id))).state.ended:
+        running.check(job, request)
         await asyncio.sleep(POLL_INTERVAL_S)
     return job
 

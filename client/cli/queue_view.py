@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from client.cli.job_views import Listed, job_name, progress_text, queue_table
+from client.cli.together import together
 from client.console import live_console, say
 from client.edge_client import EdgeClient
 from client.errors import EdgeError
@@ -30,7 +31,7 @@ def watch_queues(hosts: Sequence[Host], *, until_idle: bool, live: bool) -> None
     with ExitStack() as stack, _display(live) as show:
         clients = [stack.enter_context(EdgeClient(host)) for host in hosts]
         while True:
-            queues = {client.host: _look(client) for client in clients}
+            queues = dict(zip(hosts, together(clients, _look), strict=True))
             for queue in queues.values():
                 if isinstance(queue, EdgeError) and (len(hosts) == 1 or until_idle):
                     raise queue
@@ -52,11 +53,8 @@ def _display(live: bool) -> Iterator[Show]:
         yield lambda queues: screen.update(queue_view(queues), refresh=True)
 
 
-def _look(client: EdgeClient) -> Queue:
-    try:
-        return client.jobs(SHOWN_ACTIVE, states=ACTIVE), client.jobs(SHOWN_ENDED + SHOWN_ACTIVE)
-    except EdgeError as error:
-        return error
+def _look(client: EdgeClient) -> tuple[JobList, JobList]:
+    return client.jobs(SHOWN_ACTIVE, states=ACTIVE), client.jobs(SHOWN_ENDED + SHOWN_ACTIVE)
 
 
 def _active(queue: Queue) -> bool:

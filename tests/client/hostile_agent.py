@@ -3,7 +3,6 @@
 `python -m tests.client.hostile_agent` prints the address of each kind and serves until it is interrupted.
 """
 
-import gzip
 import itertools
 import json
 import socket
@@ -11,6 +10,7 @@ import ssl
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +24,6 @@ GOOD = b'{"status":"live"}'
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
 PROBLEM = b"application/problem+json"
-JOB = "0123456789abcdef"
 
 
 class Wire:
@@ -122,8 +121,15 @@ def problem(**fields: object) -> bytes:
     ).encode()
 
 
-BOMB = gzip.compress(b" " * (64 << 20), 9) * 32
-"""Two megabytes that would become two gigabytes."""
+def bomb() -> bytes:
+    """Two megabytes of gzip that would become two gigabytes: blocks that need nothing of each other."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    spaces = b" " * (64 << 20)
+    first, other = (packer.compress(spaces) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + other * 31
+
+
+BOMB = bomb()
 JOB_EVENT = (
     b'event: state\ndata: {"id":"another","number":1,"request":{"kind":"command","spec":{"argv":["x"]}},'
     b'"state":"running","created_at":"2026-01-01T00:00:00Z"}\n\n'
