@@ -222,6 +222,8 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
 
 def _announce(agent: "Agent", listener: socket.socket) -> None:
     """Say where the agent listens: in the log, and in a file for whoever started it."""
+    from server.errors import AgentError
+
     settings = agent.settings
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.serves_tls else "http"
@@ -235,7 +237,10 @@ def _announce(agent: "Agent", listener: socket.socket) -> None:
         "version": __version__,
         "certificate_sha256": agent.certificate.sha256 if agent.certificate else None,
     }
-    write_atomically(settings.data / AGENT_FILE, json.dumps(document).encode())
+    try:
+        write_atomically(settings.data / AGENT_FILE, json.dumps(document).encode())
+    except (AgentError, OSError) as error:  # a full disk, on which the agent answers nevertheless
+        log.error("whoever started the agent cannot find it by %s: %s", settings.data / AGENT_FILE, error)
 
 
 if __name__ == "__main__":

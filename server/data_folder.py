@@ -1,10 +1,12 @@
 """Who may look into the data folder: the user the agent runs as, and nobody else on the machine."""
 
+import contextlib
 import logging
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
+
+from server.trees import Folder
 
 log = logging.getLogger(__name__)
 
@@ -13,8 +15,9 @@ PRIVATE_UMASK = 0o077
 PROGRAM_UMASK = 0o022
 """The umask of programs that jobs run, as a user's shell has it."""
 _OTHERS = 0o077
-_HOLDS_SECRETS = ("jobs.sqlite*", "jobs", "jobs/*", "jobs/*/*")
-"""What earlier agents left readable: the list of jobs and what programs were started with."""
+_SECRETS = "jobs"
+"""What earlier agents left readable begins with this: the list of jobs, and what programs were started with."""
+_SECRET_LEVELS = 2
 
 
 def make_private(folder: Path) -> None:
@@ -26,23 +29,30 @@ def make_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not stat.S_IMODE(folder.stat().st_mode) & _OTHERS:
         return
-    closed = sum(_close(path) for path in _in_need(folder))
+    with Folder.at(folder.resolve()) as opened:
+        closed = _close(opened, ".") + _close_in(opened, _SECRETS, _SECRET_LEVELS)
     if closed:
         log.warning("others could read %s: it and %d things in it are closed to them now", folder, closed - 1)
     else:
         log.warning("others can read %s, and it belongs to somebody else: choose another with --data", folder)
 
 
-def _in_need(folder: Path) -> Iterator[Path]:
-    yield folder
-    for pattern in _HOLDS_SECRETS:
-        yield from folder.glob(pattern)
+def _close_in(folder: Folder, prefix: str, levels: int) -> int:
+    """Take others' rights away from what is in a folder and so many levels below; gives from how much."""
+    closed = 0
+    for name, status in list(folder.entries()):
+        if name.startswith(prefix):
+            closed += _close(folder, name)
+            if levels and stat.S_ISDIR(status.st_mode):
+                with contextlib.suppress(OSError), folder.folder(name) as inner:
+                    closed += _close_in(inner, "", levels - 1)
+    return closed
 
 
-def _close(path: Path) -> bool:
+def _close(folder: Folder, name: str) -> bool:
     """Take others' rights away from a file or folder of this user; False where there were none, and for all else."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder.descriptor)
     except OSError:
         return False
     try:

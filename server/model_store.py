@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from server.errors import AgentError
 from server.runtimes import MAIN_NAMES
 from server.stored_model import StoredModel, embedded_model
 from server.synthesis import SYNTHETIC_MODELS
+from server.trees import Folder
 from server.workers.messages import ModelSource
 
 log = logging.getLogger(__name__)
@@ -161,14 +161,12 @@ class ModelStore:
         manifests = [model.manifest for model in self._stored.values() if model.manifest is not None]
         named = {_file_name(digest) for manifest in manifests for digest in manifest.digests}
         named |= {_folder_name(manifest) for manifest in manifests}
-        for path in (*self._blobs.iterdir(), *self._laid_out.iterdir()):
-            with contextlib.suppress(OSError):
-                if path.name in named or time.time() - path.stat().st_mtime < ORPHAN_AGE_S:
-                    continue
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        for path in (self._blobs, self._laid_out):
+            with contextlib.suppress(OSError), Folder.at(path) as folder:
+                for name, status in list(folder.entries()):
+                    if name not in named and time.time() - status.st_mtime >= ORPHAN_AGE_S:
+                        with contextlib.suppress(OSError):
+                            folder.remove(name)
 
     def _recall(self, path: Path) -> None:
         """Read what `put` wrote; a model that is damaged is left out, so that it can be put again."""

@@ -46,10 +46,6 @@ class Folder:
         descriptor, self.descriptor = self.descriptor, -1
         os.close(descriptor)
 
-    def again(self) -> "Folder":
-        """The same folder under a descriptor of its own."""
-        return Folder(os.open(".", _FOLDER, dir_fd=self.descriptor))
-
     def names(self) -> list[str]:
         """What is in it, in no order."""
         return [name for name, _ in self.entries()]

@@ -205,6 +205,7 @@ def _command_facts(result: CommandResult) -> dict[str, Any]:
         "left running": f"{result.left_running} processes, which were ended with it" if result.left_running else None,
         "printed": f"{result.stdout_bytes} bytes to stdout, {result.stderr_bytes} to stderr",
         "artefacts": ", ".join(f"{file.path} ({file.size_bytes} bytes)" for file in result.artifacts),
+        "not kept": "; ".join(result.artifacts_left_out) or None,
     }
 
 

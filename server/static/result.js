@@ -86,6 +86,7 @@ const KINDS = {
     definitions([
       ["Command", element("code", {}, found.spec.argv.join(" "))],
       ["Artefacts", found.artifacts.map((file) => `${file.path} (${bytes(file.size_bytes)})`).join(", ")],
+      ["Not kept", (found.artifacts_left_out ?? []).join("; ") || null],
     ]),
   ],
 };

@@ -55,9 +55,13 @@ def test_a_folder_of_an_earlier_agent_is_closed_and_that_is_told(tmp_path: Path)
     elsewhere.write_text("somebody else's")
     (data / "jobs" / "1" / "order.json").write_text("{}")
     (data / "jobs" / "link").symlink_to(elsewhere)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").write_text("somebody else's")
+    (data / "jobs" / "2").symlink_to(theirs)
     for path in (data, data / "jobs", data / "jobs" / "1"):
         path.chmod(0o755)
-    for path in (elsewhere, data / "jobs" / "1" / "order.json"):
+    for path in (elsewhere, theirs / "file", data / "jobs" / "1" / "order.json"):
         path.chmod(0o644)
     script = "import sys, logging; logging.basicConfig(); from pathlib import Path\n"
     script += "from server.data_folder import make_private; make_private(Path(sys.argv[1]))"
@@ -65,7 +69,7 @@ def test_a_folder_of_an_earlier_agent_is_closed_and_that_is_told(tmp_path: Path)
         done = subprocess.run([sys.executable, "-c", script, data], capture_output=True, text=True, check=True)
         assert ("others could read" in done.stderr) == told
     assert open_to_others(data) == []
-    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o644
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (elsewhere, theirs / "file")] == [0o644, 0o644]
 
 
 def named(http: httpx.Client, name: str = "mine") -> httpx.Response:

@@ -36,8 +36,8 @@ def decoy(tmp_path: Path) -> Iterator[Path]:
 
 def nested(folder: Folder, name: str, depth: int) -> None:
     """Folders within folders, made by descriptor: their path is longer than a path may be."""
-    inner = folder.again()
-    for _ in range(depth):
+    inner = folder.make(name)
+    for _ in range(depth - 1):
         following = inner.make(name)
         inner.close()
         inner = following

@@ -70,6 +70,7 @@ def test_a_queued_job_is_cancelled_without_ever_running(worker_agent: RunningAge
     """And cancelling again, or an ended job, changes nothing."""
     with worker_agent.http() as http:
         first = submit(http, shell("sleep 1"))
+        wait_for(lambda: job_of(http, first.id).state is JobState.RUNNING)
         second = submit(http, shell(f"touch {tmp_path}/ran"))
         assert job_of(http, second.id).position == 0
         for _ in range(2):
