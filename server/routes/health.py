@@ -11,7 +11,7 @@ from server.routes import AgentDependency
 router = APIRouter(tags=["health"])
 
 
-@router.get(HEALTH_LIVE, operation_id="live")
+@router.get(HEALTH_LIVE, operation_id="live", response_model_exclude_defaults=True)
 async def live() -> Health:
     """The agent's process answers. The only path that is open without a token."""
     return Health(status="live")

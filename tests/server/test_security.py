@@ -14,6 +14,7 @@ import pytest
 from contract.codes import ErrorCode
 from contract.paths import TLS_SERVER_NAME
 from server.tls import ensure_certificate
+from server.workers.process import CHILD_VARIABLE
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.pictures import digit
 from tests.server.test_classify import problem
@@ -63,12 +64,14 @@ def test_many_wrong_tokens_are_slowed_but_the_right_one_is_not(tmp_path: Path) -
 
 
 def test_only_the_hash_of_the_token_is_in_the_agents_process(secured_agent: RunningAgent) -> None:
-    """Environment and command line of the agent and its workers never hold the token."""
+    """Environment and command line of the agent and its workers never hold the token, and workers get no setting."""
     for pid in (secured_agent.process.pid, *secured_agent.workers()):
         for file in ("environ", "cmdline"):
             assert TOKEN.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
     for worker in secured_agent.workers():
-        assert b"EDGERUN_" not in Path(f"/proc/{worker}/environ").read_bytes()
+        variables = Path(f"/proc/{worker}/environ").read_bytes().decode().split("\0")
+        names = {variable.partition("=")[0] for variable in variables}
+        assert {name for name in names if name.startswith("EDGERUN_")} == {CHILD_VARIABLE}
     assert TOKEN not in secured_agent.log()
 
 
