@@ -76,8 +76,8 @@ def test_both_clients_offer_the_same_calls() -> None:
     assert calls(EdgeClient) == calls(AsyncEdgeClient)
 
 
-def test_models_come_and_go(agent: RunningAgent) -> None:
-    """Push with progress, list, choose, remove; bytes that are there are not sent again."""
+def test_models_come_and_go(tmp_path: Path) -> None:
+    """Push with progress, list, choose, remove; bytes that are there are not sent again. Nobody else sends any here."""
     model, labels = (EMBEDDED_FOLDER / file.name for file in (DIGITS.model, DIGITS.labels))
     manifest = ModelManifest(
         model=DIGITS.model.digest,
@@ -86,7 +86,7 @@ def test_models_come_and_go(agent: RunningAgent) -> None:
     )
     files = {DIGITS.model.digest: model, DIGITS.labels.digest: labels}
     sent: list[tuple[str, int, int]] = []
-    with EdgeClient(agent.host) as client:
+    with running_agent(tmp_path / "data") as agent, EdgeClient(agent.host) as client:
         described = client.push_model("sdk", manifest, files, lambda *step: sent.append(step))
         assert described.label_count == 10
         assert (model.name, DIGITS.model.size_bytes, DIGITS.model.size_bytes) in sent
