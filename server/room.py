@@ -14,7 +14,7 @@ MIB = 1 << 20
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 8 * MIB
 ROOM_MIN_BYTES = 2 * MIB
-"""With less than this, nothing new is begun."""
+"""With less than this beside the reserve, nothing new is begun."""
 
 
 class Room:
@@ -32,14 +32,15 @@ class Room:
     @property
     def is_full(self) -> bool:
         """Whether there is too little room for anything new."""
-        return self._free_bytes() < ROOM_MIN_BYTES
+        return self._spare_bytes() < ROOM_MIN_BYTES
 
     @property
     def reason(self) -> str | None:
         """Why nothing new is begun, None while there is room."""
         if not self.is_full:
             return None
-        return f"{self._free_bytes() / MIB:.1f} MiB are free under {self._data}, {ROOM_MIN_BYTES // MIB} MiB are needed"
+        spare, least = max(0, self._spare_bytes()) / MIB, ROOM_MIN_BYTES // MIB
+        return f"{spare:.1f} MiB are free under {self._data}, {least} MiB are needed"
 
     def require(self) -> None:
         """Raise AgentError STORAGE_FULL where there is no room for something new."""
@@ -61,7 +62,7 @@ class Room:
         if full != self._was_full:
             log.warning("the disk: %s", self.reason or "there is room again")
             self._was_full = full
-        if self._held_bytes() >= RESERVE_BYTES or self._free_bytes() < RESERVE_BYTES + 2 * ROOM_MIN_BYTES:
+        if full or self._held_bytes() >= RESERVE_BYTES:
             return
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -74,9 +75,10 @@ class Room:
             log.warning("no reserve can be kept for a full disk: %s", error)
             self.release()
 
-    def _free_bytes(self) -> int:
+    def _spare_bytes(self) -> int:
+        """Free bytes beside the reserve, whether that is held now or not."""
         found = os.statvfs(self._data)
-        return found.f_bavail * found.f_frsize
+        return found.f_bavail * found.f_frsize + self._held_bytes() - RESERVE_BYTES
 
     def _held_bytes(self) -> int:
         try:
