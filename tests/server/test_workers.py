@@ -102,14 +102,14 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
 
 def test_pictures_in_memory_are_limited_together(tmp_path: Path) -> None:
     """Bodies that wait may not fill the memory, however few they are."""
-    options = ("--workers", "1", "--max-held-bytes", str(3 << 20))
+    options = ("--workers", "1", "--max-held-bytes", str(3 << 20), "--queue-timeout-s", "1")
     with running_agent(tmp_path / "data", *options) as agent, agent.http() as http:
         (worker,) = agent.workers()
         body = digit(1) + bytes(2 << 20)
         with ThreadPoolExecutor(2) as threads, frozen(worker):
             first = threads.submit(http.post, "/v1/classify", content=body)
             time.sleep(0.5)
-            assert problem(http.post("/v1/classify", content=body)).code == ErrorCode.QUEUE_FULL
+            assert problem(http.post("/v1/classify", content=body)).code == ErrorCode.OVERLOADED
             os.kill(worker, signal.SIGCONT)
             assert first.result().status_code == 200
         assert http.post("/v1/classify", content=body).status_code == 200
