@@ -1,6 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from tests.home import Home
 
 MIRROR_VARIABLE = "EDGERUN_MODEL_MIRROR"
 TFLITE_RUNTIMES = sorted(name for name in installed_runtimes() if "tflite" in formats_of(name))
+
+
+def pytest_configure() -> None:
+    """Tests press Ctrl-C: where they were started with it ignored, as by `&` in a script, programs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take an hour."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture(scope="session")
