@@ -2,40 +2,33 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from contract.codes import ErrorCode
 from contract.jobs import AnyRequest, Job, JobError, JobList, JobState, JobStatus
 from contract.telemetry import Telemetry
-from contract.validity import Verdict
 from server.errors import AgentError
-from server.jobs.archive import Archive, RecordLost
+from server.jobs.archive import Archive
 from server.jobs.execution import Execution, Outcome, Stop
 from server.jobs.feed import STATE, Event, Feed
 from server.jobs.folders import JobFolders
 from server.jobs.journal import Journal, read_journal
 from server.jobs.planning import Planner
-from server.jobs.processes import end_all
-from server.jobs.store import JobStore, StoredJob, StoredProcess
+from server.jobs.settling import Settling, job_error
+from server.jobs.store import JobStore, StoredProcess
 from server.room import Room
 from server.settings import Settings
 from server.supervision import Supervised
-from server.trees import FULL
 from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 AnyJob = TypeVar("AnyJob", bound=JobStatus)
 
-ATTEMPTS_MAX = 3
-"""Starts of a job that asked to be requeued; one that takes the agent down each time must end some day."""
 IDLE_POLL_S = 0.02
 ID_BYTES = 8
 STOP_TIMEOUT_S = 15.0
@@ -43,18 +36,6 @@ STOP_TIMEOUT_S = 15.0
 RETRY_AFTER_FAULT_S = 1.0
 ROOM_POLL_S = 10.0
 """How often the room on the disk is looked at while nothing else happens."""
-RECORD_LOST = "record_lost"
-DISK_WAS_FULL = "the disk was full when it ended"
-
-
-@dataclass(frozen=True)
-class End:
-    """How a job ended, to be noted in the list; QUEUED for one that is to run once more."""
-
-    state: JobState
-    error: JobError | None = None
-    verdict: Verdict | None = None
-    stored_bytes: int = 0
 
 
 class Jobs:
@@ -71,8 +52,7 @@ class Jobs:
         self._thread = ThreadPoolExecutor(1, "jobs")
         self._wake = asyncio.Event()
         self._queue = Supervised("the queue of jobs", self._work)
-        self._unsettled: dict[str, End] = {}
-        """Ends of jobs that are not in the list yet."""
+        self._settling = Settling(self._archive, self._folders, self._store, room)
         self._recovered = False
         self._running: Execution | None = None
         self._feeds: dict[str, Feed] = {}
@@ -208,7 +188,7 @@ class Jobs:
         await self._call(self._look_after)
         job = await self._call(self._store.next_queued)
         self._queue.well()
-        if job is None and not self._unsettled:
+        if job is None and not self._settling:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ROOM_POLL_S):
                     await self._wake.wait()
@@ -223,7 +203,7 @@ class Jobs:
         self._room.keep()
         if not self._recovered:
             self._recover()
-        self._store_ends()
+        self._settling.note()
 
     async def _run(self, job_id: str) -> None:
         """Run a job whose turn it is, unless it was cancelled just now."""
@@ -237,12 +217,12 @@ class Jobs:
             outcome = await self._carry_out(execution)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
-            outcome = Outcome(JobState.FAILED, _job_error(fault), execution.journal, None)
+            outcome = Outcome(JobState.FAILED, job_error(fault), execution.journal, None)
         finally:
             self._running = None
             self._pools.reserved_for = None
-        self._unsettled[job_id] = await asyncio.to_thread(self._end_of, job, outcome)
-        await self._call(self._store_ends)
+        await asyncio.to_thread(self._settling.settle, job, outcome)
+        await self._call(self._settling.note)
         await self._tell(job_id)
         await self._call(self._make_room)
 
@@ -262,75 +242,13 @@ class Jobs:
         await self._tell(job.id)
         return await execution.run(order, note_process)
 
-    def _end_of(self, job: Job, outcome: Outcome) -> End:
-        """Keep what a job left, and say how it ended. Whatever is wrong with that costs this job alone."""
-        if outcome.state is JobState.INTERRUPTED and self._may_requeue(job):
-            self._folders.clear(job.id)
-            return End(JobState.QUEUED)
-        try:
-            verdict, error = self._kept(job, outcome), outcome.error
-            state = JobState.FAILED if _is_full(error) and outcome.state is JobState.SUCCEEDED else outcome.state
-        except Exception as fault:
-            log.exception("the end of job %s", job.id)
-            verdict, error = None, _with(outcome.error, fault)
-            state = JobState.FAILED if outcome.state is JobState.SUCCEEDED else outcome.state
-        self._folders.drop_work(job.id)
-        return End(state, error, verdict, self._folders.size(job.id))
-
-    def _kept(self, job: Job, outcome: Outcome) -> Verdict | None:
-        """Write a job's result; where there is no room for all that it left, without that."""
-        try:
-            if job.request.kind == "command" and (_is_full(outcome.error) or self._room.is_full):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return self._archive.keep(job, outcome)
-        except OSError as fault:
-            if fault.errno not in FULL:
-                raise
-        self._room.release()
-        outcome.error = JobError(code=ErrorCode.STORAGE_FULL, detail=f"what it left was dropped: {DISK_WAS_FULL}")
-        return self._archive.keep_without_artifacts(job, outcome)
-
-    def _store_ends(self) -> None:
-        """Note in the list how jobs ended; where the disk is full that waits for room."""
-        for job_id, end in list(self._unsettled.items()):
-            try:
-                self._store_end(job_id, end)
-            except AgentError:
-                if not self._room.release():
-                    raise
-                self._store_end(job_id, end)
-            del self._unsettled[job_id]
-            log.info("job %s is %s", job_id, "queued again" if end.state is JobState.QUEUED else end.state)
-
-    def _store_end(self, job_id: str, end: End) -> None:
-        if end.state is JobState.QUEUED:
-            self._store.requeued(job_id)
-        else:
-            self._store.ended(job_id, end.state, end.error, end.verdict, end.stored_bytes)
-
-    def _may_requeue(self, job: Job) -> bool:
-        return job.request.after_restart == "requeue" and job.attempts < ATTEMPTS_MAX
-
     def _recover(self) -> None:
         """Settle jobs that were running when the agent died, and remove folders of jobs that were never stored."""
-        for stored in self._store.running():
-            if stored.job.id not in self._unsettled:
-                self._unsettled[stored.job.id] = self._recovered_end(stored)
+        self._settling.settle_left_over(self._store.running())
         self._recovered = True
-        self._store_ends()
+        self._settling.note()
         self._folders.remove_strangers(self._store.ids(), ())
         self._make_room()
-
-    def _recovered_end(self, stored: StoredJob) -> End:
-        job = stored.job
-        try:
-            end_all(job.id, stored.process)
-            end = self._end_of(job, self._archive.outcome_of_a_dead_agent(job.id))
-        except Exception as fault:
-            log.exception("job %s of the agent that died", job.id)
-            end = End(JobState.FAILED, _job_error(fault))
-        log.warning("job %s was running when the agent died: %s", job.id, end.state)
-        return end
 
     def _make_room(self) -> None:
         removed = self._store.keep_within(self._settings.max_jobs_bytes)
@@ -370,21 +288,3 @@ class Jobs:
                 self._changes = self._store.changes
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
-
-
-def _job_error(fault: Exception) -> JobError:
-    if isinstance(fault, RecordLost):
-        return JobError(code=RECORD_LOST, detail=str(fault))
-    full = isinstance(fault, OSError) and fault.errno in FULL
-    code = ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR
-    return JobError(code=code, detail=f"{type(fault).__name__}: {fault}")
-
-
-def _with(error: JobError | None, fault: Exception) -> JobError:
-    """Why a job ended, and what went wrong after that."""
-    after = _job_error(fault)
-    return after if error is None else JobError(code=error.code, detail=f"{error.detail}; then: {after.detail}")
-
-
-def _is_full(error: JobError | None) -> bool:
-    return error is not None and error.code == ErrorCode.STORAGE_FULL

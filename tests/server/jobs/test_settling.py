@@ -40,7 +40,8 @@ ODD_OUTPUTS = {
     "folders nobody may enter": "os.makedirs('a/b'); open('a/b/c', 'w'); os.chmod('a/b', 0); os.chmod('a', 0)",
     "a pipe and a socket": "os.mkfifo('f'); import socket; socket.socket(socket.AF_UNIX).bind('s')",
     "a link in place of the folder": "os.chdir('..'); os.rmdir('output'); os.symlink(os.environ['DECOY'], 'output')",
-    "links in the folder": "d = os.environ['DECOY']; os.symlink(d, 'a'); os.symlink(d + '/work/canary', 'b')",
+    "links in the folder": "d = os.environ['DECOY']; os.symlink(d, 'a'); "
+    "os.symlink(os.path.join(d, 'work', 'canary'), 'b')",
     "a link in place of its parent": "os.chdir('../..'); import shutil; w = os.path.dirname(os.environ['OUTPUT']); "
     "assert os.path.basename(os.path.dirname(w)) == 'work'; shutil.rmtree(w); os.symlink(os.environ['DECOY'], w)",
     "a file in place of the folder": "os.chdir('..'); os.rmdir('output'); open('output', 'w')",
