@@ -26,6 +26,7 @@ from server.jobs.journal import LINE_MAX_BYTES, Journal
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.results import CPU_TEMPERATURE
 from server.jobs.store import StoredProcess
+from server.reports import ChildReport
 from server.resources import oom_kills
 from server.telemetry.checks import HEADROOM_CELSIUS
 from server.telemetry.recorder import Recorder
@@ -83,7 +84,19 @@ class Execution:
 
     async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> Outcome:
         """Run the order to its end; `note_process` stores the process before it begins to work."""
-        child, events = await self._spawn()
+        with ChildReport() as report:
+            child = await self._spawn(report)
+            telemetry = await self._see_through(child, await report.reader(LINE_MAX_BYTES), order, note_process)
+        return self._outcome(child.returncode, telemetry)
+
+    async def _see_through(
+        self,
+        child: asyncio.subprocess.Process,
+        events: asyncio.StreamReader,
+        order: dict[str, Any],
+        note_process: Callable[[StoredProcess], Any],
+    ) -> Telemetry | None:
+        """From a process that waits for its order to one that is gone, with all that it started."""
         try:
             self._process = described(child.pid, make_group(self.job.id, child.pid))
             await note_process(self._process)
@@ -97,7 +110,7 @@ class Execution:
         finally:
             telemetry = await asyncio.shield(asyncio.to_thread(self._clean_up))
             await child.wait()
-        return self._outcome(child.returncode, telemetry)
+        return telemetry
 
     @property
     def journal(self) -> Journal:
@@ -126,16 +139,15 @@ class Execution:
         """What was recorded so far."""
         return self._recorder.snapshot() if self._recorder else None
 
-    async def _spawn(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
-        read_fd, write_fd = os.pipe()
-        opened = [write_fd]
+    async def _spawn(self, report: ChildReport) -> asyncio.subprocess.Process:
+        opened: list[int] = []
         try:
             with self._folders.record(self.job.id) as record:
                 for name in (EVENTS_NAME, STDOUT_NAME, STDERR_NAME, HOST_LOG_NAME):
                     opened.append(record.open(name, _APPENDED))
             *numbers, log = opened
-            channels = Channels(*numbers)
-            child = await asyncio.create_subprocess_exec(
+            channels = Channels(report.theirs.fileno(), *numbers)
+            return await asyncio.create_subprocess_exec(
                 *worker_command("server.jobs.host.main"),
                 *map(str, (os.getpid(), *channels.numbers)),
                 stdin=asyncio.subprocess.PIPE,
@@ -146,16 +158,9 @@ class Execution:
                 env={**worker_environment(), JOB_VARIABLE: self.job.id},
                 start_new_session=True,
             )
-        except BaseException:
-            os.close(read_fd)
-            raise
         finally:
             for descriptor in opened:
                 os.close(descriptor)
-        reader = asyncio.StreamReader(limit=LINE_MAX_BYTES)
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb"))
-        return child, reader
 
     def _record(self, process_group: int) -> Recorder:
         sensors = Sensors(self._sensors_root, process_group)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.models import RuntimeCheck, TensorInfo
+from server.reports import ChildReport
 from server.workers.messages import ModelSource
 from server.workers.process import exit_text, worker_command, worker_environment
 
@@ -35,46 +36,37 @@ async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memor
 
     Whatever the model does to that process becomes a Finding; nothing is raised for it.
     """
-    read_fd, write_fd = os.pipe()
-    try:
+    with ChildReport() as channel:
         child = await asyncio.create_subprocess_exec(
             *worker_command("server.workers.check"),
-            *(str(write_fd), str(os.getpid()), runtime, "delegates" if delegates else "builtin"),
+            *(str(channel.theirs.fileno()), str(os.getpid()), runtime, "delegates" if delegates else "builtin"),
             *(str(memory_bytes), json.dumps(vars(source))),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(write_fd,),
+            pass_fds=(channel.theirs.fileno(),),
             env=worker_environment(),
             start_new_session=True,
         )
-    finally:
-        os.close(write_fd)
-    report = asyncio.create_task(_read_all(read_fd))
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            code = await child.wait()
-            return _finding(code, await report)
-    except TimeoutError:
-        return Finding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
-    finally:
-        report.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
+        report = asyncio.create_task(_read_all(await channel.reader()))
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                code = await child.wait()
+                return _finding(code, await report)
+        except TimeoutError:
+            return Finding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
+        finally:
+            report.cancel()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
 
 
-async def _read_all(fd: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
-    try:
-        report = b""
-        while (chunk := await reader.read(MAX_REPORT_BYTES)) and len(report) < MAX_REPORT_BYTES:
-            report += chunk
-        return report
-    finally:
-        transport.close()
+async def _read_all(reader: asyncio.StreamReader) -> bytes:
+    report = b""
+    while (chunk := await reader.read(MAX_REPORT_BYTES)) and len(report) < MAX_REPORT_BYTES:
+        report += chunk
+    return report
 
 
 def _refused(detail: str) -> RuntimeCheck:
