@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -31,8 +32,9 @@ AnyJob = TypeVar("AnyJob", bound=JobStatus)
 
 IDLE_POLL_S = 0.02
 ID_BYTES = 8
-STOP_TIMEOUT_S = 15.0
-"""For the running job to end and to be settled; what takes longer is settled at the next start."""
+STOP_TIMEOUT_S = 7.0
+"""For the running job to end and to be settled; what takes longer is settled at the next start. With what else a stop
+takes, it must be over before Docker kills, after 10 s."""
 RETRY_AFTER_FAULT_S = 1.0
 ROOM_POLL_S = 10.0
 """How often the room on the disk is looked at while nothing else happens."""
@@ -57,6 +59,7 @@ class Jobs:
         self._running: Execution | None = None
         self._feeds: dict[str, Feed] = {}
         self._draining = False
+        self._stop_at = 0.0
         self._run_id = secrets.token_hex(4)
         self._changes = 0
 
@@ -72,13 +75,15 @@ class Jobs:
     async def stop(self) -> None:
         """End the running job, keep what it measured, close the list."""
         await self.drain()
-        await self._queue.stop(STOP_TIMEOUT_S)
+        await self._queue.stop(max(0.0, self._stop_at - time.monotonic()))
         self._thread.shutdown()
         self._store.close()
         self._folders.close()
 
     async def drain(self) -> None:
         """The agent is about to stop: end the running job, let nobody wait for events."""
+        if not self._draining:
+            self._stop_at = time.monotonic() + STOP_TIMEOUT_S
         self._draining = True
         self._wake.set()
         if self._running is not None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SUPERVISION_INTERVAL_S = 0.5
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 2.5
 STOP_POLL_S = 0.01
 RESTART_DELAYS_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Wait before the next start, by how many workers in a row died before saying hello."""

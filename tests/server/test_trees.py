@@ -21,19 +21,6 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
         yield opened
 
 
-@pytest.fixture
-def decoy(tmp_path: Path) -> Iterator[Path]:
-    """A folder that links lead to; it must be as it was afterwards."""
-    made = tmp_path / "decoy"
-    for name in ("work", "inputs", "output"):
-        (made / name).mkdir(parents=True)
-        (made / name / "canary").write_text("alive")
-    before = sorted(made.rglob("*"))
-    yield made
-    assert sorted(made.rglob("*")) == before
-    assert all(path.read_text() == "alive" for path in before if path.is_file())
-
-
 def nested(folder: Folder, name: str, depth: int) -> None:
     """Folders within folders, made by descriptor: their path is longer than a path may be."""
     inner = folder.make(name)

@@ -4,9 +4,23 @@ from typing import Any
 
 import httpx
 
-from contract.jobs import Job
+from contract.jobs import Job, JobList
 from contract.results import AnyResult, job_result
 from tests.agents import RunningAgent, wait_for
+
+OPTIONS = ("--workers", "1", "--allow-commands", "on")
+
+
+def kill(agent: RunningAgent) -> None:
+    """SIGKILL, as the kernel does it when memory runs out."""
+    agent.process.kill()
+    agent.process.wait()
+    (agent.data / "agent.json").unlink(missing_ok=True)
+
+
+def listed(http: httpx.Client, query: str = "") -> JobList:
+    """A page of the list of jobs."""
+    return JobList.model_validate_json(http.get(f"/v1/jobs{query}").raise_for_status().content)
 
 
 def benchmark(**spec: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import pytest
 
 from contract.jobs import JobState
 from tests.agents import RunningAgent, running_agent
-from tests.server.jobs.running import benchmark, job_of, result_of, wait_until_ended
-from tests.server.jobs.test_queue import kill, listed
+from tests.server.jobs.running import benchmark, job_of, kill, listed, result_of, wait_until_ended
 
 SEED = 11
 

@@ -2,10 +2,7 @@
 
 import os
 import random
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -13,28 +10,14 @@ import pytest
 
 from contract.jobs import JobState
 from contract.results import CommandResult
-from tests.agents import running_agent
+from tests.agents import running_agent, wait_for
 from tests.server.jobs.odd_trees import odd_tree
-from tests.server.jobs.running import command, job_of, result_of, shell, submit, wait_until_ended
-from tests.server.jobs.test_queue import OPTIONS, kill
+from tests.server.jobs.running import OPTIONS, command, job_of, kill, result_of, shell, submit, wait_until_ended
+from tests.server.jobs.small_disk import fill, small_disk
 
 SEED = 10
-FULL_BYTES = 48 << 20
+DISK_BYTES = 48 << 20
 """Of a disk that is filled."""
-
-
-@pytest.fixture
-def decoy(tmp_path: Path) -> Iterator[Path]:
-    """A folder that links lead to: it must be as it was afterwards."""
-    made = tmp_path / "decoy"
-    for name in ("work", "inputs", "output"):
-        (made / name).mkdir(parents=True)
-        (made / name / "canary").write_text("alive")
-    (made / "canary").write_text("alive")
-    before = sorted(made.rglob("*"))
-    yield made
-    assert sorted(made.rglob("*")) == before
-    assert all(path.read_text() == "alive" for path in before if path.is_file())
 
 
 @pytest.mark.parametrize("count", [24, pytest.param(300, marks=pytest.mark.slow)])
@@ -79,19 +62,6 @@ def test_every_restart_comes_up_ready(tmp_path: Path, decoy: Path, kills: int) -
     print(f"{kills} kills, {len(ids)} jobs: {', '.join(f'{states.count(each)} {each}' for each in set(states))}")
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of its own for a folder."""
-    folder.mkdir()
-    options = f"size={FULL_BYTES}"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False).returncode:
-        pytest.skip("this sandbox does not mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
 def fills(where: str) -> dict[str, object]:
     """A job that fills the disk and does not mind."""
     return shell(f"cat /dev/zero > {where}; echo that was all; exit 0")
@@ -109,7 +79,7 @@ def assert_it_was_settled_for_want_of_room(http: httpx.Client, job_id: str) -> N
 def test_a_job_that_fills_the_disk_is_settled_and_the_next_one_runs(tmp_path: Path, where: str) -> None:
     """What it left is dropped with a note, its log is cut, and nothing of it is in the way of others."""
     data = tmp_path / "data"
-    with small_disk(data), running_agent(data, *OPTIONS) as agent, agent.http() as http:
+    with small_disk(data, DISK_BYTES), running_agent(data, *OPTIONS) as agent, agent.http() as http:
         for _ in range(2):
             job = submit(http, fills(where))
             assert_it_was_settled_for_want_of_room(http, job.id)
@@ -125,13 +95,13 @@ def test_a_job_that_fills_the_disk_is_settled_and_the_next_one_runs(tmp_path: Pa
 def test_an_agent_comes_up_on_a_full_disk(tmp_path: Path) -> None:
     """It answers, lists and refuses what is new with the reason; when there is room it goes on."""
     data = tmp_path / "data"
-    with small_disk(data):
+    with small_disk(data, DISK_BYTES):
         with running_agent(data, *OPTIONS) as agent, agent.http() as http:
             job = submit(http, shell(f"touch {tmp_path}/runs; sleep 600"))
             waiting = submit(http, shell("true"))
-            _wait_for_file(tmp_path / "runs")
+            wait_for((tmp_path / "runs").exists)
             kill(agent)
-        _fill(data / "filler")
+        fill(data / "filler")
         with running_agent(data, *OPTIONS) as agent, agent.http() as http:
             assert job_of(http, job.id).state in (JobState.INTERRUPTED, JobState.FAILED)
             assert job_of(http, waiting.id).state is JobState.QUEUED
@@ -145,19 +115,3 @@ def test_an_agent_comes_up_on_a_full_disk(tmp_path: Path) -> None:
             (data / "filler").unlink()
             assert wait_until_ended(http, waiting.id).state is JobState.SUCCEEDED
             assert agent.get("/health/ready").json()["notes"] == []
-
-
-def _wait_for_file(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass

@@ -16,8 +16,7 @@ from server.jobs import control_group
 from server.jobs.process_tree import Entry, entry_of, send, snapshot
 from server.jobs.processes import described, end_all, processes_of
 from tests.agents import RunningAgent, children, command_line, running_agent, wait_for
-from tests.server.jobs.running import result_of, shell, submit, wait_until_ended, wait_until_it_runs
-from tests.server.jobs.test_queue import OPTIONS, kill
+from tests.server.jobs.running import OPTIONS, kill, result_of, shell, submit, wait_until_ended, wait_until_it_runs
 
 ESCAPE = "env -i setsid -f sleep {0}; env -i setsid -f sh -c 'setsid -f sleep {0}; sleep {0}'; "
 """Processes in sessions of their own, orphans at once, with nothing in their environment."""

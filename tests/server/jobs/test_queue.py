@@ -10,33 +10,24 @@ import httpx
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import Job, JobList, JobState
+from contract.jobs import Job, JobState
 from contract.results import BenchmarkResult
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.pictures import digit
 from tests.server.jobs.running import (
+    OPTIONS,
     benchmark,
     job_of,
+    kill,
+    listed,
     result_of,
     shell,
     submit,
     wait_until_ended,
     wait_until_it_runs,
 )
+from tests.server.jobs.small_disk import fill, small_disk
 from tests.server.test_classify import problem
-
-OPTIONS = ("--workers", "1", "--allow-commands", "on")
-
-
-def kill(agent: RunningAgent) -> None:
-    """SIGKILL, as the kernel does it when memory runs out."""
-    agent.process.kill()
-    agent.process.wait()
-    (agent.data / "agent.json").unlink(missing_ok=True)
-
-
-def listed(http: httpx.Client, query: str = "") -> JobList:
-    return JobList.model_validate_json(http.get(f"/v1/jobs{query}").raise_for_status().content)
 
 
 def test_one_at_a_time_by_priority(worker_agent: RunningAgent, tmp_path: Path) -> None:
@@ -201,15 +192,11 @@ def test_the_quota_is_kept_and_told(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_and_spoils_nothing(tmp_path: Path) -> None:
     """Submitting says 507; what was stored stays, and everything goes on once there is room."""
     data = tmp_path / "data"
-    data.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(data)], check=False)
-    if mounted.returncode:
-        pytest.skip("this sandbox does not mount")
-    try:
+    with small_disk(data, 16 << 20):
         with running_agent(data, *OPTIONS) as agent, agent.http() as http:
             before = wait_until_ended(http, submit(http, benchmark(iterations=5)).id)
             filler = data / "filler"
-            _fill(filler)
+            fill(filler)
             answers = [http.post("/v1/jobs", json=benchmark(iterations=5, model="digits")) for _ in range(200)]
             refused = [answer for answer in answers if answer.status_code == 507]
             assert refused
@@ -225,17 +212,6 @@ def test_a_full_disk_is_an_error_and_spoils_nothing(tmp_path: Path) -> None:
             assert job_of(http, later.id).state is JobState.SUCCEEDED
         with running_agent(data, *OPTIONS) as agent, agent.http() as http:
             assert listed(http).counts[JobState.SUCCEEDED] >= 2
-    finally:
-        subprocess.run(["umount", "-l", str(data)], check=False)
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass
 
 
 def test_a_document_that_is_too_large_is_refused(worker_agent: RunningAgent) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -20,18 +20,18 @@ from contract.jobs import Job, JobState
 from contract.results import CommandResult
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.server.jobs.running import (
+    OPTIONS,
     command,
     job_of,
+    kill,
+    listed,
     result_of,
     shell,
     submit,
     wait_until_ended,
     wait_until_it_runs,
 )
-from tests.server.jobs.test_queue import kill, listed
 from tests.server.test_classify import problem
-
-OPTIONS = ("--workers", "1", "--allow-commands", "on")
 
 ODD_OUTPUTS = {
     "a name that is not UTF-8": "open(b'\\xff', 'w').write('there')",
@@ -47,20 +47,6 @@ ODD_OUTPUTS = {
     "a file in place of the folder": "os.chdir('..'); os.rmdir('output'); open('output', 'w')",
     "nothing where the folder was": "import shutil; shutil.rmtree(os.environ['OUTPUT'])",
 }
-
-
-@pytest.fixture
-def decoy(tmp_path: Path) -> Iterator[Path]:
-    """A folder that all links of these tests lead to: it must be as it was afterwards."""
-    made = tmp_path / "decoy"
-    for name in ("work", "inputs", "output", "jobs"):
-        (made / name).mkdir(parents=True)
-        (made / name / "canary").write_text("alive")
-    (made / "canary").write_text("alive")
-    before = sorted(made.rglob("*"))
-    yield made
-    assert sorted(made.rglob("*")) == before
-    assert all(path.read_text() == "alive" for path in before if path.is_file())
 
 
 def python(source: str, decoy: Path) -> dict[str, object]:
