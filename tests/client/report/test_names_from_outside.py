@@ -28,7 +28,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hostile() -> Run:
-    """A host of each name, with a model and sensors that are called so too."""
+    """A host of each name, with a runtime and sensors that are called so too."""
     entries = []
     for number, name in enumerate(HOSTILE):
         telemetry = made_telemetry(30, seed=number)
@@ -38,7 +38,7 @@ def hostile() -> Run:
             update={"metric": name, "labels": {name: name}, "source": name}
         )
         telemetry.unavailable["gpu_temperature_celsius"] = name
-        fields = {"model": name, "runtime": name, "runtime_version": name}
+        fields = {"runtime": name, "runtime_version": name}  # a model cannot be called so
         entries.append(made_recorded_entry(10.0 + number, telemetry, number, host=name, fields=fields))
     return made_run(*entries, name=HOSTILE[0])
 
