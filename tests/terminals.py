@@ -26,9 +26,12 @@ def on_a_terminal(home: Home, program: str, *arguments: str, typed: bytes = b"",
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=home.folder, start_new_session=True
     ) as process:
         os.close(theirs)
-        os.write(ours, typed)
-        sent = _until_the_end(ours)
-        process.wait(timeout=120)
+        try:
+            os.write(ours, typed)
+            sent = _until_the_end(ours)
+            process.wait(timeout=120)
+        finally:
+            process.kill()
     os.close(ours)
     return process.returncode, sent.decode()
 

@@ -58,7 +58,7 @@ def _look(client: EdgeClient) -> tuple[JobList, JobList]:
 
 
 def _active(queue: Queue) -> bool:
-    return not isinstance(queue, EdgeError) and bool(queue[0].jobs)
+    return not isinstance(queue, EdgeError) and any(job.state in ACTIVE for job in queue[0].jobs)
 
 
 def _shown(host: Host, queue: tuple[JobList, JobList]) -> list[Listed]:

@@ -185,10 +185,14 @@ def test_watching_two_hosts_prints_changes(edge: Home, job_agent: RunningAgent) 
     job_id = edge.client("run", "--detach", "--host", "edge1", "--", "sleep", "60").stdout.strip()
     command = [CLIENT, "jobs", "watch", "--host", "edge1", "--host", "edge2", "--until-idle"]
     with subprocess.Popen(command, env=edge.environment, cwd=edge.folder, stdout=subprocess.PIPE, text=True) as watch:
-        assert watch.stdout is not None
-        first = watch.stdout.readline()
-        edge.client("jobs", "cancel", job_id, "--host", "edge1")
-        lines = [first, *watch.stdout]
+        try:
+            assert watch.stdout is not None
+            first = watch.stdout.readline()
+            edge.client("jobs", "cancel", job_id, "--host", "edge1")
+            lines = [first, *watch.stdout]
+            watch.wait(timeout=60)
+        finally:
+            watch.kill()
     assert watch.returncode == 0
     for host in ("edge1", "edge2"):
         assert any(line.startswith(f"{host}: {job_id}") and "cancelled" in line for line in lines)
