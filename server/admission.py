@@ -19,6 +19,9 @@ from server.workers.arena import Budget
 
 BODIES_MAX = 64
 """Bodies in memory or on their way there, the slow ones included."""
+PLACES_A_HAND = 4
+"""For each picture in a worker's hands so many in memory or on their way there, itself included. With fewer, workers
+wait for bodies that come in the small portions of a connection that was not read from for a while."""
 SLOW_AFTER_S = 0.05
 """A body that takes longer to arrive does not keep the next one waiting: its sender or the network is slow."""
 RECEIVE_MAX_S = 120.0
@@ -91,7 +94,7 @@ class Admission:
     ) -> None:
         """`hands`: pictures that the workers hold; `check` raises AgentError while no picture may be taken at all."""
         self._hands = hands
-        self._places_max = 2 * hands  # in the workers' hands, and as many on their way there or ready to follow
+        self._places_max = PLACES_A_HAND * hands
         self._queue_length = queue_length
         self._wait_max_s = wait_max_s
         self._budget = budget

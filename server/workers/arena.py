@@ -14,7 +14,7 @@ from server.errors import AgentError
 
 KEPT_BYTES = 1 << 20
 """Memory that a slot keeps for its next picture."""
-KEPT_SLOTS = 8
+KEPT_SLOTS = 16
 """Slots that keep memory at all; they are used first."""
 
 
