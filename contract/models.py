@@ -1,8 +1,6 @@
 """Models on the agent: what an upload declares and what the agent found out about it."""
 
-from collections.abc import Mapping
 from enum import StrEnum
-from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -35,17 +33,6 @@ def _distinct(ends: tuple[float, float]) -> tuple[float, float]:
 _End = Annotated[float, Field(ge=-INPUT_RANGE_LIMIT, le=INPUT_RANGE_LIMIT, allow_inf_nan=False)]
 Range = Annotated[tuple[_End, _End], AfterValidator(_distinct)]
 """The real values of a black and of a white pixel; `(1, 0)` for dark ink that should read as 1."""
-
-
-def identity(model: str, parts: Mapping[str, str]) -> str:
-    """The digest that stands for all files of a model: the main file's own where there is no other.
-
-    Else the SHA-256 of a line `DIGEST` for the main file and a line `NAME DIGEST` for each part, by name.
-    """
-    if not parts:
-        return model
-    lines = [model, *(f"{name} {parts[name]}" for name in sorted(parts))]
-    return f"sha256:{sha256(chr(10).join(lines).encode()).hexdigest()}"
 
 
 class Fit(StrEnum):

@@ -244,8 +244,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def takes_body(self) -> bool:
-        """Whether what comes next is most likely a large piece of a body."""
-        return self._in_body or self._lingering
+        """Whether what comes next is most likely a large piece of a body that somebody wants, or must get rid of."""
+        return self._lingering or (self._in_body and not self.flow.read_paused)
 
     @property
     def received_bytes(self) -> int:

@@ -22,8 +22,10 @@ BODY_BYTES = 256 * 1024
 _HEAD, _BODY = memoryview(bytearray(HEAD_BYTES)), memoryview(bytearray(BODY_BYTES))
 """Buffers that all connections read into, one after the other: what arrives is used before the next one reads. The
 first is small, so that little of a body that has to wait comes into this process with its headers."""
-_WIRE_HEAD, _WIRE_BODY = memoryview(bytearray(HEAD_BYTES)), memoryview(bytearray(BODY_BYTES))
-"""The same for what is still encrypted."""
+WIRE_BYTES = 64 * 1024
+_WIRE_HEAD, _WIRE_BODY = memoryview(bytearray(HEAD_BYTES)), memoryview(bytearray(WIRE_BYTES))
+"""The same for what is still encrypted. OpenSSL copies it into a buffer of each connection's own, which stays as large
+as the largest of these pieces for as long as the connection lives."""
 
 
 class Exchange:

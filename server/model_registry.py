@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from contract.codes import ErrorCode
+from contract.digests import identity
 from contract.models import (
     DamagedModel,
     ModelDescription,
@@ -19,7 +20,6 @@ from contract.models import (
     Preprocessing,
     RuntimeCheck,
     TensorInfo,
-    identity,
 )
 from image_model.catalog import EMBEDDED_MODEL
 from image_model.labels import LabelError, parse_labels

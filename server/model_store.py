@@ -19,7 +19,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from contract.codes import ErrorCode
-from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest, identity
+from contract.digests import identity
+from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest
 from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL
 from server.disk import ensure_folder, move_aside, put_in_place, storage_faults, write_atomically
 from server.errors import AgentError

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from contract.codes import ErrorCode
-from contract.models import identity
+from contract.digests import identity
 from server.runtimes.base import ModelFiles
 from server.workers.messages import ModelSource
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from contract.codes import ErrorCode
-from contract.models import ModelDescription, identity
+from contract.digests import identity
+from contract.models import ModelDescription
 from server.runtimes import open_runtime
 from server.runtimes.base import Array, LoadOptions, ModelFault, ModelFiles, tflite_files
 from server.runtimes.onnx import providers_in
