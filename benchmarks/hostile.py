@@ -1,18 +1,16 @@
 """Do connections of strangers disturb anybody? 64 to 1,000 of them idle, slow or never reading, plain and TLS.
 
 Two parts for each crowd, because classification waits while a job measures: 4 clients with the token classify, and a
-measuring job runs; a lone prober asks for liveness over a new connection each time throughout. Strangers that are
-ended come back at once. Ends with 1 when a job failed, an authenticated client waited longer than twice its quiet
-p99, or liveness took longer than 100 ms.
+measuring job runs; a lone prober asks for liveness over a new connection each time throughout. Strangers come, and
+come back when they are ended, 200 a second. Ends with 1 when a job failed, an authenticated client waited longer than
+twice its quiet p99, or liveness took longer than 100 ms.
 """
 
 import argparse
-import contextlib
 import http.client
 import itertools
-import selectors
-import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +21,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from benchmarks.common import agent, push, supplied, table, wait_for_job
+from benchmarks.crowd import SENT
 from client.hosts import Host
 from client.trust import tls_context
 from contract.jobs import BenchmarkRequest, BenchmarkSpec
@@ -33,13 +32,6 @@ CLIENTS = 4
 WAIT_FACTOR = 2.0
 LIVENESS_MAX_MS = 100.0
 PROBE_PAUSE_S = 0.05
-COMEBACK_PAUSE_S = 0.02
-"""Between two looks of a crowd at which of its connections were ended."""
-SENT = {
-    "idle": b"",
-    "slow": b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
-    "never reading": b"GET /static/echarts.js HTTP/1.1\r\nHost: h\r\n\r\n" * 10,
-}
 
 
 @dataclass
@@ -57,79 +49,18 @@ def p99(values: Sequence[float]) -> float:
     return sorted(values)[max(0, -(-99 * len(values) // 100) - 1)] if values else 0.0
 
 
-class Crowd(threading.Thread):
-    """Connections of strangers, all of one kind, which come back when they are ended."""
-
-    def __init__(self, host: Host, kind: str, count: int, *, tls: bool) -> None:
-        super().__init__(daemon=True)
-        self._address = httpx.URL(host.url)
-        self._sent = SENT[kind]
-        self._slow = kind == "slow"
-        self._count = count
-        # Before any handshake an idle one is the cheapest; the others must shake hands to send anything.
-        self._context = ssl._create_unverified_context() if tls and self._sent else None
-        self._selector = selectors.DefaultSelector()
-        self._over = threading.Event()
-        self.ended = 0
-
-    def run(self) -> None:
-        """Keep so many connections open until told to stop."""
-        for _ in range(self._count):
-            self._connect()
-        while not self._over.wait(COMEBACK_PAUSE_S):
-            for key, _ in self._selector.select(0):
-                self._look(key.fileobj)  # type: ignore[arg-type]
-            for connection in [key.fileobj for key in self._selector.get_map().values()] if self._slow else []:
-                with contextlib.suppress(OSError):
-                    connection.send(b"a")  # type: ignore[union-attr]
-            for _ in range(self._count - len(self._selector.get_map())):
-                self._connect()
-        for key in list(self._selector.get_map().values()):
-            key.fileobj.close()  # type: ignore[union-attr]
-
-    def stop(self) -> None:
-        """Hang up."""
-        self._over.set()
-        self.join()
-
-    def _connect(self) -> None:
-        try:
-            connection = socket.create_connection((self._address.host, self._address.port or 0), timeout=2)
-            if self._context is not None:
-                connection = self._context.wrap_socket(connection)
-            connection.send(self._sent)
-            connection.setblocking(False)
-            self._selector.register(connection, selectors.EVENT_READ)
-        except OSError:
-            self.ended += 1
-
-    def _look(self, connection: socket.socket) -> None:
-        """Whether it was ended; of what came, nothing is read but the first byte."""
-        try:
-            gone = not connection.recv(1, 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_PEEK)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return
-        except OSError:
-            gone = True
-        if gone:
-            self._selector.unregister(connection)
-            connection.close()
-            self.ended += 1
-
-
 @contextmanager
-def crowd(host: Host, kind: str, count: int, *, tls: bool) -> Iterator[Crowd | None]:
-    """Strangers within the block; none for 0."""
-    if not count:
-        yield None
-        return
-    strangers = Crowd(host, kind, count, tls=tls)
-    strangers.start()
-    time.sleep(0.5)
+def crowd(host: Host, kind: str, count: int, *, tls: bool) -> Iterator[None]:
+    """Strangers within the block, from its first moment."""
+    url = httpx.URL(host.url)
+    arguments = [url.host, str(url.port), kind, str(count), "TLS" if tls else "plain"]
+    strangers = subprocess.Popen([sys.executable, "-m", "benchmarks.crowd", *arguments], stdin=subprocess.PIPE)
     try:
-        yield strangers
+        yield
     finally:
-        strangers.stop()
+        assert strangers.stdin is not None
+        strangers.stdin.close()
+        strangers.wait()
 
 
 def classify(host: Host, picture: bytes, over: threading.Event, seen: Seen) -> None:

@@ -34,6 +34,9 @@ UNAUTHENTICATED_SHARE = 4
 """One connection in so many is for those who have not authenticated, at least."""
 ACCEPTED_AT_ONCE = 16
 BACKLOG = 2048
+UNSENT_MAX_BYTES = 128 * 1024
+"""What the kernel takes of an answer beyond what is on its way: with its own limit, a crowd that never reads would be
+given megabytes each. It does not slow down who reads."""
 NO_ROOM_PAUSE_S = 0.1
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -148,6 +151,7 @@ class Acceptor:
         self._strangers_count += 1
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_MAX_BYTES)
         task = self._loop.create_task(self._open(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -27,6 +27,8 @@ BODY_WINDOW_S = 5.0
 BODY_BYTES_PER_S_MIN = 1024
 """Bytes a second that a body must bring within each window, once somebody reads it."""
 STRANGER_BODY_MAX_BYTES = 64 * 1024
+PIPELINED_MAX = 32
+"""Requests that one connection may have sent ahead."""
 LINGER_S = 2.0
 LINGER_MAX_BYTES = 16 << 20
 """Of a body nobody wants any more (a refused upload), so much is still taken, and for so long: its sender reads why."""
@@ -116,6 +118,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if size > HEADER_MAX_BYTES:
             self._header_bytes = size
             raise ValueError("header too large")
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise ValueError("too many requests at once")
         self._in_header, self._in_body, self._deadline = False, True, None
         self._received_bytes, self._window = 0, _NO_WINDOW
         super().on_headers_complete()
@@ -141,13 +145,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self._lingering:
             return
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-        elif self.pipeline:
+        if self.pipeline:
             cycle, app = self.pipeline.pop()
-            if not cycle.more_body:
+            if not cycle.more_body and self._refusal is None:
                 self.flow.resume_reading()
             self._start_asgi_task(cycle, app)
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
         else:
             now = self.loop.time()
             self.idle_since = now

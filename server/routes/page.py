@@ -59,28 +59,22 @@ class StaticFile:
 
 
 @router.get(PAGE)
-async def page(request: Request) -> Response:
-    """The live page."""
-    return await _answer(INDEX, request)
-
-
 @router.get(STATIC_PREFIX + "{name}")
-async def static(name: str, request: Request) -> Response:
-    """A part of the live page."""
-    return await _answer(name, request)
-
-
-async def _answer(name: str, request: Request) -> Response:
-    file = (await asyncio.to_thread(_files)).get(name)
-    if file is None:
-        raise AgentError(ErrorCode.NOT_FOUND, f"no resource {request.scope['path']}")
-    headers = {**HEADERS, "etag": file.etag}
-    if request.headers.get("if-none-match") == file.etag:
+async def file(request: Request) -> Response:
+    """The live page, or a part of it."""
+    if not _files.cache_info().currsize:
+        await asyncio.to_thread(_files)
+    path = request.scope["path"]
+    found = _files().get(INDEX if path == PAGE else path.removeprefix(STATIC_PREFIX))
+    if found is None:
+        raise AgentError(ErrorCode.NOT_FOUND, f"no resource {path}")
+    headers = {**HEADERS, "etag": found.etag}
+    if request.headers.get("if-none-match") == found.etag:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
-        return Response(file.compressed, headers=headers, media_type=file.media_type)
-    return Response(file.content, headers=headers, media_type=file.media_type)
+        return Response(found.compressed, headers=headers, media_type=found.media_type)
+    return Response(found.content, headers=headers, media_type=found.media_type)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Connections: large, pipelined and announced bodies arrive whole; slow or greedy senders are cut off."""
 
+import re
 import socket
 import ssl
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from contract.classify import ClassifyReply
 from contract.paths import CLASSIFY, TLS_SERVER_NAME
+from server.connections import PIPELINED_MAX
 from tests.agents import RunningAgent
 from tests.pictures import digit, encoded, gradient
 
@@ -95,6 +97,14 @@ def test_pipelined_requests_are_answered_in_order(either_agent: RunningAgent) ->
             time.sleep(0.002)
         replies = answers(received(connection, 20))
     assert [reply.predictions[0].index for reply in replies] == wanted
+
+
+def test_no_connection_sends_ever_more_requests_ahead(either_agent: RunningAgent) -> None:
+    """Each costs the agent as much as one that waits: the first are answered, then the connection is closed."""
+    with connected(either_agent) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300)
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", received(connection, 20))
+    assert statuses == [b"200"] * (PIPELINED_MAX + 1) + [b"400"]
 
 
 def test_a_sender_that_waits_for_leave_gets_it(either_agent: RunningAgent) -> None:
