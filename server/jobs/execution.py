@@ -25,7 +25,7 @@ from server.jobs.host.events import EVENTS_NAME
 from server.jobs.journal import LINE_MAX_BYTES, Journal
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.results import CPU_TEMPERATURE
-from server.jobs.store import StoredProcess
+from server.jobs.rows import StoredProcess
 from server.reports import ChildReport
 from server.resources import oom_kills
 from server.telemetry.checks import HEADROOM_CELSIUS

@@ -27,7 +27,7 @@ from server.jobs.process_tree import (
     snapshot,
     with_descendants,
 )
-from server.jobs.store import StoredProcess
+from server.jobs.rows import StoredProcess
 from server.workers.process import CHILD_VARIABLE
 
 JOB_VARIABLE = "EDGERUN_JOB"

@@ -19,8 +19,9 @@ from server.jobs.feed import STATE, Event, Feed
 from server.jobs.folders import JobFolders
 from server.jobs.journal import Journal, read_journal
 from server.jobs.planning import Planner
+from server.jobs.rows import StoredProcess
 from server.jobs.settling import Settling, job_error
-from server.jobs.store import JobStore, StoredProcess
+from server.jobs.store import JobStore
 from server.room import Room
 from server.settings import Settings
 from server.supervision import Supervised

@@ -17,7 +17,8 @@ from server.jobs.archive import Archive, RecordLost
 from server.jobs.execution import Outcome
 from server.jobs.folders import JobFolders
 from server.jobs.processes import end_all
-from server.jobs.store import JobStore, StoredJob
+from server.jobs.rows import StoredJob
+from server.jobs.store import JobStore
 from server.room import Room
 from server.trees import FULL
 

@@ -13,41 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from contract.codes import ErrorCode
-from contract.jobs import NUMBER_MAX, AnyRequest, Job, JobError, JobState, JobSummary, job_request, title_of
+from contract.jobs import NUMBER_MAX, AnyRequest, Job, JobError, JobState, JobSummary, title_of
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.folders import JobFolders
+from server.jobs.rows import COLUMNS, SUMMARY_COLUMNS, StoredJob, StoredProcess, open_table, readable, summary
 from server.resources import MIB
 from server.trees import FULL
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    request TEXT NOT NULL,
-    idempotency_key TEXT UNIQUE,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL,
-    started_at TEXT,
-    ended_at TEXT,
-    error TEXT,
-    verdict TEXT,
-    process TEXT,
-    stored_bytes INTEGER NOT NULL DEFAULT 0,
-    evicted INTEGER NOT NULL DEFAULT 0,
-    kind TEXT NOT NULL,
-    name TEXT,
-    title TEXT NOT NULL,
-    request_bytes INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_state ON jobs (state, priority DESC, number);
-CREATE INDEX IF NOT EXISTS by_end ON jobs (ended_at) WHERE ended_at IS NOT NULL AND evicted = 0;
-"""
-STATUS_COLUMNS = "number, id, state, attempts, created_at, started_at, ended_at, error, verdict, stored_bytes, evicted"
-COLUMNS = f"{STATUS_COLUMNS}, request, process"
-SUMMARY_COLUMNS = f"{STATUS_COLUMNS}, kind, name, title"
 PAGE_MAX_BYTES = 512 * 1024
 """About as much as a page of the list may have as JSON."""
 SUMMARY_BYTES = 400
@@ -58,25 +31,6 @@ ENDED_MAX_BYTES = 64 * MIB
 """Of requests of ended jobs; the oldest jobs are forgotten first."""
 DETAIL_MAX_CHARS = 2000
 _FULL = ("database or disk is full", "disk I/O error")
-
-
-@dataclass(frozen=True)
-class StoredProcess:
-    """The process that ran a job, so that one left over from an agent that died can be told from a namesake."""
-
-    pid: int
-    started_ticks: int
-    boot_id: str
-    group: str | None = None
-    """Folder of its control group, where it has one."""
-
-
-@dataclass(frozen=True)
-class StoredJob:
-    """A row of the list."""
-
-    job: Job
-    process: StoredProcess | None
 
 
 @dataclass(frozen=True)
@@ -106,9 +60,9 @@ class JobStore:
         path = data / "jobs.sqlite"
         try:
             try:
-                self._db = _opened(path)
+                self._db = open_table(path)
             except sqlite3.OperationalError:  # a full disk has no room for the index of the log, memory has
-                self._db = _opened(path, "PRAGMA locking_mode = EXCLUSIVE")
+                self._db = open_table(path, "PRAGMA locking_mode = EXCLUSIVE")
         except sqlite3.Error as error:
             raise OSError(f"the list of jobs {path} cannot be used ({error}): make room, or move it away") from error
 
@@ -135,8 +89,8 @@ class JobStore:
                 return known.job, False
             self._require_room(len(body))
             columns = "id, state, priority, request, idempotency_key, created_at, kind, name, title, request_bytes"
-            summary = (request.kind, request.name, title_of(request), len(body))
-            values = (job_id, JobState.QUEUED, request.priority, body, key, _now(), *summary)
+            told = (request.kind, request.name, title_of(request), len(body))
+            values = (job_id, JobState.QUEUED, request.priority, body, key, _now(), *told)
             marks = ", ".join("?" for _ in values)
             self._db.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", values)
         return self.get(job_id).job, True
@@ -164,7 +118,7 @@ class JobStore:
                 more = jobs[-1].number
                 break
             with contextlib.suppress(ValueError, TypeError):  # one that was damaged
-                jobs.append(_summary(row))
+                jobs.append(summary(row))
         if any(job.state is JobState.QUEUED for job in jobs):
             positions = self._positions()
             for job in jobs:
@@ -278,10 +232,10 @@ class JobStore:
 
     def _one(self, where: str, *values: object) -> StoredJob | None:
         row = self._db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where}", values).fetchone()
-        return _readable(row) if row else None
+        return readable(row) if row else None
 
     def _readable_or_failed(self, row: tuple[Any, ...]) -> StoredJob | None:
-        found = _readable(row)
+        found = readable(row)
         if found is None:
             error = JobError(code=ErrorCode.INTERNAL_ERROR, detail="what is stored of the job cannot be read")
             self.ended(row[1], JobState.FAILED, error, None, 0)
@@ -308,48 +262,6 @@ def _clear_errors() -> Iterator[None]:
         raise
 
 
-def _opened(path: Path, *first: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    try:
-        # FULL: acknowledged means on the disk.
-        for statement in (*first, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
-            db.execute(statement)
-        _add_summaries(db)
-        db.executescript(SCHEMA)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _add_summaries(db: sqlite3.Connection) -> None:
-    """Bring a list that was made before it had summaries up to date."""
-    columns = {name for _, name, *_ in db.execute("PRAGMA table_info(jobs)")}
-    if not columns or "title" in columns:
-        return
-    with db:
-        db.execute("BEGIN")
-        for column in ("kind TEXT", "name TEXT", "title TEXT", "request_bytes INTEGER NOT NULL DEFAULT 0"):
-            db.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
-        for number, text in db.execute("SELECT number, request FROM jobs").fetchall():
-            values = (*_read_summary(text), len(text.encode()), number)
-            changes = "kind = ?, name = ?, title = ?, request_bytes = ?"
-            db.execute(f"UPDATE jobs SET {changes} WHERE number = ?", values)
-
-
-def _read_summary(text: str) -> tuple[str, str | None, str]:
-    """Kind, name and title of a request, as far as they can still be read."""
-    try:
-        asked = json.loads(text)
-        kind, name = str(asked["kind"]), asked.get("name")
-    except (ValueError, KeyError, TypeError):
-        return "command", None, "?"
-    try:
-        return kind, name, title_of(job_request.validate_python(asked))
-    except ValueError:  # it was taken once, and would not be any more
-        return kind, name, kind
-
-
 def _unknown(job_id: str) -> AgentError:
     return AgentError(ErrorCode.UNKNOWN_JOB, f"no job {job_id!r} here")
 
@@ -358,44 +270,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def _status(row: tuple[Any, ...]) -> dict[str, Any]:
-    """What every job has, from STATUS_COLUMNS."""
-    number, job_id, state, attempts, created, started, ended, error, verdict, stored, evicted = row
-    return {
-        "id": job_id,
-        "number": number,
-        "state": JobState(state),
-        "attempts": attempts,
-        "created_at": created,
-        "started_at": started,
-        "ended_at": ended,
-        "error": JobError.model_validate_json(error) if error else None,
-        "verdict": Verdict(verdict) if verdict else None,
-        "stored_bytes": stored,
-        "evicted": bool(evicted),
-    }
-
-
 def _readable_error(error: JobError) -> JobError:
     """The same with a detail that can be sent: names of files may hold bytes that are no text."""
     detail = error.detail[:DETAIL_MAX_CHARS].encode(errors="backslashreplace").decode()
     return JobError(code=error.code, detail=detail)
-
-
-def _readable(row: tuple[Any, ...]) -> StoredJob | None:
-    """A job, None for one that another version stored, or that was damaged."""
-    try:
-        return _stored(row)
-    except (ValueError, TypeError):
-        return None
-
-
-def _stored(row: tuple[Any, ...]) -> StoredJob:
-    *status, request, process = row
-    job = Job(**_status(tuple(status)), request=job_request.validate_json(request))
-    return StoredJob(job, StoredProcess(**json.loads(process)) if process else None)
-
-
-def _summary(row: tuple[Any, ...]) -> JobSummary:
-    *status, kind, name, title = row
-    return JobSummary(**_status(tuple(status)), kind=kind, name=name, title=title)

@@ -10,7 +10,8 @@ from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, Comma
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.folders import JobFolders
-from server.jobs.store import JobStore, StoredProcess
+from server.jobs.rows import StoredProcess
+from server.jobs.store import JobStore
 
 REQUEST = BenchmarkRequest(spec=BenchmarkSpec(model="digits"))
 
