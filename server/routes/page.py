@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response, status
+from starlette.types import Receive, Scope, Send
 
 from contract.codes import ErrorCode
 from contract.paths import PAGE, STATIC_PREFIX
@@ -24,6 +25,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 """Files of other kinds are not served."""
+PIECE_BYTES = 64 * 1024
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -58,6 +60,18 @@ class StaticFile:
     etag: str
 
 
+class _InPieces(Response):
+    """An answer that is handed on piece by piece: for who never reads, one piece is held and not all of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = memoryview(self.body)
+        for start in range(0, len(body), PIECE_BYTES):
+            piece = bytes(body[start : start + PIECE_BYTES])
+            more = start + PIECE_BYTES < len(body)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+
 @router.get(PAGE)
 @router.get(STATIC_PREFIX + "{name}")
 async def file(request: Request) -> Response:
@@ -73,8 +87,8 @@ async def file(request: Request) -> Response:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
-        return Response(found.compressed, headers=headers, media_type=found.media_type)
-    return Response(found.content, headers=headers, media_type=found.media_type)
+        return _InPieces(found.compressed, headers=headers, media_type=found.media_type)
+    return _InPieces(found.content, headers=headers, media_type=found.media_type)
 
 
 @cache
