@@ -17,6 +17,8 @@ from contract.classify import ClassifyReply
 from contract.codes import ErrorCode
 from contract.errors import Problem
 from contract.paths import CLASSIFY, HEALTH_LIVE
+from server.admission import PLACES_A_HAND
+from server.workers.process import DEPTH
 from tests.agents import TOKEN, RunningAgent, running_agent, wait_for
 from tests.pictures import digit
 from tests.server.test_connections import SNI, answers, connected, received, request_of
@@ -241,7 +243,7 @@ def test_who_waited_too_long_is_refused_without_its_body(tmp_path: Path) -> None
         (worker,) = agent.workers()
         stack.callback(signal_to, worker, signal.SIGCONT)
         signal_to(worker, signal.SIGSTOP)
-        for _ in range(4):
+        for _ in range(DEPTH * PLACES_A_HAND):
             stack.enter_context(connected(agent)).sendall(request_of(agent, digit(1)))
         with agent.http() as http:
             refused = http.post(CLASSIFY, content=bytes(9 << 20))
