@@ -94,7 +94,7 @@ class Admission:
     ) -> None:
         """`hands`: pictures that the workers hold; `check` raises AgentError while no picture may be taken at all."""
         self._hands = hands
-        self._places_max = PLACES_A_HAND * hands
+        self._places_max = min(PLACES_A_HAND * hands, hands + queue_length)
         self._queue_length = queue_length
         self._wait_max_s = wait_max_s
         self._budget = budget
