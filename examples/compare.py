@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from contract.results import CommandResult
 from contract.telemetry import Telemetry
@@ -44,8 +44,9 @@ def main(folders: Sequence[str]) -> int:
     if len(folders) < 2:
         print("usage: python examples/compare.py RUN RUN...", file=sys.stderr)
         return 2
-    table = Table("", *(Path(folder).name for folder in folders), box=None)
     columns = [_column(Path(folder)) for folder in folders]
+    titles = Column("", no_wrap=True, min_width=max(map(len, columns[0])))
+    table = Table(titles, *(Path(folder).name for folder in folders), box=None)
     for title in columns[0]:
         table.add_row(title, *(column[title] for column in columns))
     Console().print(table)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,8 +56,8 @@ class LocalProvider:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (folder / AGENT_FILE).unlink(missing_ok=True)
             process = _start(deployment, folder)
-            resources.update(pid=process.pid, started=process.create_time())
-            save()
+        resources.update(pid=process.pid, started=process.create_time())
+        save()
         deployment.url = _wait_until_it_listens(process, folder)
 
     def certificate(self, deployment: Deployment) -> str | None:
@@ -66,8 +67,8 @@ class LocalProvider:
     def status(self, deployment: Deployment) -> Status:
         """Whether the process that was started is still the one under that id."""
         resources = deployment.resources
-        if _running(resources):
-            return Status(State.RUNNING, f"process {resources['pid']}")
+        if process := _running(resources):
+            return Status(State.RUNNING, f"process {process.pid}")
         if "pid" in resources:
             return Status(State.STOPPED, f"process {resources['pid']} is gone")
         exists = "folder" in resources and Path(resources["folder"]).exists()
@@ -137,9 +138,9 @@ class LocalProvider:
     def remains(self, deployment: Deployment) -> list[str]:
         """Process and folder."""
         resources = deployment.resources
-        process = [f"process {resources['pid']}"] if _running(resources) else []
+        process = _running(resources)
         folder = [f"folder {resources['folder']}"] if "folder" in resources else []
-        return process + folder
+        return [f"process {process.pid}", *folder] if process else folder
 
 
 def _existing_folder(deployment: Deployment) -> Path:
@@ -194,8 +195,18 @@ def _running(resources: dict[str, Any]) -> psutil.Process | None:
         process = psutil.Process(resources["pid"])
         same = process.create_time() == resources["started"]
         return process if same and _alive(process) else None
-    except (KeyError, psutil.NoSuchProcess):
+    except KeyError:
+        return _found(resources.get("folder"))
+    except psutil.NoSuchProcess:
         return None
+
+
+def _found(folder: str | None) -> psutil.Process | None:
+    """An agent on this data folder whose start was cut off before its id was noted."""
+    for process in psutil.process_iter(["cmdline"]):
+        if folder is not None and ("--data", folder) in pairwise(process.info["cmdline"] or ()) and _alive(process):
+            return process
+    return None
 
 
 def _wait_until_it_listens(process: psutil.Process, folder: Path) -> str:

@@ -178,6 +178,23 @@ def test_up_killed_is_removed_by_down(user: Home) -> None:
         )
 
 
+def test_an_agent_whose_id_was_never_noted_is_found(user: Home) -> None:
+    """`provision` was killed between starting it and noting that: `up` leaves it as it is, `down` ends it."""
+    assert user.provision(*UP, "--model", "none").returncode == 0
+    process = agent_process(user)
+    path = user.folder / "state" / "edgerun" / "deployments" / "edge1.json"
+
+    state = json.loads(path.read_text())
+    del state["resources"]["pid"], state["resources"]["started"]
+    path.write_text(json.dumps(state))
+    assert f"process {process.pid}" in user.provision("status", "edge1").stdout
+    assert user.provision(*UP, "--model", "none").returncode == 0
+    assert process.is_running()
+    assert user.provision("down", "edge1").returncode == 0
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert leftovers(user) == []
+
+
 def test_two_at_once_make_one_agent(user: Home) -> None:
     """Of two `up` at the same moment one works, and the other waits or says so; one agent runs."""
     command = [str(Path(sys.executable).with_name("provision")), *UP, "--model", "none"]

@@ -131,6 +131,8 @@ def test_a_model_that_keeps_crashing_its_workers_is_refused(tmp_path: Path, faul
                 response = reply.result()
             if response.status_code == 200:  # on a busy machine it came after the worker's end, to its successor
                 continue
+            if problem(response).code == ErrorCode.MODEL_QUARANTINED:  # one of the ends met it while it was loaded
+                break
             assert problem(response).code == ErrorCode.WORKER_LOST
             lost += 1
         found = problem(http.post("/v1/classify", content=digit(1)))

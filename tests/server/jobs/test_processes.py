@@ -98,7 +98,7 @@ def test_what_has_left_is_ended_when_the_jobs_process_is_killed(worker_agent: Ru
     assert (ended.state, ended.error is not None and ended.error.code) == (JobState.FAILED, "killed")
     assert living("sleep 7114") == []
     assert worker_agent.workers() == workers
-    assert zombies_of(worker_agent.process.pid) == []
+    wait_for(lambda: zombies_of(worker_agent.process.pid) == [])
 
 
 def test_what_has_left_is_ended_when_the_agent_is_killed(tmp_path: Path) -> None:
