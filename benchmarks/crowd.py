@@ -16,8 +16,8 @@ SENT = {
     "never reading": b"GET /static/echarts.js HTTP/1.1\r\nHost: h\r\n\r\n" * 10,
 }
 LOOK_INTERVAL_S = 0.02
-CONNECTIONS_A_LOOK = 4
-"""New ones each time: 200 a second, the first time and when they come back."""
+CONNECTIONS_A_LOOK = 2
+"""New ones each time: 100 a second, the first time and when they come back."""
 
 
 class Crowd:

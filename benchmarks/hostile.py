@@ -2,7 +2,7 @@
 
 Two parts for each crowd, because classification waits while a job measures: 4 clients with the token classify, and a
 measuring job runs; a lone prober asks for liveness over a new connection each time throughout. Strangers come, and
-come back when they are ended, 200 a second. Ends with 1 when a job failed, an authenticated client waited longer than
+come back when they are ended, 100 a second. Ends with 1 when a job failed, an authenticated client waited longer than
 twice its quiet p99, or liveness took longer than 100 ms.
 """
 
