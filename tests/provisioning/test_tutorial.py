@@ -51,7 +51,7 @@ def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) ->
     assert "CONV_2D" in text(cells["profile"])
     (report,) = student.folder.glob("runs/*-tutorial/report.html")
     assert "<html" in report.read_text()
-    assert "frames per second" in text(cells["report"])
+    assert "2 threads" in text(cells["report"])  # whichever is faster
     assert list(student.folder.glob("runs/*-tutorial/run.json"))
     assert testbed.left() == ([], [])
     assert student.hosts.hosts() == {}
