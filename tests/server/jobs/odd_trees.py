@@ -23,7 +23,9 @@ def down(name, depth):
     os.chdir(O)
 def gone(path):
     import shutil
-    shutil.rmtree(path)
+    if os.path.realpath(os.path.dirname(path)) != os.path.dirname(path):
+        raise OSError("a link leads there: what is behind it is not for this program to remove")
+    shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 """
 NAMES = (
     *(
