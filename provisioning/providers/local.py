@@ -203,8 +203,10 @@ def _running(resources: dict[str, Any]) -> psutil.Process | None:
 
 def _found(folder: str | None) -> psutil.Process | None:
     """An agent on this data folder whose start was cut off before its id was noted."""
+    if folder is None:
+        return None
     for process in psutil.process_iter(["cmdline"]):
-        if folder is not None and ("--data", folder) in pairwise(process.info["cmdline"] or ()) and _alive(process):
+        if ("--data", folder) in pairwise(process.info["cmdline"] or ()) and _alive(process):
             return process
     return None
 
