@@ -112,10 +112,16 @@ def test_what_no_runtime_can_run_is_refused_with_what_each_said(
 
 
 def test_a_model_that_crashes_its_loader_is_an_answer_not_the_end(tmp_path: Path) -> None:
-    """tflite-runtime segfaults on a cut-off file: in a throw-away process, which is all that dies."""
+    """tflite-runtime segfaults on a cut-off file: in a throw-away process, which is all that dies.
+
+    Nearly always: what it reads behind the end of the file is whatever lies there, so another cut may have to follow.
+    """
     with running_agent(tmp_path / "data", "--runtime", "tflite", "--workers", "1") as agent, agent.http() as http:
         workers = agent.workers()
-        found = problem(put_model(http, "crasher", DIGITS[: len(DIGITS) // 2]))
+        for cut in range(8):
+            found = problem(put_model(http, "crasher", DIGITS[: len(DIGITS) // 2 + cut]))
+            if found.code != ErrorCode.MODEL_REJECTED:
+                break
         assert (found.status, found.code) == (422, ErrorCode.MODEL_CRASHED)
         assert "SIGSEGV" in found.detail
         assert agent.workers() == workers
