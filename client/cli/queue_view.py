@@ -54,11 +54,13 @@ def _display(live: bool) -> Iterator[Show]:
 
 
 def _look(client: EdgeClient) -> tuple[JobList, JobList]:
-    return client.jobs(SHOWN_ACTIVE, states=ACTIVE), client.jobs(SHOWN_ENDED + SHOWN_ACTIVE)
+    active = client.jobs(SHOWN_ACTIVE, states=ACTIVE)
+    active.jobs = [job for job in active.jobs if job.state in ACTIVE]  # whatever else an agent lists
+    return active, client.jobs(SHOWN_ENDED + SHOWN_ACTIVE)
 
 
 def _active(queue: Queue) -> bool:
-    return not isinstance(queue, EdgeError) and any(job.state in ACTIVE for job in queue[0].jobs)
+    return not isinstance(queue, EdgeError) and bool(queue[0].jobs)
 
 
 def _shown(host: Host, queue: tuple[JobList, JobList]) -> list[Listed]:
