@@ -9,8 +9,6 @@ import asyncio
 import socket
 from types import TracebackType
 
-LINE_MAX_BYTES = 64 * 1024
-
 
 class ChildReport:
     """The agent's end, until the context ends, and `theirs`, which is passed to the child."""
@@ -19,7 +17,7 @@ class ChildReport:
         self._ours, self.theirs = socket.socketpair()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def reader(self, line_max_bytes: int = LINE_MAX_BYTES) -> asyncio.StreamReader:
+    async def reader(self, line_max_bytes: int) -> asyncio.StreamReader:
         """What the child writes, to its end; to be called once, when the child has been started."""
         self.theirs.close()
         reader, self._writer = await asyncio.open_unix_connection(sock=self._ours, limit=line_max_bytes)

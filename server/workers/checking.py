@@ -48,7 +48,7 @@ async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memor
             env=worker_environment(),
             start_new_session=True,
         )
-        report = asyncio.create_task(_read_all(await channel.reader()))
+        report = asyncio.create_task(_read_all(await channel.reader(MAX_REPORT_BYTES)))
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 code = await child.wait()

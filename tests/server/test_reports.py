@@ -6,6 +6,7 @@ from pathlib import Path
 
 import uvloop
 
+from server.jobs.journal import LINE_MAX_BYTES
 from server.reports import ChildReport
 
 REPORTS = 2000
@@ -17,7 +18,7 @@ def test_a_report_is_read_to_its_end() -> None:
     async def read() -> bytes:
         with ChildReport() as report:
             os.write(report.theirs.fileno(), b"one\ntwo")
-            reader = await report.reader()
+            reader = await report.reader(LINE_MAX_BYTES)
             return await reader.read()
 
     assert uvloop.run(read()) == b"one\ntwo"
@@ -47,7 +48,7 @@ def test_closing_one_closes_nothing_else() -> None:
     async def read() -> None:
         for _ in range(REPORTS):
             with ChildReport() as report:
-                reader = await report.reader()
+                reader = await report.reader(LINE_MAX_BYTES)
                 assert await reader.read() == b""
 
     threads = [threading.Thread(target=open_files) for _ in range(4)]
