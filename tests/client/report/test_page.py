@@ -14,6 +14,7 @@ from tests.browser import screenshot
 from tests.client.report.conftest import Opener, RealRuns
 
 SERIOUS = ("serious", "critical")
+ALL_FILLED = "() => [...document.querySelectorAll('details')].every((each) => each.children.length > 1)"
 
 
 def panels(page: Page) -> int:
@@ -55,6 +56,7 @@ def test_figures_on_the_page_are_those_of_the_run(opened: Opener, real: RealRuns
         assert [float(cell.replace(",", "")) for cell in cells] == pytest.approx(rates, rel=0.005)
         figure = seen.page.locator("#bars figure").first
         figure.locator("summary").click()
+        figure.locator("tbody td").first.wait_for()  # the numbers are made after the click, in a task of their own
         loads = figure.locator("tbody td").all_inner_texts()
         shown = [float(text.split()[0]) * (1e-3 if text.endswith("µs") else 1) for text in loads]
         measured = [entry.result.load_ms for entry in entries if entry.result is not None]
@@ -164,6 +166,7 @@ def test_no_serious_finding_of_axe(opened: Opener, real: RealRuns, scheme: str) 
     with opened(real.report, color_scheme=scheme, bypass_csp=True) as seen:
         seen.scroll_through()
         seen.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        seen.page.wait_for_function(ALL_FILLED)
         found = Axe().run(seen.page).response["violations"]
         assert [(each["id"], each["nodes"][0]["target"]) for each in found if each["impact"] in SERIOUS] == []
         screenshot(seen.page, f"report-{scheme}-unfolded")
