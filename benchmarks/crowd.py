@@ -1,6 +1,7 @@
 """Connections of strangers, all of one kind, which come back when they are ended; a process of their own.
 
-Started by benchmarks.hostile as `python -m benchmarks.crowd HOST PORT KIND COUNT plain|TLS`; ends with its input.
+Started by benchmarks.hostile as `python -m benchmarks.crowd HOST PORT KIND COUNT RETURNS plain|TLS`: it says "up" when
+all have come once, and ends with its input. RETURNS is how many of those that were ended come back in a second.
 """
 
 import contextlib
@@ -16,18 +17,21 @@ SENT = {
     "never reading": b"GET /static/echarts.js HTTP/1.1\r\nHost: h\r\n\r\n" * 10,
 }
 LOOK_INTERVAL_S = 0.02
-CONNECTIONS_A_LOOK = 2
-"""New ones each time: 100 a second, the first time and when they come back."""
+SEND_INTERVAL_S = 1.0
+"""Between two bytes of a slow one."""
+ARRIVALS_A_SECOND = 200
+"""Until all have come once."""
 
 
 class Crowd:
     """So many connections, as far as the other side lets them be."""
 
-    def __init__(self, address: tuple[str, int], kind: str, count: int, *, tls: bool) -> None:
+    def __init__(self, address: tuple[str, int], kind: str, count: int, returns: int, *, tls: bool) -> None:
         self._address = address
         self._sent = SENT[kind]
         self._slow = kind == "slow"
         self._count = count
+        self._returns = returns
         # Before any handshake an idle one is the cheapest; the others must shake hands to send anything.
         self._context = ssl._create_unverified_context() if tls and self._sent else None
         self._selector = selectors.DefaultSelector()
@@ -36,16 +40,31 @@ class Crowd:
         """Keep them open until there is nothing more to read from standard input."""
         stop = selectors.DefaultSelector()
         stop.register(sys.stdin, selectors.EVENT_READ)
-        while not stop.select(0):
-            began = time.monotonic()
+        came, allowance, sent, before = 0, 0.0, 0.0, time.monotonic()
+        while not stop.select(LOOK_INTERVAL_S):
+            now = time.monotonic()
+            up = came >= self._count
+            allowance = min(
+                allowance + (now - before) * (self._returns if up else ARRIVALS_A_SECOND), ARRIVALS_A_SECOND
+            )
+            before = now
             for key, _ in self._selector.select(0):
                 self._look(key.fileobj)  # type: ignore[arg-type]
-            for connection in [key.fileobj for key in self._selector.get_map().values()] if self._slow else []:
-                with contextlib.suppress(OSError):
-                    connection.send(b"a")  # type: ignore[union-attr]
-            for _ in range(min(CONNECTIONS_A_LOOK, self._count - len(self._selector.get_map()))):
+            if self._slow and now - sent > SEND_INTERVAL_S:
+                sent = now
+                self._send_a_byte()
+            arriving = min(int(allowance), self._count - len(self._selector.get_map()))
+            for _ in range(arriving):
                 self._connect()
-            time.sleep(max(0.0, LOOK_INTERVAL_S - (time.monotonic() - began)))
+            allowance -= arriving
+            came += arriving
+            if not up and came >= self._count:
+                print("up", flush=True)
+
+    def _send_a_byte(self) -> None:
+        for connection in [key.fileobj for key in self._selector.get_map().values()]:
+            with contextlib.suppress(OSError):
+                connection.send(b"a")  # type: ignore[union-attr]
 
     def _connect(self) -> None:
         with contextlib.suppress(OSError):
@@ -70,5 +89,5 @@ class Crowd:
 
 
 if __name__ == "__main__":
-    host, port, kind, count, protection = sys.argv[1:]
-    Crowd((host, int(port)), kind, int(count), tls=protection == "TLS").run()
+    host, port, kind, count, returns, protection = sys.argv[1:]
+    Crowd((host, int(port)), kind, int(count), int(returns), tls=protection == "TLS").run()

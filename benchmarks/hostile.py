@@ -1,9 +1,9 @@
 """Do connections of strangers disturb anybody? 64 to 1,000 of them idle, slow or never reading, plain and TLS.
 
 Two parts for each crowd, because classification waits while a job measures: 4 clients with the token classify, and a
-measuring job runs; a lone prober asks for liveness over a new connection each time throughout. Strangers come, and
-come back when they are ended, 100 a second. Ends with 1 when a job failed, an authenticated client waited longer than
-twice its quiet p99, or liveness took longer than 100 ms.
+measuring job runs; a lone prober asks for liveness over a new connection each time throughout. It begins when all
+strangers have come; those that the agent ended come back, 25 a second (`--returns 100` is a flood). Ends with 1 when a
+job failed, an authenticated client waited longer than twice its quiet p99, or liveness took longer than 100 ms.
 """
 
 import argparse
@@ -50,17 +50,19 @@ def p99(values: Sequence[float]) -> float:
 
 
 @contextmanager
-def crowd(host: Host, kind: str, count: int, *, tls: bool) -> Iterator[None]:
-    """Strangers within the block, from its first moment."""
+def crowd(host: Host, kind: str, count: int, returns: int, *, tls: bool) -> Iterator[None]:
+    """Strangers within the block; all have come once when it begins."""
     url = httpx.URL(host.url)
-    arguments = [url.host, str(url.port), kind, str(count), "TLS" if tls else "plain"]
-    strangers = subprocess.Popen([sys.executable, "-m", "benchmarks.crowd", *arguments], stdin=subprocess.PIPE)
+    arguments = [url.host, str(url.port), kind, str(count), str(returns), "TLS" if tls else "plain"]
+    strangers = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.crowd", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
+        assert strangers.stdout is not None
+        strangers.stdout.readline()
         yield
     finally:
-        assert strangers.stdin is not None
-        strangers.stdin.close()
-        strangers.wait()
+        strangers.communicate()
 
 
 def classify(host: Host, picture: bytes, over: threading.Event, seen: Seen) -> None:
@@ -136,6 +138,7 @@ def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6.0, help="length of each measurement with clients")
+    parser.add_argument("--returns", type=int, default=25, help="strangers that come back in a second")
     parser.add_argument("--short", action="store_true", help="the largest crowds alone, half as long")
     arguments = parser.parse_args()
     counts = (1000,) if arguments.short else (64, 256, 1000)
@@ -149,7 +152,7 @@ def main() -> int:
             quiet = measure(running.host, picture, 2 * seconds)
             rows.append(_row(tls, "nobody", 0, quiet, quiet))
             for kind, count in itertools.product(SENT, counts):
-                with crowd(running.host, kind, count, tls=tls):
+                with crowd(running.host, kind, count, arguments.returns, tls=tls):
                     seen = measure(running.host, picture, seconds)
                 rows.append(_row(tls, kind, count, seen, quiet))
                 held = held and _held(seen, quiet)
