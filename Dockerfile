@@ -33,5 +33,5 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8080
 # Ten seconds: a probe takes a few on a slow board under load.
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "server.probe"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "server.http.probe"]
 CMD ["server"]

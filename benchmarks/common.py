@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.edge_client import EdgeClient
 from client.errors import EdgeError
-from client.hosts import Host
-from client.library import Library, manifest_of
+from client.files.library import Library, manifest_of
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from contract.jobs import AnyRequest
 from contract.results import AnyResult
 from image_model.catalog import PREFERRED_MODEL

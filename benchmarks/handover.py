@@ -17,7 +17,7 @@ from multiprocessing.reduction import recv_handle, send_handle
 from typing import NamedTuple
 
 from benchmarks.common import supplied, table
-from server.workers.confinement import keep_freed_memory
+from server.processes.confinement import keep_freed_memory
 
 ANSWER = bytes(1000)
 SLOT_BYTES = 10 << 20

@@ -22,8 +22,8 @@ import httpx
 
 from benchmarks.common import agent, push, supplied, table, wait_for_job
 from benchmarks.crowd import SENT
-from client.hosts import Host
-from client.trust import tls_context
+from client.sdk.hosts import Host
+from client.sdk.trust import tls_context
 from contract.jobs import BenchmarkRequest, BenchmarkSpec
 from contract.paths import CLASSIFY, HEALTH_LIVE, TLS_SERVER_NAME
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.common import table
 from image_model.catalog import SAMPLES_FOLDER
 from provisioning.deployments import Deployment
-from provisioning.providers.chi import ChiProvider
+from provisioning.providers.chi.provider import ChiProvider
 from tests.chi_at_edge.service import running_testbed
 from tests.chi_at_edge.state import AGENT_IMAGE
 from tests.home import Home

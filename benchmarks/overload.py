@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.common import Supplied, agent, push, require_wrk, supplied, table
-from server.tls import ensure_certificate
+from server.http.tls import ensure_certificate
 
 CLIENTS = (1, 4, 16, 48, 128, 300)
 OVERLOADED = (48, 128, 300)

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 
 from benchmarks.common import agent, push, supplied, table, wait_for_job
-from client.operators import align_operators
+from client.analysis.operators import align_operators
 from contract.jobs import Kernels, ProfileMethod, ProfileRequest, ProfileSpec
 from contract.results import ProfileResult
 from image_model.catalog import PREFERRED_MODEL

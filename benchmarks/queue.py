@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import agent, table
-from client.edge_client import EdgeClient
+from client.sdk.edge_client import EdgeClient
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec
 from server.jobs.folders import JobFolders
 from server.jobs.store import JobStore

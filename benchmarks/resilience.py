@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.common import agent, push, supplied, table
-from client.edge_client import EdgeClient
 from client.errors import Answered, EdgeError
+from client.sdk.edge_client import EdgeClient
 
 
 def main() -> None:

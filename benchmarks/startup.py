@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import agent, push, supplied, table
-from client.edge_client import EdgeClient
+from client.sdk.edge_client import EdgeClient
 
 MIB = 1 << 20
 

@@ -1,6 +1,5 @@
 """The client of edgerun: `EdgeClient("edge1").classify("parrot.jpg")`. Loads nothing of the agent's."""
 
-from client.edge_client import AsyncEdgeClient, Classification, EdgeClient
 from client.errors import (
     AgentFault,
     Answered,
@@ -11,8 +10,9 @@ from client.errors import (
     Refused,
     Unreachable,
 )
-from client.feeds import JobEvent
-from client.hosts import Host, HostsFile
+from client.sdk.edge_client import AsyncEdgeClient, Classification, EdgeClient
+from client.sdk.events import JobEvent
+from client.sdk.hosts import Host, HostsFile
 
 __all__ = [
     "AgentFault",

@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from client.edge_client import AsyncEdgeClient
+from client.analysis.runs import Entry, Run, file_name, write_run, write_telemetry_csv
 from client.errors import EdgeError, NotAuthorized, Refused
-from client.hosts import Host
-from client.patiently import Patiently, Running
-from client.runs import Entry, Run, file_name, write_run, write_telemetry_csv
+from client.sdk.edge_client import AsyncEdgeClient
+from client.sdk.hosts import Host
+from client.sdk.retry import Patiently, Running
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, label
 from contract.results import BenchmarkResult
 from contract.telemetry import Telemetry

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 from rich.text import Text
 
+from client.analysis.matrix import UsageError, first_fault
 from client.errors import Answered, EdgeError
-from client.matrix import UsageError, first_fault
 from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
 from contract.tables import csv_line
 from contract.text import visible

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from client.unpack import unpack as unpack_tar
+from client.files.unpack import unpack as unpack_tar
 from provisioning.errors import ProvisioningError
 
 

@@ -10,14 +10,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from client.console import Output, emit, note, plain_table, run, say
-from client.hosts import HostsFile
+from client.sdk.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
-from provisioning import chi_cli, extras, options
+from provisioning import extras, options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.lifecycle import Lifecycle, Overview, Request
 from provisioning.provider import State
 from provisioning.providers import PLACES
+from provisioning.providers.chi import commands as chi_commands
 
 UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |
 provision up --on ssh://pi@192.168.1.20 --name pi4 --offline"""
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-chi_cli.register(app)
+chi_commands.register(app)
 
 Name = Annotated[str, typer.Argument(help="The deployment's name.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
@@ -88,7 +89,7 @@ def up(
     leased = {"lease": lease, "reservation": reservation, "device-profile": device_profile or None}
     kind, given = options.of_place(on, {**agent, **place, **leased})
     if dry_run:
-        return chi_cli.plan(name, kind, given)
+        return chi_commands.plan(name, kind, given)
     host = _lifecycle().up(Request(name, kind, given, None if model == "none" else model, keep))
     note(f"try: client classify PICTURE --host {host.name}")
 

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
-from client.hosts import require_private, write_private
+from client.sdk.hosts import require_private, write_private
 from provisioning.errors import DeploymentBusy, ProvisioningError
 
 LOCK_TIMEOUT_S = 1.0

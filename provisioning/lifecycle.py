@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from client.edge_client import EdgeClient
 from client.errors import EdgeError, NotTrusted
-from client.hosts import Host, HostsFile
-from client.library import Library, LibraryError, manifest_of
+from client.files.library import Library, LibraryError, manifest_of
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
 from provisioning.deployments import Deployment, Deployments, Phase
 from provisioning.errors import ProvisioningError

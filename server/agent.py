@@ -20,21 +20,21 @@ from contract.info import (
 )
 from contract.session import LIVE_PAGE
 from server import __version__
-from server.accepting import connections_possible
 from server.classification import Classification
-from server.intake import Intake
+from server.http.accepting import connections_possible
+from server.http.body import Intake
+from server.http.sessions import Sessions
+from server.http.tls import Certificate
 from server.jobs.planning import Planner
 from server.jobs.queue import Jobs
-from server.model_registry import ModelRegistry
-from server.model_store import ModelStore
+from server.models.registry import ModelRegistry
+from server.models.store import ModelStore
+from server.models.synthetic import SyntheticWriter
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
-from server.room import Room
 from server.runtimes import KNOWN, formats_of
-from server.sessions import Sessions
 from server.settings import Settings
-from server.synthetic import SyntheticWriter
+from server.storage.room import Room
 from server.telemetry.live import LiveTelemetry
-from server.tls import Certificate
 from server.workers.pools import Pools
 
 FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry", LIVE_PAGE]

@@ -9,11 +9,11 @@ from starlette.types import ASGIApp
 from contract.paths import OPENAPI
 from server import __version__
 from server.agent import Agent
-from server.auth import Authentication
-from server.express import Express
-from server.openapi import DescribedAPI
-from server.requests import RequestIds, install_error_handlers
+from server.http.auth import Authentication
+from server.http.openapi import DescribedAPI
+from server.http.requests import RequestIds, install_error_handlers
 from server.routes import blobs, classify, health, info, jobs, models, page, session, synthetic, telemetry
+from server.routes.fast_path import Express
 
 
 def create_app(agent: Agent) -> ASGIApp:

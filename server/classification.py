@@ -14,8 +14,8 @@ from contract.classify import (
     RuntimeUsed,
     StageTimes,
 )
-from server.model_registry import ModelRegistry
-from server.stored_model import StoredModel
+from server.models.registry import ModelRegistry
+from server.models.stored_model import StoredModel
 from server.workers.arena import Slot
 from server.workers.messages import Classified, Classify, Hello
 from server.workers.pool import Pool

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import __version__
-from server.data_folder import PRIVATE_UMASK, make_private
-from server.disk import move_aside, write_atomically
 from server.logs import set_up_logging
+from server.processes.confinement import adopt_orphans, forbid_new_privileges, keep_freed_memory, yield_to_workers
 from server.settings import Settings, SettingsError
-from server.workers.confinement import adopt_orphans, forbid_new_privileges, keep_freed_memory, yield_to_workers
+from server.storage.atomic import move_aside, write_atomically
+from server.storage.permissions import PRIVATE_UMASK, make_private
 
 if TYPE_CHECKING:
     from server.agent import Agent
@@ -128,9 +128,9 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _run(settings: Settings, listener: socket.socket) -> int:
-    from server.accepting import raise_descriptor_limit
     from server.errors import AgentError
-    from server.jobs.processes import mark_children
+    from server.http.accepting import raise_descriptor_limit
+    from server.processes.children import mark_children
     from server.workers.pools import Pools
 
     os.environ.setdefault("XDG_CACHE_HOME", str(settings.data / "cache"))  # where libraries leave things unasked
@@ -151,7 +151,7 @@ def _run(settings: Settings, listener: socket.socket) -> int:
         log.warning("programs of jobs run as root too, and can read this agent's key: see docs/security.md")
 
     from server.agent import Agent
-    from server.tls import ensure_certificate
+    from server.http.tls import ensure_certificate
 
     certificate = ensure_certificate(settings.data / "tls") if settings.serves_tls else None
     _serve(Agent(settings, pools, certificate), listener)
@@ -162,10 +162,10 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
     import uvicorn
     from uvicorn.config import STARTUP_FAILURE
 
-    from server.accepting import Acceptor, Connection, connections_possible
     from server.app import create_app
-    from server.connections import GuardedProtocol, longest_idle, watch_connections
-    from server.exchange import Reader
+    from server.http.accepting import Acceptor, Connection, connections_possible
+    from server.http.connections import GuardedProtocol, longest_idle, watch_connections
+    from server.http.exchange import Reader
 
     settings, certificate = agent.settings, agent.certificate
 

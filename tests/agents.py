@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from client.hosts import Host
-from client.trust import tls_context
+from client.sdk.hosts import Host
+from client.sdk.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
 
 START_TIMEOUT_S = 90.0

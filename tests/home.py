@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from client.hosts import HostsFile
+from client.sdk.hosts import HostsFile
 from tests.agents import RunningAgent, environment_of_a_user
 
 Result = subprocess.CompletedProcess[str]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from client.hosts import Host
+from client.sdk.hosts import Host
 
 Answer = tuple[int, Mapping[str, str], bytes]
 """Status, headers, body."""

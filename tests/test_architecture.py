@@ -4,11 +4,13 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+LOOSE_MAX = 10
 PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
 
 ALLOWED = {
@@ -36,22 +38,22 @@ LIBRARIES = {
 
 ONLY_IMPORTERS = {
     # The interpreter, and the schema of the file.
-    "ai_edge_litert": {f"server/runtimes/{name}.py" for name in ("litert", "litert_gpu", "flatbuffer")},
-    "flatbuffers": {"server/runtimes/flatbuffer.py"},
+    "ai_edge_litert": {"server/runtimes/litert.py", "server/runtimes/litert_gpu.py", "server/tflite/flatbuffer.py"},
+    "flatbuffers": {"server/tflite/flatbuffer.py"},
     "tflite_runtime": {"server/runtimes/tflite.py"},
     "openvino": {"server/runtimes/openvino.py"},
     "onnxruntime": {"server/runtimes/onnx.py"},
     "pynvml": {"server/telemetry/nvml.py"},
     "httpx": {"image_model/download.py"},  # within image_model
-    "httpcore": {"client/budget.py"},
-    "chi": {"provisioning/providers/chi_session.py"},
-    "zunclient": {"provisioning/providers/chi_session.py"},
-    "openstack": {"provisioning/providers/chi_settings.py"},
+    "httpcore": {"client/sdk/budget.py"},
+    "chi": {"provisioning/providers/chi/session.py"},
+    "zunclient": {"provisioning/providers/chi/session.py"},
+    "openstack": {"provisioning/providers/chi/settings.py"},
     # To log in; and on a device, to let somebody in.
-    "asyncssh": {"provisioning/providers/ssh_connection.py", "provisioning/providers/chi_sshd.py"},
-    "docker": {"provisioning/providers/docker_engine.py"},
-    "requests": {"provisioning/providers/docker_engine.py"},
-    "matplotlib": {"client/report/png.py", "client/profile_chart.py"},
+    "asyncssh": {"provisioning/providers/ssh/connection.py", "provisioning/providers/chi/sshd.py"},
+    "docker": {"provisioning/providers/docker/engine.py"},
+    "requests": {"provisioning/providers/docker/engine.py"},
+    "matplotlib": {"client/report/png.py", "client/report/profile_chart.py"},
     "psutil": {"provisioning/providers/local.py"},
 }
 
@@ -63,6 +65,35 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield node.module
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """The same, where `from package import module` names the module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            within_it = ROOT.joinpath(*node.module.split("."))
+            for alias in node.names:
+                there = (within_it / alias.name).is_dir() or (within_it / f"{alias.name}.py").exists()
+                yield f"{node.module}.{alias.name}" if there else node.module
+
+
+def room_of(module: str) -> str:
+    """The folder that a module lies in; a module that lies loose in its package is a room of its own."""
+    folder = module if ROOT.joinpath(*module.split(".")).is_dir() else module.rpartition(".")[0]
+    return folder if "." in folder else module
+
+
+def rooms() -> dict[str, set[str]]:
+    """Of every room, those it imports from."""
+    arrows: dict[str, set[str]] = {}
+    for _, path in files():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        room = room_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        targets = (each for each in imported_modules(path) if each.split(".")[0] in PACKAGES)
+        arrows.setdefault(room, set()).update(target for each in targets if (target := room_of(each)) != room)
+    return arrows
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -83,6 +114,20 @@ def test_packages_import_along_the_arrows_only() -> None:
         if module.split(".")[0] in PACKAGES and not within(module, ALLOWED[package])
     ]
     assert wrong == []
+
+
+def test_rooms_have_no_circle() -> None:
+    """What a folder imports from does not, by whatever way, import from it."""
+    try:
+        list(TopologicalSorter(rooms()).static_order())
+    except CycleError as error:
+        pytest.fail("a circle: " + " <- ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("package", ["server", "client"])
+def test_few_modules_lie_loose(package: str) -> None:
+    """A new one belongs into a folder, or a folder is missing."""
+    assert len(list((ROOT / package).glob("*.py"))) <= LOOSE_MAX
 
 
 def test_provisioning_uses_the_clients_sdk_not_its_commands() -> None:
@@ -125,11 +170,14 @@ def test_awkward_libraries_are_imported_in_one_place(library: str, allowed: set[
             "import provisioning.cli, provisioning.providers.local",
             {"fastapi", "numpy", "PIL", "server", "chi", "asyncssh", "docker"},
         ),
-        ("import provisioning.chi_cli, provisioning.providers.chi", {"chi", "zunclient", "openstack", "pandas"}),
+        (
+            "import provisioning.providers.chi.commands, provisioning.providers.chi.provider",
+            {"chi", "zunclient", "openstack", "pandas"},
+        ),
         ("import server.app, server.agent", {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "httpx", "chi"}),
-        ("import server.workers.messages, server.workers.confinement", {"pydantic", "fastapi", "numpy"}),
+        ("import server.workers.messages, server.processes.confinement", {"pydantic", "fastapi", "numpy"}),
         ("import server.workers.main", {"pydantic", "fastapi", "httpx"}),  # 4 MB less for each worker
-        ("import server.telemetry.recorder, server.telemetry.validity", {"numpy", "PIL", "fastapi", "pynvml", "httpx"}),
+        ("import server.telemetry.recorder, server.validity.verdict", {"numpy", "PIL", "fastapi", "pynvml", "httpx"}),
         ("import image_model.catalog, image_model.labels", {"numpy", "PIL", "httpx"}),
     ],
 )

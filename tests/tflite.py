@@ -1,8 +1,8 @@
 """TFLite files made for tests, with the repository's own writer."""
 
-from server.synthesis.graph import Graph
 from server.synthesis.quantise import PROBABILITIES
-from server.synthesis.writer import write
+from server.tflite.graph import Graph
+from server.tflite.writer import write
 
 
 def constant_model() -> bytes:

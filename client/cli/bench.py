@@ -10,8 +10,9 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from client.analysis.matrix import Switch, UsageError, devices_of, expand, in_rounds, values_of
+from client.analysis.runs import RUN_FILE, Run, make_folder, new_folder, read_run
 from client.bench import Campaign, plan
-from client.calls import file_digest
 from client.cli.bench_progress import reporting
 from client.cli.bench_view import run_rows, run_view
 from client.cli.options import (
@@ -37,10 +38,9 @@ from client.console import (
     note,
     plain_table,
 )
-from client.hosts import Host, HostsFile
-from client.matrix import Switch, UsageError, devices_of, expand, in_rounds, values_of
-from client.pictures import find_pictures
-from client.runs import RUN_FILE, Run, make_folder, new_folder, read_run
+from client.files.images import find_pictures
+from client.sdk.calls import file_digest
+from client.sdk.hosts import Host, HostsFile
 from contract.devices import Precision
 from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput, label
 from contract.validity import Verdict

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
+from client.analysis.runs import Entry
 from client.bench import Report
 from client.console import complain, note, note_console, text_column
 from client.errors import EdgeError
-from client.runs import Entry
 from contract.jobs import JobState, label
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from client.analysis.ranking import verdict_lines
+from client.analysis.runs import Entry, Run
+from client.analysis.summary import Row, batch_of, footnotes, precision_of, rows_of
 from client.console import plain_table
-from client.ranking import verdict_lines
-from client.runs import Entry, Run
-from client.summary import Row, batch_of, footnotes, precision_of, rows_of
 from contract.jobs import BenchmarkSpec, PictureInput
 from contract.results import BenchmarkResult, LatencySummary
 from contract.validity import Verdict

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, Timeout, chosen
 from client.console import EXIT_SOME_HOSTS_FAILED, Output, complain, counting, emit, error_document, plain_table
-from client.edge_client import AsyncEdgeClient, Classification
 from client.errors import EdgeError
-from client.hosts import Host
-from client.pictures import PictureSource, find_pictures
+from client.files.images import PictureSource, find_pictures
+from client.sdk.edge_client import AsyncEdgeClient, Classification
+from client.sdk.hosts import Host
 from contract.classify import TOP_K_MAX, DecodeMode, QuantMode
 
 AT_ONCE = 4

@@ -7,16 +7,16 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from client.alignment import Alignment, Cell, Line, align, sentences
+from client.analysis.alignment import Alignment, Cell, Line, align, sentences
+from client.analysis.matrix import UsageError
+from client.analysis.runs import Run, read_run
 from client.cli.bench_view import VERDICT_STYLE, figure, median_text
 from client.cli.options import OutputForm
 from client.cli.profile_compare import compare_profiles, read_profiles
 from client.cli.report import write_report
 from client.console import Output, emit, plain_table
-from client.matrix import UsageError
 from client.report.data import report_data
 from client.report.sources import Sources, short_names
-from client.runs import Run, read_run
 
 
 def compare(

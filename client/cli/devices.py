@@ -8,8 +8,8 @@ from rich.text import Text
 
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen, on_each
 from client.console import Output, emit, plain_table
-from client.edge_client import EdgeClient
-from client.hosts import Host
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from contract.info import RuntimeInfo, RuntimeList
 
 

@@ -6,12 +6,12 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from client.checks import Check, check_host, check_machine
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen
 from client.cli.together import together
 from client.console import EXIT_FAILED, EXIT_OK, Output, emit, note, plain_table
 from client.errors import EdgeError, HostError
-from client.hosts import Host, HostsFile
+from client.sdk.checks import Check, check_host, check_machine
+from client.sdk.hosts import Host, HostsFile
 
 
 def doctor(

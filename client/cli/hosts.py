@@ -13,10 +13,10 @@ from rich.console import RenderableType
 from client.cli.doctor import check_hosts, show
 from client.cli.options import AllHosts, Hosts, OutputForm, chosen
 from client.console import Output, emit, note, plain_table
-from client.curl import write_curl_config
 from client.errors import NotTrusted
-from client.hosts import TOKEN_VARIABLE, Host, HostsFile, normalised_url
-from client.trust import fetch_certificate, fingerprint
+from client.files.curl import write_curl_config
+from client.sdk.hosts import TOKEN_VARIABLE, Host, HostsFile, normalised_url
+from client.sdk.trust import fetch_certificate, fingerprint
 
 app = typer.Typer(
     help="Name agents and pin their certificates.",

@@ -11,7 +11,7 @@ from rich.text import Text
 from client.cli.bench_view import VERDICT_STYLE
 from client.console import plain_table
 from client.durations import format_duration
-from client.hosts import Host
+from client.sdk.hosts import Host
 from contract.jobs import BenchmarkRequest, Job, JobState, JobStatus, JobSummary, ProfileRequest, label
 from contract.results import AnyResult, BenchmarkResult, CommandResult
 from contract.validity import Validity

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
+from client.analysis.runs import new_folder
 from client.cli.job_views import Listed, job_name, job_row, job_view, jobs_table
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.cli.queue_view import watch_queues
 from client.console import EXIT_JOB_FAILED, Output, complain, emit, note, until_the_reader_leaves
-from client.edge_client import EdgeClient
 from client.errors import EdgeError, Refused
-from client.fetch import fetch_job
-from client.hosts import Host
-from client.runs import new_folder
+from client.files.fetch import fetch_job
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from contract.jobs import PAGE_MAX, Job, JobList, JobState
 
 app = typer.Typer(

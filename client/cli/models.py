@@ -8,13 +8,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from client.calls import file_digest
 from client.cli.options import Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.console import Output, emit, note, plain_table, say, transferring
-from client.edge_client import EdgeClient
-from client.hosts import Host, HostsFile
-from client.library import Library, LibraryError, manifest_of
-from client.model_files import local_model
+from client.files.library import Library, LibraryError, manifest_of
+from client.files.model_files import local_model
+from client.sdk.calls import file_digest
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host, HostsFile
 from contract.models import (
     SYNTHETIC_SOURCE,
     Fit,

@@ -9,10 +9,10 @@ import typer
 
 from client.cli.options import Hosts, chosen, on_each
 from client.console import note, say
-from client.edge_client import EdgeClient
 from client.errors import EdgeError
-from client.hosts import Host
-from client.trust import fingerprint
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
+from client.sdk.trust import fingerprint
 from contract.session import LIVE_PAGE
 
 

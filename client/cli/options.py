@@ -9,8 +9,8 @@ import typer
 from client.console import EXIT_FAILED, EXIT_SOME_HOSTS_FAILED, Output, complain
 from client.durations import parse_duration
 from client.errors import EdgeError
-from client.hosts import Host, HostsFile
-from client.project_file import NotAgreed
+from client.sdk.hosts import Host, HostsFile
+from client.sdk.project_file import NotAgreed
 from contract.jobs import PRIORITY_LIMIT
 from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 

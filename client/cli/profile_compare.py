@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from client.analysis.operators import OperatorLine, align_operators, whole
+from client.analysis.runs import RUN_FILE, RunError
 from client.console import Output, emit, plain_table
-from client.operators import OperatorLine, align_operators, whole
 from client.report.sources import read_sources
-from client.runs import RUN_FILE, RunError
 from contract.results import ProfileResult
 
 RATED_FROM_US = 5.0

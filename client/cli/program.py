@@ -10,17 +10,17 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from client.bundles import pack
-from client.calls import file_digest
+from client.analysis.matrix import UsageError
+from client.analysis.runs import new_folder, reserved_folder
 from client.cli.options import DURATION, Hosts, Interval, Priority, Quiet, Requeue, chosen_one, job_options
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, note, transferring
-from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError, Refused
-from client.fetch import ARTIFACTS, fetch_job
-from client.hosts import Host
-from client.matrix import UsageError
-from client.patiently import Patiently, Running
-from client.runs import new_folder, reserved_folder
+from client.files.bundles import pack
+from client.files.fetch import ARTIFACTS, fetch_job
+from client.sdk.calls import file_digest
+from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
+from client.sdk.hosts import Host
+from client.sdk.retry import Patiently, Running
 from contract.codes import ErrorCode
 from contract.jobs import AnyRequest, CommandRequest, CommandSpec, Job, JobState
 from contract.results import CommandResult

@@ -11,9 +11,9 @@ from rich.text import Text
 from client.cli.job_views import Listed, job_name, progress_text, queue_table
 from client.cli.together import together
 from client.console import live_console, say
-from client.edge_client import EdgeClient
 from client.errors import EdgeError
-from client.hosts import Host
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from contract.jobs import JobList, JobState
 
 POLL_INTERVAL_S = 1.0

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from client.analysis.runs import write_text
 from client.cli.options import Quiet
 from client.console import note
 from client.report.data import report_data
@@ -14,7 +15,6 @@ from client.report.model import ReportData
 from client.report.page import page
 from client.report.png import write_pictures
 from client.report.sources import read_sources
-from client.runs import write_text
 
 
 def report(

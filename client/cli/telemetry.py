@@ -11,12 +11,12 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from client.analysis.readings import STALE_BEATS, Reading, readings, unavailable
 from client.cli.options import AllHosts, Hosts, Interval, OutputForm, checked_interval, chosen, on_each
 from client.console import SCHEMA_VERSION, Output, complain, emit, live_console, plain_table, until_the_reader_leaves
-from client.edge_client import AsyncEdgeClient, EdgeClient
 from client.errors import EdgeError
-from client.hosts import Host
-from client.readings import STALE_BEATS, Reading, readings, unavailable
+from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
+from client.sdk.hosts import Host
 from client.terminal import json_text
 from contract.tables import csv_line
 from contract.telemetry import DEFAULT_INTERVAL_S, TelemetrySample

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from client.readings import group_of, name_of
+from client.analysis.readings import group_of, name_of
 from client.report.model import Component
 from contract.telemetry import MetricKind, SeriesInfo, Telemetry
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from client.analysis.runs import Entry
+from client.analysis.summary import Row, batch_of, precision_of, selection_lines
 from client.report import recordings
 from client.report.channels import significant
 from client.report.energy import mean_power
@@ -18,8 +20,6 @@ from client.report.model import (
     WindowRow,
 )
 from client.report.names import Name
-from client.runs import Entry
-from client.summary import Row, batch_of, precision_of, selection_lines
 from contract.jobs import PictureInput
 from contract.results import BenchmarkResult
 from contract.validity import Validity

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from client.analysis.summary import Row, rows_of
 from client.report.configurations import FPS_ROW, LATENCY_ROW, configuration, reasons, window_channels
 from client.report.layers import comparisons, profile
 from client.report.model import Component, Condition, Configuration, Program, ReportData
@@ -11,7 +12,6 @@ from client.report.names import Name, names_of
 from client.report.recordings import Recorded, components, recordings
 from client.report.sources import JobFolder, Sources
 from client.report.statements import Headline, headline, notices, statements, times_slower
-from client.summary import Row, rows_of
 from contract.jobs import CommandRequest
 from contract.results import CommandResult
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from client.operators import OperatorLine, Share, align_operators
+from client.analysis.operators import OperatorLine, Share, align_operators
 from client.report.configurations import reasons
 from client.report.model import Layer, LayerCell, LayerComparison, LayerLine, Profile
 from contract.results import OperatorProfile, ProfileResult

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client.summary import Row, precision_of
+from client.analysis.summary import Row, precision_of
 
 HEADS = ("run", "host", "model")
 """Stand in the first line of a label, where they differ."""

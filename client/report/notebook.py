@@ -6,11 +6,11 @@ from html import escape
 from os import PathLike
 from pathlib import Path
 
+from client.analysis.runs import Run
 from client.report.data import report_data
 from client.report.model import ReportData
 from client.report.page import page
 from client.report.sources import Sources, read_sources
-from client.runs import Run
 from contract.results import ProfileResult
 
 HEIGHT_PX = 900

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from client.analysis.runs import file_name
 from client.errors import EdgeError
 from client.report.model import Channel, Component, Configuration, Figures, Recording, ReportData
-from client.runs import file_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

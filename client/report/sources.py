@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from client.runs import RUN_FILE, Entry, Run, RunError, read_run
+from client.analysis.runs import RUN_FILE, Entry, Run, RunError, read_run
 from contract.jobs import BenchmarkRequest, CommandRequest, Job
 from contract.results import BenchmarkResult, CommandResult, ProfileResult, job_result
 from contract.telemetry import Telemetry

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from client.alignment import align, sentences
-from client.comparison import Ratio, speed_ratio
-from client.ranking import Naming, groups, verdict_lines
+from client.analysis.alignment import align, sentences
+from client.analysis.comparison import Ratio, speed_ratio
+from client.analysis.ranking import Naming, groups, verdict_lines
+from client.analysis.runs import Run
+from client.analysis.summary import Row
 from client.report.model import Condition, Configuration, Notice
-from client.runs import Run
-from client.summary import Row
 from contract.validity import Verdict
 
 SAME_WORK = ("model digest", "input", "threads")

@@ -1,9 +1,16 @@
-"""One file a provider; each is imported when it is asked for, since each brings its own libraries."""
+"""One folder a provider; each is imported when it is asked for, since each brings its own libraries."""
+
+from importlib import import_module
 
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider
 
-KINDS = ("local", "docker", "ssh", "chi")
+PROVIDERS = {
+    "local": "provisioning.providers.local:LocalProvider",
+    "docker": "provisioning.providers.docker.provider:DockerProvider",
+    "ssh": "provisioning.providers.ssh.provider:SshProvider",
+    "chi": "provisioning.providers.chi.provider:ChiProvider",
+}
 OPTIONS = {
     "image": ("docker", "chi"),
     "platform": ("docker",),
@@ -22,20 +29,8 @@ PLACES = "local, docker, docker://HOST, ssh://USER@HOST[:PORT], chi"
 
 def provider_of(kind: str) -> Provider:
     """The provider of a kind; raises ProvisioningError for an unknown one."""
-    if kind == "local":
-        from provisioning.providers.local import LocalProvider
-
-        return LocalProvider()
-    if kind == "chi":
-        from provisioning.providers.chi import ChiProvider
-
-        return ChiProvider()
-    if kind == "docker":
-        from provisioning.providers.docker import DockerProvider
-
-        return DockerProvider()
-    if kind == "ssh":
-        from provisioning.providers.ssh import SshProvider
-
-        return SshProvider()
-    raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {PLACES}")
+    if kind not in PROVIDERS:
+        raise ProvisioningError(f"nothing provisions on {kind!r}", hint=f"--on takes {PLACES}")
+    module, _, name = PROVIDERS[kind].partition(":")
+    provider: Provider = getattr(import_module(module), name)()
+    return provider

@@ -9,10 +9,10 @@ from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobSt
 from contract.results import AnyResult, ArtifactInfo, Conditions
 from contract.validity import Verdict
 from server.jobs.artifacts import Left, collect, list_artifacts
+from server.jobs.channels import STDERR_NAME, STDOUT_NAME
 from server.jobs.conditions import conditions_now
 from server.jobs.execution import Outcome, ending
 from server.jobs.folders import INPUTS_NAME, OUTPUT_NAME, JobFolders
-from server.jobs.host.command import STDERR_NAME, STDOUT_NAME
 from server.jobs.journal import read_journal
 from server.jobs.planning import Planner
 from server.jobs.results import Measured, Subject, benchmark_result, command_result, profile_result

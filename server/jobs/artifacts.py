@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from contract.filenames import escape_name, unescape_name
 from contract.results import ArtifactInfo
-from server.trees import FULL, Folder
+from server.storage.trees import FULL, Folder
 
 DEPTH_MAX = 32
 FILES_MAX = 10_000

@@ -15,23 +15,21 @@ from typing import Any
 from contract.codes import ErrorCode
 from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
 from contract.telemetry import Telemetry
-from server.jobs.control_group import make_group
+from server.jobs.channels import EVENTS_NAME, GO, STDERR_NAME, STDOUT_NAME, Channels
 from server.jobs.events import PhaseEvent, WindowEvent
 from server.jobs.feed import PROGRESS, WINDOW, Feed
 from server.jobs.folders import JobFolders
-from server.jobs.host.channels import GO, Channels
-from server.jobs.host.command import STDERR_NAME, STDOUT_NAME
-from server.jobs.host.events import EVENTS_NAME
 from server.jobs.journal import LINE_MAX_BYTES, Journal
 from server.jobs.processes import JOB_VARIABLE, described, end_all
 from server.jobs.results import CPU_TEMPERATURE
 from server.jobs.rows import StoredProcess
-from server.reports import ChildReport
+from server.processes.children import child_command, child_settings, exit_text
+from server.processes.control_group import make_group
+from server.processes.reports import ChildReport
 from server.resources import oom_kills
-from server.telemetry.checks import HEADROOM_CELSIUS
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
-from server.workers.process import exit_text, worker_command, worker_environment
+from server.validity.checks import HEADROOM_CELSIUS
 
 HOST_LOG_NAME = "host.log"
 GRACE_S = 3.0
@@ -147,16 +145,11 @@ class Execution:
                     opened.append(record.open(name, _APPENDED))
             *numbers, log = opened
             channels = Channels(report.theirs.fileno(), *numbers)
+            settings = child_settings(channels.numbers, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log)
             return await asyncio.create_subprocess_exec(
-                *worker_command("server.jobs.host.main"),
-                *map(str, (os.getpid(), *channels.numbers)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=channels.numbers,
+                *child_command("server.jobs.host.main", os.getpid(), *channels.numbers),
                 cwd=self._folders.work_path(self.job.id),
-                env={**worker_environment(), JOB_VARIABLE: self.job.id},
-                start_new_session=True,
+                **settings | {"env": settings["env"] | {JOB_VARIABLE: self.job.id}},
             )
         finally:
             for descriptor in opened:

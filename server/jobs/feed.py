@@ -8,7 +8,7 @@ from functools import cached_property
 from pydantic import BaseModel
 
 from contract.results import Window
-from server.sse import event
+from server.http.sse import event
 
 STATE, PROGRESS, WINDOW = "state", "progress", "window"
 

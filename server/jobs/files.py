@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from contract.tables import csv_line
 from contract.telemetry import Telemetry
 from server.jobs.artifacts import list_artifacts
-from server.trees import Folder
+from server.storage.trees import Folder
 
 CHUNK_BYTES = 64 * 1024
 LOG_POLL_S = 0.1

@@ -1,8 +1,8 @@
 """Where the files of jobs lie: `jobs/ID` is what the agent keeps of one, `work/ID` is where its program works.
 
 A program may do with its folder what it likes, and one that runs as the agent's own user with all others too. So
-they are held by descriptors (server.trees), and what is removed is moved to `trash` first, which is emptied beside
-everything else.
+they are held by descriptors (server.storage.trees), and what is removed is moved to `trash` first, which is emptied
+beside everything else.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from server.trees import PRIVATE, Folder, bytes_in
+from server.storage.trees import PRIVATE, Folder, bytes_in
 
 log = logging.getLogger(__name__)
 

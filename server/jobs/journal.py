@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from contract.devices import DeviceEvent
 from contract.results import Probe, Window
+from server.jobs.channels import EVENTS_NAME
 from server.jobs.events import (
     DETAIL_MAX,
     DeviceReport,
@@ -22,7 +23,6 @@ from server.jobs.events import (
     decode_event,
 )
 from server.jobs.folders import JobFolders
-from server.jobs.host.events import EVENTS_NAME
 
 LINE_MAX_BYTES = 64 << 20
 READ_MAX_BYTES = 512 << 20

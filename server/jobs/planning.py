@@ -22,14 +22,15 @@ from contract.jobs import (
 from server.errors import AgentError
 from server.jobs.bounds import bounds_here, require_memory, require_threads
 from server.jobs.folders import INPUTS_NAME, OUTPUT_NAME, WORK_NAME
-from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder, ProfileOrder
+from server.jobs.order import BenchmarkOrder, CommandOrder, DeviceOrder
 from server.jobs.results import Subject
-from server.model_registry import ModelRegistry
+from server.models.registry import ModelRegistry
+from server.models.stored_model import StoredModel
+from server.profilers.order import ProfileOrder
 from server.resources import allowed_resources
 from server.runtimes.selection import CPU, Candidate, Choice, NoDevice, choose
 from server.settings import Settings
-from server.stored_model import StoredModel
-from server.trees import Folder
+from server.storage.trees import Folder
 from server.workers.pools import Pools
 
 CACHE_NAME = "compiled"

@@ -8,15 +8,16 @@ environment it was started with.
 
 import contextlib
 import os
-import secrets
 import signal
 import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from server.jobs.control_group import kill_group, processes_of_group, remove_group
-from server.jobs.process_tree import (
+from server.jobs.rows import StoredProcess
+from server.processes.children import CHILD_VARIABLE
+from server.processes.control_group import kill_group, processes_of_group, remove_group
+from server.processes.process_tree import (
     KILL_WAIT_S,
     POLL_S,
     Entry,
@@ -27,8 +28,6 @@ from server.jobs.process_tree import (
     snapshot,
     with_descendants,
 )
-from server.jobs.rows import StoredProcess
-from server.workers.process import CHILD_VARIABLE
 
 JOB_VARIABLE = "EDGERUN_JOB"
 STARTED_S = 2.0
@@ -40,11 +39,6 @@ ZOMBIE_S = 60.0
 def described(pid: int, group: Path | None = None) -> StoredProcess:
     """A process, so that it can be told from a later one of the same id; raises OSError when it is gone."""
     return StoredProcess(pid, entry_of(pid).started_ticks, _boot_id(), str(group) if group else None)
-
-
-def mark_children() -> None:
-    """Have every child of this process carry a mark in its environment, by which adopted ones are told from them."""
-    os.environ[CHILD_VARIABLE] = secrets.token_hex(16)
 
 
 def processes_of(job_id: str, leader: StoredProcess | None) -> list[Entry]:

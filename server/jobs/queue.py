@@ -22,9 +22,9 @@ from server.jobs.planning import Planner
 from server.jobs.rows import StoredProcess
 from server.jobs.settling import Settling, job_error
 from server.jobs.store import JobStore
-from server.room import Room
+from server.jobs.supervision import Supervised
 from server.settings import Settings
-from server.supervision import Supervised
+from server.storage.room import Room
 from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)

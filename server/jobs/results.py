@@ -18,8 +18,8 @@ from contract.telemetry import Telemetry
 from server.jobs.artifacts import Left
 from server.jobs.events import Ended, Engine
 from server.jobs.journal import Journal
-from server.jobs.statistics import summary
-from server.telemetry.validity import judge
+from server.statistics import summary
+from server.validity.verdict import judge
 
 CPU_TEMPERATURE = "cpu_temperature_celsius"
 RAN_ON = ("runtime", "runtime_version", "delegate", "precision", "loaded_from_cache", "batch_mode", "batch_detail")

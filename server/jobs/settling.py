@@ -19,8 +19,8 @@ from server.jobs.folders import JobFolders
 from server.jobs.processes import end_all
 from server.jobs.rows import StoredJob
 from server.jobs.store import JobStore
-from server.room import Room
-from server.trees import FULL
+from server.storage.room import Room
+from server.storage.trees import FULL
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from server.errors import AgentError
 from server.jobs.folders import JobFolders
 from server.jobs.rows import COLUMNS, SUMMARY_COLUMNS, StoredJob, StoredProcess, open_table, readable, summary
 from server.resources import MIB
-from server.trees import FULL
+from server.storage.trees import FULL
 
 PAGE_MAX_BYTES = 512 * 1024
 """About as much as a page of the list may have as JSON."""

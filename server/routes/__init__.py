@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 
 from server.agent import Agent
-from server.openapi import problem_response
+from server.http.openapi import problem_response
 
 
 def agent_of(request: Request) -> Agent:
@@ -23,7 +23,7 @@ AgentDependency = Annotated[Agent, Depends(_agent)]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem+json answers of a route, for the OpenAPI description; `server.openapi` adds those of every route."""
+    """The problem+json answers of a route, for OpenAPI; `server.http.openapi` adds those that every route has."""
     return {status: problem_response() for status in statuses}
 
 

@@ -10,7 +10,7 @@ from contract.models import DIGEST_PATTERN, BlobReceipt
 from contract.paths import BLOB
 from server.agent import Agent
 from server.errors import AgentError
-from server.intake import BodyReader
+from server.http.body import BodyReader
 from server.routes import AgentDependency, problems, unchanged
 
 router = APIRouter(tags=["models"])

@@ -14,10 +14,10 @@ from contract.codes import ErrorCode
 from contract.paths import CLASSIFY, CLASSIFY_WITH, SERVER_TIMING_HEADER
 from server.classification import Admitted, server_timing
 from server.errors import AgentError, as_problem
-from server.exchange import exchange_of
-from server.intake import Part
-from server.openapi import query_parameters
-from server.requests import request_id
+from server.http.body import Part
+from server.http.exchange import exchange_of
+from server.http.openapi import query_parameters
+from server.http.requests import request_id
 from server.routes import agent_of, problems
 
 router = APIRouter(tags=["classify"])

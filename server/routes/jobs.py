@@ -24,10 +24,10 @@ from contract.telemetry import Telemetry
 from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
+from server.http.sse import KEEP_ALIVE
 from server.jobs.archive import RESULT_NAME
 from server.jobs.files import follow_log, stream_tar, telemetry_csv
 from server.routes import AgentDependency, problems, unchanged
-from server.sse import KEEP_ALIVE
 from server.telemetry.recorder import load_recording
 
 router = APIRouter(tags=["jobs"])

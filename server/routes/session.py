@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request, Response, status
 
 from contract.paths import SESSION, SESSION_CODES
 from contract.session import Session, SessionCode, SessionRequest
-from server.auth import address_of
+from server.http.auth import address_of
+from server.http.sessions import cookies_of
 from server.routes import AgentDependency, problems
-from server.sessions import cookies_of
 
 router = APIRouter(tags=["session"])
 

@@ -7,8 +7,8 @@ from fastapi.responses import StreamingResponse
 
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
+from server.http.sse import MEDIA_TYPE, kept_alive
 from server.routes import AgentDependency, problems
-from server.sse import MEDIA_TYPE, kept_alive
 from server.telemetry.live import PAST_MAX_S
 
 router = APIRouter(tags=["telemetry"])

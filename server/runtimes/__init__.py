@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "edgerun.runtimes"
 """Entry point group under which other distributions offer a runtime: NAME = module:create."""
 
-
-EDGETPU_VARIABLE = "EDGERUN_EDGETPU_LIBRARY"
-"""Names the delegate of Coral's Edge TPU, which no package brings; read where models run."""
-
 MAIN_NAMES = {"tflite": "model.tflite", "openvino": "model.xml", "onnx": "model.onnx"}
 """What the main file of each format is called: some runtimes tell the format by the suffix."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from ai_edge_litert.interpreter import Interpreter, OpResolverType, load_delegate
 
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
-from server.runtimes import EDGETPU_VARIABLE
+from server.processes.children import EDGETPU_VARIABLE
 from server.runtimes.base import FoundDevice, LoadedModel, LoadOptions, ModelFault, ModelFiles
 from server.runtimes.interpreter import InterpreterModel, InterpreterRuntime, resolver
 from server.runtimes.litert_gpu import CompiledGpuModel

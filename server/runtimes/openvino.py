@@ -180,7 +180,7 @@ def _scales(files: ModelFiles) -> Scales:
     if files.format != "tflite":
         return [], []
     try:
-        from server.runtimes.graph import quantisation  # the schema comes with litert
+        from server.tflite.patch import quantisation  # the schema comes with litert
 
         return quantisation(files.content)
     except (ImportError, ValueError, IndexError, TypeError, struct.error) as error:

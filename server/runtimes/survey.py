@@ -9,8 +9,8 @@ import signal
 import sys
 from dataclasses import asdict
 
+from server.processes.confinement import die_with, forbid_new_privileges
 from server.runtimes import open_runtime
-from server.workers.confinement import die_with, forbid_new_privileges
 
 
 def main(argv: list[str]) -> int:

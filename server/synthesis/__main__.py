@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from server.processes.confinement import die_with, forbid_new_privileges
 from server.synthesis.models import synthetic_model
-from server.workers.confinement import die_with, forbid_new_privileges
 
 
 def main(argv: list[str]) -> int:

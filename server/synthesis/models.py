@@ -4,10 +4,10 @@ import numpy as np
 
 from contract.models import SYNTHETIC_SOURCE
 from server.synthesis import SYNTHETIC_MODELS
-from server.synthesis.architectures import SEED, mobilenet_v2, resnet20
-from server.synthesis.graph import Floats, Graph
 from server.synthesis.quantise import calibrate, quantise
-from server.synthesis.writer import write
+from server.tflite.architectures import SEED, mobilenet_v2, resnet20
+from server.tflite.graph import Floats, Graph
+from server.tflite.writer import write
 
 CALIBRATION_FRAMES = 8
 ARCHITECTURES = {"resnet20": resnet20, "mobilenet_v2": mobilenet_v2}

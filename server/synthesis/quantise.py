@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from server.runtimes.inspection import InspectedModel
-from server.synthesis.graph import Floats, Graph, Quantisation
-from server.synthesis.writer import write
+from server.tflite.graph import Floats, Graph, Quantisation
+from server.tflite.writer import write
 
 Ranges = Mapping[int, tuple[float, float]]
 """Smallest and largest value of each activation, zero included."""

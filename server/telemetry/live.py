@@ -11,7 +11,7 @@ from pathlib import Path
 from contract.codes import ErrorCode
 from contract.telemetry import DEFAULT_INTERVAL_S, TelemetrySample
 from server.errors import AgentError
-from server.sse import event
+from server.http.sse import event
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from contract.tables import csv_line
 from contract.telemetry import TELEMETRY_SCHEMA_VERSION, Phase, SamplerQuality, SeriesInfo, Telemetry
-from server.trees import Folder
+from server.storage.trees import Folder
 
 log = logging.getLogger(__name__)
 

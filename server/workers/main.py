@@ -14,10 +14,10 @@ import numpy as np
 
 from contract.codes import ErrorCode
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
+from server.processes.confinement import confine, keep_freed_memory
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, Runtime, tflite_files
 from server.workers.classifier import Classifier, OrderFailed
-from server.workers.confinement import confine, keep_freed_memory
 from server.workers.messages import (
     MAX_DETAIL_CHARS,
     MAX_MESSAGE_BYTES,

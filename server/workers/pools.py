@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 
 from contract.codes import ErrorCode
-from server.admission import BODIES_MAX, Admission
-from server.devices import Devices
 from server.errors import AgentError
 from server.resources import allowed_resources
 from server.runtimes import KNOWN, formats_of, installed_runtimes
+from server.runtimes.devices import Devices
 from server.runtimes.selection import CPU, NoDevice, choose
 from server.settings import Settings
+from server.workers.admission import BODIES_MAX, Admission
 from server.workers.arena import Arena, Budget
 from server.workers.messages import ModelSpec
 from server.workers.pool import Pool, PoolOptions

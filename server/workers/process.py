@@ -6,15 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
 from contract.codes import ErrorCode
+from server.processes.children import child_command, child_settings, exit_text
 from server.resources import private_bytes
-from server.runtimes import EDGETPU_VARIABLE
 from server.workers.arena import Arena
 from server.workers.messages import MAX_MESSAGE_BYTES, Answer, Classify, Hello, Order, decode_answer, encode
 
@@ -26,10 +25,6 @@ DEPTH = 2
 STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
 GOODBYE_S = 2.0
-CHILD_VARIABLE = "EDGERUN_CHILD"
-"""Marks what the agent starts, see server.jobs.processes."""
-PASSED_ON = (EDGETPU_VARIABLE, CHILD_VARIABLE)
-"""Settings that only children read."""
 READ_BYTES = 16 * 1024
 
 
@@ -223,42 +218,9 @@ class WorkerProcess:
         self._keeper.ended(self)
 
 
-def exit_text(code: int | None) -> str:
-    """How a process ended, from its return code."""
-    if code is None or code >= 0:
-        return f"ended with status {code}"
-    try:
-        return f"ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"ended by signal {-code}"
-
-
 def _spawn(options: WorkerOptions, socket_fd: int, memory_fd: int, stderr: int) -> subprocess.Popen[bytes]:
-    arguments = [socket_fd, memory_fd, os.getpid(), options.runtime]
     delegates = "delegates" if options.delegates else "builtin"
+    arguments = (socket_fd, memory_fd, os.getpid(), options.runtime, delegates, options.memory_bytes, *options.devices)
     return subprocess.Popen(
-        [
-            *worker_command("server.workers.main"),
-            *map(str, arguments),
-            delegates,
-            str(options.memory_bytes),
-            *options.devices,
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=stderr,
-        pass_fds=(socket_fd, memory_fd),
-        env=worker_environment(),
-        start_new_session=True,
+        child_command("server.workers.main", *arguments), **child_settings([socket_fd, memory_fd], stderr=stderr)
     )
-
-
-def worker_command(module: str) -> list[str]:
-    """How a module is run in a child. `-P` keeps a `server` folder in the working directory from shadowing ours."""
-    return [sys.executable, "-P", "-m", module]
-
-
-def worker_environment() -> dict[str, str]:
-    """The agent's environment without its settings: a worker needs hardly any, and a token's hash least of all."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EDGERUN_")}
-    return kept | {name: os.environ[name] for name in PASSED_ON if name in os.environ}

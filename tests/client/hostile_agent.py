@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from client.hosts import Host
+from client.sdk.hosts import Host
 
 DRIP_S = 0.05
 Answer = Callable[["Wire"], None]
@@ -281,7 +281,7 @@ def hostile(kinds: Mapping[str, Answer] = KINDS, tls: Path | None = None) -> Ite
     """A host for each kind; with a folder, over TLS with a certificate that is made there."""
     context, pem = None, None
     if tls is not None:
-        from server.tls import ensure_certificate
+        from server.http.tls import ensure_certificate
 
         ensure_certificate(tls)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from client.runs import Entry, Run
+from client.analysis.runs import Entry, Run
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, JobState
 from contract.results import BatchMode, BenchmarkResult, Conditions, LatencySummary, Window
 from contract.validity import CheckCode, Finding, Validity, Verdict

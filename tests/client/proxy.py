@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from client.hosts import Host
+from client.sdk.hosts import Host
 from tests.agents import RunningAgent
 
 

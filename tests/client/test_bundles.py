@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client.bundles import BundleError, pack
-from client.unpack import unpack
+from client.files.bundles import BundleError, pack
+from client.files.unpack import unpack
 
 LIMIT_BYTES = 10**6
 

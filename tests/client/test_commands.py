@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from client.trust import fingerprint
+from client.sdk.trust import fingerprint
 from image_model.catalog import EMBEDDED_FOLDER, SAMPLES_FOLDER
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.conftest import SuppliedModel

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.comparison import Ratio, effective_count, rate_ratio, speed_ratio, times_faster
+from client.analysis.comparison import Ratio, effective_count, rate_ratio, speed_ratio, times_faster
 from tests.client.made_runs import samples_around
 
 

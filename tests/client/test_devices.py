@@ -6,9 +6,9 @@ from pathlib import Path
 import openvino as ov
 import pytest
 
+from client.analysis.matrix import devices_of
 from client.errors import EdgeError
-from client.matrix import devices_of
-from client.model_files import local_model
+from client.files.model_files import local_model
 from server.synthesis.models import synthetic_model
 from tests.agents import RunningAgent
 from tests.home import Home

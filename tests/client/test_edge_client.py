@@ -29,8 +29,8 @@ from client.errors import EdgeError
 from contract.codes import ErrorCode
 from contract.models import ModelManifest, Preprocessing
 from image_model.catalog import EMBEDDED_FOLDER, SAMPLES_FOLDER, load_catalog
+from server.http.tls import ensure_certificate
 from server.runtimes import installed_runtimes
-from server.tls import ensure_certificate
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.home import Home
 from tests.pictures import digit

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import AsyncEdgeClient, EdgeClient, Unreachable
-from client.answers import Answer
-from client.feeds import Patience, TelemetryFeed
-from client.hosts import Host
-from client.sse import Event, EventParser
-from client.unpack import unpack
+from client.files.unpack import unpack
+from client.sdk.answers import Answer
+from client.sdk.events import Patience, TelemetryFeed
+from client.sdk.hosts import Host
+from client.sdk.sse import Event, EventParser
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, Job, JobState, Progress
 from contract.results import Window
 from tests.agents import RunningAgent

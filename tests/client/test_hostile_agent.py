@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from client.hosts import Host
+from client.sdk.hosts import Host
 from tests.client.hostile_agent import KINDS, hostile
 from tests.client.hostile_calls import AT_ONCE, CALLS, JOB
 from tests.home import Home

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from client.errors import HostError
-from client.hosts import Host, HostsFile, normalised_url
-from client.project_file import NotAgreed
+from client.sdk.hosts import Host, HostsFile, normalised_url
+from client.sdk.project_file import NotAgreed
 from image_model.catalog import SAMPLES_FOLDER
 from tests.agents import TOKEN, RunningAgent
 from tests.home import Home

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from client import calls, job_calls
-from client.inside import UnsafeName, inner_path, inside
+from client.files.inside import UnsafeName, inner_path, inside
+from client.sdk import calls, job_calls
 from contract import paths
 from contract.jobs import Job
 

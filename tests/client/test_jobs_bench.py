@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from client import EdgeClient
-from client.runs import read_run
+from client.analysis.runs import read_run
 from contract.jobs import JobState
 from image_model.catalog import SAMPLES_FOLDER
 from tests.agents import RunningAgent, running_agent, wait_for

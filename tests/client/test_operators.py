@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client.operators import align_operators
-from client.profile_chart import bars, write_profile_chart
+from client.analysis.operators import align_operators
+from client.report.profile_chart import bars, write_profile_chart
 from contract.results import OperatorProfile, ProfileResult
 from tests.agents import RunningAgent
 from tests.contract.test_roundtrip import OPERATOR, PROFILED

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.analysis.readings import human, human_rate, name_of, readings, unavailable
 from client.cli.telemetry import Device
-from client.hosts import Host
-from client.readings import human, human_rate, name_of, readings, unavailable
+from client.sdk.hosts import Host
 from contract.telemetry import MetricKind, SeriesInfo, TelemetrySample
 
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client.runs import (
+from client.analysis.runs import (
     RUN_FILE,
     RunError,
     file_name,

@@ -1,8 +1,8 @@
 """Tables of runs: what is shown, what is marked, and what is never called the best."""
 
-from client.alignment import align
-from client.ranking import verdict_lines
-from client.summary import footnotes, rows_of, title
+from client.analysis.alignment import align
+from client.analysis.ranking import verdict_lines
+from client.analysis.summary import footnotes, rows_of, title
 from contract.jobs import JobState
 from contract.results import BatchMode
 from contract.validity import Verdict

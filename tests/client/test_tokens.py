@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from client.edge_client import EdgeClient
 from client.errors import EdgeError
-from client.hosts import Host
+from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from tests.agents import TOKEN, RunningAgent
 from tests.home import Home
 from tests.recording import recording

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.errors import EdgeError
-from client.unpack import UnsafeArchive, unpack
+from client.files.unpack import UnsafeArchive, unpack
 
 
 def member(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client.unpack import UnsafeArchive
+from client.files.unpack import UnsafeArchive
 from provisioning import archives
 from provisioning.errors import ProvisioningError
 

@@ -4,9 +4,9 @@ import pytest
 
 from provisioning.errors import ProvisioningError
 from provisioning.provider import State
-from provisioning.providers.chi_errors import NotAdmitted, SiteUnreachable
-from provisioning.providers.chi_leases import LEAST_TIME_S, device_reservation, find_lease, usable_lease
-from provisioning.providers.chi_session import open_site
+from provisioning.providers.chi.errors import NotAdmitted, SiteUnreachable
+from provisioning.providers.chi.leases import LEAST_TIME_S, device_reservation, find_lease, usable_lease
+from provisioning.providers.chi.session import open_site
 from tests.chi_at_edge.state import Testbed
 from tests.provisioning.trial import NOTHING, Trial, creates
 
@@ -121,7 +121,7 @@ def test_an_expired_token_is_renewed(trial: Trial) -> None:
 def test_an_unreachable_site_is_said(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its own exit code."""
     monkeypatch.setenv("OS_AUTH_URL", "http://127.0.0.1:9/v3")
-    monkeypatch.setattr("provisioning.providers.chi_errors.RETRY_PAUSES_S", ())
+    monkeypatch.setattr("provisioning.providers.chi.errors.RETRY_PAUSES_S", ())
     with pytest.raises(SiteUnreachable, match="does not answer") as caught:
         open_site()
     assert caught.value.exit_code == 3

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from provisioning.errors import ProvisioningError
-from provisioning.providers.chi_errors import NotAdmitted
-from provisioning.providers.chi_leases import _device
-from provisioning.providers.chi_settings import AUTH_URL, credentials
+from provisioning.providers.chi.errors import NotAdmitted
+from provisioning.providers.chi.leases import _device
+from provisioning.providers.chi.settings import AUTH_URL, credentials
 
 CREDENTIAL = {"OS_APPLICATION_CREDENTIAL_ID": "id", "OS_APPLICATION_CREDENTIAL_SECRET": "secret"}
 PASSWORD = {"OS_USERNAME": "me", "OS_PASSWORD": "secret", "OS_PROJECT_NAME": "project"}

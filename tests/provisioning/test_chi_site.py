@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.providers.chi_addresses import Addresses
-from provisioning.providers.chi_containers import Containers
-from provisioning.providers.chi_session import open_site
+from provisioning.providers.chi.addresses import Addresses
+from provisioning.providers.chi.containers import Containers
+from provisioning.providers.chi.session import open_site
 from tests.chi_at_edge.state import Testbed
 from tests.provisioning.trial import NOTHING, Trial, creates
 
@@ -42,7 +42,7 @@ def test_an_image_that_cannot_be_had_does_not_wait_for_ever(
     logged_in: Testbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pod stays in Creating; what it says there tells."""
-    monkeypatch.setattr("provisioning.providers.chi_containers.HOPELESS_AFTER_S", 0.5)
+    monkeypatch.setattr("provisioning.providers.chi.containers.HOPELESS_AFTER_S", 0.5)
     Trial(logged_in, image="nosuch/image:1").fails("ImagePullBackOff")
 
 
@@ -157,7 +157,7 @@ def test_an_address_that_vanished_is_said_and_replaced(trial: Trial) -> None:
 
 def test_a_silent_address_is_bound_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attached but dead happens on the testbed."""
-    monkeypatch.setattr("provisioning.providers.chi.REBIND_AFTER_S", 0.2)
+    monkeypatch.setattr("provisioning.providers.chi.provider.REBIND_AFTER_S", 0.2)
     trial.up()
     (address,) = trial.testbed.addresses.values()
     for forwarder in address.forwarders:

@@ -211,7 +211,7 @@ def test_two_at_once_make_one_agent(user: Home) -> None:
 
 def test_a_host_of_another_origin_is_not_overwritten(user: Home) -> None:
     """A name that was added by hand stays what it is."""
-    from client.hosts import Host
+    from client.sdk.hosts import Host
 
     user.hosts.put(Host("edge1", "https://192.0.2.1:1", token="mine"))
     up = user.provision(*UP)

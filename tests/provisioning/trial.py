@@ -5,7 +5,7 @@ import pytest
 from client.errors import EdgeError
 from provisioning.deployments import Deployment
 from provisioning.errors import ProvisioningError
-from provisioning.providers.chi import ChiProvider
+from provisioning.providers.chi.provider import ChiProvider
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 
 NOTHING: tuple[list[str], list[str]] = ([], [])

@@ -11,7 +11,7 @@ import pytest
 
 from contract.classify import ClassifyReply
 from contract.paths import CLASSIFY, TLS_SERVER_NAME
-from server.connections import PIPELINED_MAX
+from server.http.connections import PIPELINED_MAX
 from tests.agents import RunningAgent
 from tests.pictures import digit, encoded, gradient
 

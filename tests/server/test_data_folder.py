@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from contract.models import ModelList, ModelManifest
-from server import tls
 from server.errors import AgentError
-from server.model_store import ModelStore
-from server.tls import Clock, ensure_certificate
+from server.http import tls
+from server.http.tls import Clock, ensure_certificate
+from server.models.store import ModelStore
 from tests.agents import running_agent
 from tests.pictures import digit
 from tests.server.jobs.running import shell, submit, wait_until_ended
@@ -64,7 +64,7 @@ def test_a_folder_of_an_earlier_agent_is_closed_and_that_is_told(tmp_path: Path)
     for path in (elsewhere, theirs / "file", data / "jobs" / "1" / "order.json"):
         path.chmod(0o644)
     script = "import sys, logging; logging.basicConfig(); from pathlib import Path\n"
-    script += "from server.data_folder import make_private; make_private(Path(sys.argv[1]))"
+    script += "from server.storage.permissions import make_private; make_private(Path(sys.argv[1]))"
     for told in (True, False):
         done = subprocess.run([sys.executable, "-c", script, data], capture_output=True, text=True, check=True)
         assert ("others could read" in done.stderr) == told

@@ -17,7 +17,7 @@ from contract.classify import ClassifyReply
 from contract.codes import ErrorCode
 from contract.errors import Problem
 from contract.paths import CLASSIFY, HEALTH_LIVE
-from server.admission import PLACES_A_HAND
+from server.workers.admission import PLACES_A_HAND
 from server.workers.process import DEPTH
 from tests.agents import TOKEN, RunningAgent, running_agent, wait_for
 from tests.pictures import digit
@@ -25,7 +25,7 @@ from tests.server.test_connections import SNI, answers, connected, received, req
 
 DEADLINES = """
 import sys
-import server.accepting as a, server.connections as c
+import server.http.accepting as a, server.http.connections as c
 from server.cli import main
 {}
 sys.exit(main())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contract.codes import ErrorCode
+from server.http.origins import parse_authority, parse_origin
 from server.logs import REPEATS_PER_PERIOD, RepeatLimit
-from server.origins import parse_authority, parse_origin
 from tests.agents import TOKEN, RunningAgent, running_agent, wait_for
 from tests.server.odd_requests import HOSTS, ORIGINS, odd_request
 from tests.server.test_classify import problem

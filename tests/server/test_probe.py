@@ -9,7 +9,7 @@ from tests.agents import RunningAgent
 
 
 def probe(data: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "server.probe"]
+    command = [sys.executable, "-m", "server.http.probe"]
     environment = {**os.environ, "EDGERUN_DATA": str(data)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import uvloop
 
 from server.jobs.journal import LINE_MAX_BYTES
-from server.reports import ChildReport
+from server.processes.reports import ChildReport
 
 REPORTS = 2000
 

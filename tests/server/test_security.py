@@ -13,8 +13,8 @@ import pytest
 
 from contract.codes import ErrorCode
 from contract.paths import TLS_SERVER_NAME
-from server.tls import ensure_certificate
-from server.workers.process import CHILD_VARIABLE
+from server.http.tls import ensure_certificate
+from server.processes.children import CHILD_VARIABLE
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.pictures import digit
 from tests.server.test_classify import problem

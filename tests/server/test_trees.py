@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.trees import Folder, bytes_in
+from server.storage.trees import Folder, bytes_in
 
 DEPTH = 1500
 
@@ -58,7 +58,7 @@ def test_no_depth_is_too_deep(folder: Folder, name: str, depth: int) -> None:
 def test_folders_that_forbid_it_are_removed(tmp_path: Path) -> None:
     """By a user who is not root, too."""
     code = (
-        "import os, sys; from pathlib import Path; from server.trees import Folder\n"
+        "import os, sys; from pathlib import Path; from server.storage.trees import Folder\n"
         "os.geteuid() or os.setuid(65534)\n"
         "os.makedirs('t/a/b/c'); open('t/a/b/f', 'w').close()\n"
         "for path in ('t/a/b/c', 't/a/b', 't/a', 't'): os.chmod(path, 0)\n"
@@ -66,7 +66,11 @@ def test_folders_that_forbid_it_are_removed(tmp_path: Path) -> None:
     )
     tmp_path.chmod(0o777)
     done = subprocess.run(
-        [sys.executable, "-c", "import server.trees, os; os.chdir(os.environ['WHERE']); exec(os.environ['CODE'])"],
+        [
+            sys.executable,
+            "-c",
+            "import server.storage.trees, os; os.chdir(os.environ['WHERE']); exec(os.environ['CODE'])",
+        ],
         env={**os.environ, "CODE": code, "WHERE": str(tmp_path)},
         capture_output=True,
         text=True,

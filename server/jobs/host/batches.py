@@ -90,7 +90,7 @@ def _unpinned(files: ModelFiles) -> ModelFiles | None:
     if files.format != "tflite":
         return None
     try:
-        from server.runtimes.graph import unpin_batch  # the schema comes with litert
+        from server.tflite.patch import unpin_batch  # the schema comes with litert
 
         content = unpin_batch(files.content)
         return tflite_files(content) if content is not None else None

@@ -14,7 +14,7 @@ from server.jobs.host.relay import Relay
 from server.jobs.host.windows import Finished, report_windows
 from server.jobs.order import BenchmarkOrder
 from server.runtimes.base import Array, ModelFault, Tensor
-from server.telemetry.probe import fixed_work_ms
+from server.validity.fixed_work import fixed_work_ms
 from server.workers.sources import SourceError, read_files
 
 SHOWN_CLASSES = 3

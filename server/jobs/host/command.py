@@ -9,18 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from server.data_folder import PROGRAM_UMASK
+from server.jobs.channels import Channels
 from server.jobs.host.bundle import BundleError, unpack
-from server.jobs.host.channels import Channels
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import CommandOrder
-from server.jobs.process_tree import end_descendants, snapshot
-from server.telemetry.probe import fixed_work_ms
-from server.workers.confinement import die_first, die_with
+from server.processes.confinement import die_first, die_with
+from server.processes.process_tree import end_descendants, snapshot
+from server.storage.permissions import PROGRAM_UMASK
+from server.validity.fixed_work import fixed_work_ms
 
-STDOUT_NAME = "stdout.log"
-STDERR_NAME = "stderr.log"
 AGENT_DIED = signal.SIGUSR1
 PROCESSES_MAX = 4096
 """More than the program's user has at its start; threads count too."""

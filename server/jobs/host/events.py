@@ -9,8 +9,6 @@ import os
 import time
 from typing import Any
 
-EVENTS_NAME = "events.ndjson"
-
 
 class Events:
     """Appends events to the job's file and passes them on to the agent.

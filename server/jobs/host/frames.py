@@ -11,6 +11,7 @@ from image_model.preprocess import PictureError, decode, pixel_table, resize, to
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import RANDOM_FRAMES, BenchmarkOrder
 from server.runtimes.base import Array, Tensor
+from server.runtimes.noise import noise
 from server.workers.classifier import in_layout, input_spec
 from server.workers.messages import ModelSpec
 
@@ -38,17 +39,6 @@ def in_batches(frames: Sequence[Frame], batch: int) -> list[list[Frame]]:
 def stacked(group: Sequence[Frame]) -> Frame:
     """Frames joined along their first axis, contiguous."""
     return [np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*group, strict=True)]
-
-
-def noise(source: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
-    """Uniform over all integers of a type, or over 0 to 1."""
-    kind = np.dtype(dtype)
-    if np.issubdtype(kind, np.integer):
-        limits = np.iinfo(kind)
-        return source.integers(limits.min, limits.max, shape, kind, endpoint=True)
-    if kind == np.bool_:
-        return source.random(shape) < 0.5
-    return source.random(shape).astype(kind)
 
 
 def _picture(path: Path, spec: ModelSpec, tensor: Tensor, max_pixels: int) -> Frame:

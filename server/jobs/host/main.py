@@ -14,11 +14,11 @@ import sys
 import traceback
 
 from contract.codes import ErrorCode
-from server.jobs.host.channels import GO, Channels
+from server.jobs.channels import GO, Channels
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.trees import FULL
-from server.workers.confinement import adopt_orphans, die_first, die_with, forbid_new_privileges, limit_memory
+from server.processes.confinement import adopt_orphans, die_first, die_with, forbid_new_privileges, limit_memory
+from server.storage.trees import FULL
 
 OUT_OF_MEMORY = ("bad_alloc", "can't start new thread", "llocate memory")
 """What libraries say that get no more memory."""

@@ -9,16 +9,16 @@ import numpy as np
 
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
-from server.jobs.host.profiles.base import MethodUnavailable, Profiler
-from server.jobs.host.profiles.choice import open_profiler
-from server.jobs.host.profiles.memory import forget_peak, peak_resident_bytes, resident_bytes
-from server.jobs.host.profiles.rows import Times, graph_row, operator_rows
 from server.jobs.host.windows import Finished, report_windows
-from server.jobs.order import ProfileOrder
+from server.profilers.base import MethodUnavailable, Profiler
+from server.profilers.choice import open_profiler
+from server.profilers.memory import forget_peak, peak_resident_bytes, resident_bytes
+from server.profilers.order import ProfileOrder
+from server.profilers.rows import Times, graph_row, operator_rows
 from server.runtimes.base import ModelFault, ModelFiles
-from server.runtimes.facts import GraphFacts, graph_facts
 from server.runtimes.inspection import InspectedModel
-from server.telemetry.probe import fixed_work_ms
+from server.tflite.facts import GraphFacts, graph_facts
+from server.validity.fixed_work import fixed_work_ms
 from server.workers.sources import SourceError, read_files
 
 INTERPRETERS = ("litert", "tflite")

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.jobs.host.events import Events
-from server.jobs.order import BenchmarkOrder, ProfileOrder
-from server.jobs.statistics import percentile
+from server.jobs.order import BenchmarkOrder
+from server.profilers.order import ProfileOrder
+from server.statistics import percentile
 
 SAMPLES_KEPT = 500_000
 """Of one job. Of more than these every k-th is kept: a tiny model makes millions a minute."""

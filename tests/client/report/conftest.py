@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from client.analysis.runs import Run
 from client.report.data import report_data
 from client.report.page import page as page_of
 from client.report.sources import Sources
-from client.runs import Run
 from tests.agents import RunningAgent
 from tests.browser import chromium
 from tests.home import Home

@@ -4,7 +4,7 @@ import math
 import random
 from datetime import UTC, datetime
 
-from client.runs import Entry
+from client.analysis.runs import Entry
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry
 from tests.client.made_runs import made_entry, samples_around
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from client.analysis.runs import read_run, write_run
 from client.report.sources import read_sources
-from client.runs import read_run, write_run
 from tests.agents import RunningAgent
 from tests.client.made_runs import made_entry, made_run, samples_around
 from tests.client.report.conftest import Opener, RealRuns

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from client.analysis.runs import Run
 from client.report.channels import component, values
 from client.report.data import report_data
 from client.report.energy import mean_power
 from client.report.model import ReportData
 from client.report.sources import Sources
 from client.report.throttling import throttled, watched
-from client.runs import Run
 from contract.jobs import JobState
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry
 from contract.validity import Verdict

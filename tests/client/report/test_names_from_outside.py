@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from client.analysis.runs import Run
 from client.report.data import report_data
 from client.report.page import page
 from client.report.png import write_pictures
 from client.report.sources import Sources
-from client.runs import Run
 from tests.browser import screenshot
 from tests.client.made_runs import made_run
 from tests.client.report.conftest import Opener, write_page

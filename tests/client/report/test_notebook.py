@@ -4,9 +4,9 @@ from pathlib import Path
 
 from playwright.sync_api import FrameLocator
 
+from client.analysis.runs import write_run
 from client.report import show
 from client.report.notebook import HEIGHT_PX
-from client.runs import write_run
 from contract.results import ProfileResult
 from tests.client.made_runs import made_entry, made_run, samples_around
 from tests.client.report.conftest import Opened, Opener, RealRuns

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from client.runs import read_run
+from client.analysis.runs import read_run
 from tests.browser import screenshot
 from tests.client.report.conftest import Opener, RealRuns
 

@@ -16,7 +16,7 @@ from server.jobs.host.frames import in_batches
 from server.jobs.planning import threads_and_streams
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, tflite_files
-from server.runtimes.graph import unpin_batch
+from server.tflite.patch import unpin_batch
 from tests.agents import RunningAgent, running_agent
 from tests.conftest import TFLITE_RUNTIMES, SuppliedModel
 from tests.pictures import digit

@@ -12,9 +12,9 @@ import pytest
 
 from contract.jobs import JobState
 from contract.results import CommandResult
-from server.jobs import control_group
-from server.jobs.process_tree import Entry, entry_of, send, snapshot
 from server.jobs.processes import described, end_all, processes_of
+from server.processes import control_group
+from server.processes.process_tree import Entry, entry_of, send, snapshot
 from tests.agents import RunningAgent, children, command_line, running_agent, wait_for
 from tests.server.jobs.running import OPTIONS, kill, result_of, shell, submit, wait_until_ended, wait_until_it_runs
 
@@ -33,7 +33,7 @@ for _ in range(4):
 """Processes that live for a moment each and start the next one."""
 
 LEADER = """import os, signal, sys
-from server.workers.confinement import adopt_orphans
+from server.processes.confinement import adopt_orphans
 adopt_orphans()
 sys.stdin.read()
 if os.fork() == 0:

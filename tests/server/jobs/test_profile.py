@@ -11,19 +11,19 @@ from contract.codes import ErrorCode
 from contract.jobs import JobState
 from contract.results import ProfileResult
 from image_model.catalog import EMBEDDED_FOLDER
-from server.jobs.host.frames import noise
-from server.jobs.host.profiles import native
-from server.jobs.host.profiles.alignment import align
-from server.jobs.host.profiles.base import MethodUnavailable
-from server.jobs.host.profiles.choice import open_profiler
-from server.jobs.order import ProfileOrder
+from server.profilers import native
+from server.profilers.alignment import align
+from server.profilers.base import MethodUnavailable
+from server.profilers.choice import open_profiler
+from server.profilers.order import ProfileOrder
 from server.runtimes import litert_profiler
 from server.runtimes.base import tflite_files
-from server.runtimes.cutting import cut
-from server.runtimes.facts import graph_facts
 from server.runtimes.inspection import InspectedModel
 from server.runtimes.litert_profiler import OperatorTime
+from server.runtimes.noise import noise
 from server.synthesis.models import synthetic_model
+from server.tflite.cutting import cut
+from server.tflite.facts import graph_facts
 from server.workers.messages import ModelSource
 from tests.agents import RunningAgent, running_agent
 from tests.conftest import SuppliedModel

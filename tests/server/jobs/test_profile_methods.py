@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from contract.codes import ErrorCode
 from contract.jobs import JobState
 from contract.results import ProfileResult
-from server.jobs.host.profiles import onnx as onnx_method
+from server.profilers import onnx as onnx_method
 from server.runtimes.onnx import node_times
 from server.synthesis.models import synthetic_model
 from tests.agents import RunningAgent

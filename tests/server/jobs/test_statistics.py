@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.jobs.statistics import median_interval, percentile, samples_needed, summary
+from server.statistics import median_interval, percentile, samples_needed, summary
 
 SAMPLES = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=300)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from server.jobs.channels import EVENTS_NAME
 from server.jobs.host import windows
-from server.jobs.host.events import EVENTS_NAME, Events
+from server.jobs.host.events import Events
 from server.jobs.order import BenchmarkOrder, DeviceOrder
 from server.workers.messages import ModelSource
 

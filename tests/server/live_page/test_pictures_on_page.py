@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from client.edge_client import EdgeClient
-from client.library import manifest_of
+from client.files.library import manifest_of
+from client.sdk.edge_client import EdgeClient
 from image_model.catalog import EMBEDDED_FOLDER, SAMPLES_FOLDER
 from image_model.download import pull
 from tests.agents import running_agent, wait_for

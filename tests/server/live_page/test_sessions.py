@@ -10,7 +10,7 @@ import pytest
 from contract.codes import ErrorCode
 from contract.session import SessionCode
 from server.errors import AgentError
-from server.sessions import FILE_NAME, Sessions
+from server.http.sessions import FILE_NAME, Sessions
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.pictures import digit
 from tests.server.jobs.running import benchmark, wait_until_ended

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from client.trust import fingerprint
+from client.sdk.trust import fingerprint
 from tests.agents import RunningAgent
 from tests.browser import screenshot
 from tests.home import Home

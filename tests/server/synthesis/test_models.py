@@ -12,13 +12,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from server.runtimes.facts import graph_facts
 from server.runtimes.inspection import InspectedModel
 from server.synthesis import SYNTHETIC_MODELS
-from server.synthesis.architectures import resnet20
 from server.synthesis.models import calibration_frames, synthetic_model
 from server.synthesis.quantise import calibrate, quantise
-from server.synthesis.writer import write
+from server.tflite.architectures import resnet20
+from server.tflite.facts import graph_facts
+from server.tflite.writer import write
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from contract.codes import ErrorCode
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import TelemetrySample
 from server.errors import AgentError
-from server.sse import KEEP_ALIVE, event, kept_alive
+from server.http.sse import KEEP_ALIVE, event, kept_alive
 from server.telemetry.live import STREAMS_MAX, LiveTelemetry
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.server.telemetry import trees

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from contract.results import Probe, Window
 from contract.telemetry import Phase, SamplerQuality, Telemetry
 from contract.validity import CheckCode, Validity, Verdict
-from server.telemetry.probe import fixed_work_ms
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 from server.telemetry.series import counter, gauge, key_of
-from server.telemetry.validity import judge
+from server.validity.fixed_work import fixed_work_ms
+from server.validity.verdict import judge
 from tests.server.telemetry import trees
 
 INTERVAL_S = 1.0

@@ -1,0 +1,1 @@
+"""What speaks to an agent: hosts, trust, requests, and the two clients."""

@@ -1,0 +1,203 @@
+"""EdgeClient and AsyncEdgeClient: the same calls, one blocking, one for asyncio."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.sdk import calls
+from client.sdk.calls import Progress
+from client.sdk.job_methods import AsyncJobMethods, JobMethods
+from client.sdk.request import Stopwatch
+from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
+from contract.info import AgentInfo, Health, RuntimeList
+from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
+from contract.session import SessionCode
+
+Picture = bytes | str | Path
+"""The bytes of a picture file, or where the file is."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The agent's answer and what the client saw around it."""
+
+    reply: ClassifyReply
+    host: str
+    connect_ms: float
+    """Opening the connection and the TLS handshake; 0 on a kept connection."""
+    exchange_ms: float
+    """From the first byte sent to the last byte received, the agent's work included."""
+
+    @classmethod
+    def seen(cls, reply: ClassifyReply, host: str, watch: Stopwatch) -> "Classification":
+        """The answer with what a stopwatch saw of it."""
+        return cls(reply, host, watch.connect_ms, watch.exchange_ms)
+
+    @property
+    def network_ms(self) -> float:
+        """What the agent's own time does not explain of the exchange: both ways over the network."""
+        return max(0.0, self.exchange_ms - self.reply.timing_ms.total)
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """Classes, best first."""
+        return self.reply.predictions
+
+    @property
+    def label(self) -> str:
+        """Name of the best class, or its index where the model has no labels."""
+        best = self.predictions[0]
+        return best.label if best.label is not None else str(best.index)
+
+    @property
+    def score(self) -> float:
+        """Probability of the best class, 0 to 1."""
+        return self.predictions[0].score
+
+
+class EdgeClient(JobMethods):
+    """Talks to one agent; keeps its connection until closed. Use as a context manager."""
+
+    def classify(
+        self,
+        picture: Picture,
+        *,
+        model: str | None = None,
+        top_k: int = 5,
+        runtime: str | None = None,
+        decode: DecodeMode = DecodeMode.FAST,
+        quant: QuantMode = QuantMode.CORRECT,
+    ) -> Classification:
+        """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
+        options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
+        watch = Stopwatch()
+        return Classification.seen(
+            self._run(calls.classify(_content(picture), model, options), watch), self.host.name, watch
+        )
+
+    def live(self) -> Health:
+        """Whether the agent's process answers; needs no token."""
+        return self._run(calls.live())
+
+    def ready(self) -> Health:
+        """Whether the agent can classify now; raises AgentFault when it cannot."""
+        return self._run(calls.ready())
+
+    def info(self) -> AgentInfo:
+        """What the agent is and what it may use."""
+        return self._run(calls.info())
+
+    def new_session_code(self) -> SessionCode:
+        """A code that lets a browser in, once: `https://AGENT/#CODE`."""
+        return self._run(calls.new_session_code())
+
+    def runtimes(self) -> RuntimeList:
+        """Runtimes and the devices of each."""
+        return self._run(calls.runtimes())
+
+    def models(self) -> ModelList:
+        """The agent's models and its default."""
+        return self._run(calls.models())
+
+    def model(self, name: str) -> ModelDescription:
+        """One model."""
+        return self._run(calls.model(name))
+
+    def push_model(
+        self, name: str, manifest: ModelManifest, files: Mapping[str, Path], progress: Progress | None = None
+    ) -> ModelDescription:
+        """Put a model on the agent; `files` are by digest. Files that the agent holds are not sent again."""
+        return self._run_all(calls.push_model(name, manifest, files, progress))
+
+    def synthetic_models(self) -> SyntheticModels:
+        """The models that the agent can write itself."""
+        return self._run(calls.synthetic_models())
+
+    def write_model(self, name: str) -> ModelDescription:
+        """Have the agent write a model with synthetic weights; one that is there stays as it is."""
+        return self._run(calls.write_model(name))
+
+    def delete_model(self, name: str) -> None:
+        """Remove a model from the agent."""
+        self._run(calls.delete_model(name))
+
+    def choose_default_model(self, name: str) -> None:
+        """Let a model answer requests that name none."""
+        self._run(calls.choose_default_model(name))
+
+
+class AsyncEdgeClient(AsyncJobMethods):
+    """Talks to one agent from asyncio; keeps its connections until closed. Use as an async context manager."""
+
+    async def classify(
+        self,
+        picture: Picture,
+        *,
+        model: str | None = None,
+        top_k: int = 5,
+        runtime: str | None = None,
+        decode: DecodeMode = DecodeMode.FAST,
+        quant: QuantMode = QuantMode.CORRECT,
+    ) -> Classification:
+        """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
+        options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
+        content = await asyncio.to_thread(_content, picture)
+        watch = Stopwatch()
+        return Classification.seen(
+            await self._run(calls.classify(content, model, options), watch), self.host.name, watch
+        )
+
+    async def live(self) -> Health:
+        """Whether the agent's process answers; needs no token."""
+        return await self._run(calls.live())
+
+    async def ready(self) -> Health:
+        """Whether the agent can classify now; raises AgentFault when it cannot."""
+        return await self._run(calls.ready())
+
+    async def info(self) -> AgentInfo:
+        """What the agent is and what it may use."""
+        return await self._run(calls.info())
+
+    async def new_session_code(self) -> SessionCode:
+        """A code that lets a browser in, once: `https://AGENT/#CODE`."""
+        return await self._run(calls.new_session_code())
+
+    async def runtimes(self) -> RuntimeList:
+        """Runtimes and the devices of each."""
+        return await self._run(calls.runtimes())
+
+    async def models(self) -> ModelList:
+        """The agent's models and its default."""
+        return await self._run(calls.models())
+
+    async def model(self, name: str) -> ModelDescription:
+        """One model."""
+        return await self._run(calls.model(name))
+
+    async def push_model(
+        self, name: str, manifest: ModelManifest, files: Mapping[str, Path], progress: Progress | None = None
+    ) -> ModelDescription:
+        """Put a model on the agent; `files` are by digest. Files that the agent holds are not sent again."""
+        return await self._run_all(calls.push_model(name, manifest, files, progress))
+
+    async def synthetic_models(self) -> SyntheticModels:
+        """The models that the agent can write itself."""
+        return await self._run(calls.synthetic_models())
+
+    async def write_model(self, name: str) -> ModelDescription:
+        """Have the agent write a model with synthetic weights; one that is there stays as it is."""
+        return await self._run(calls.write_model(name))
+
+    async def delete_model(self, name: str) -> None:
+        """Remove a model from the agent."""
+        await self._run(calls.delete_model(name))
+
+    async def choose_default_model(self, name: str) -> None:
+        """Let a model answer requests that name none."""
+        await self._run(calls.choose_default_model(name))
+
+
+def _content(picture: Picture) -> bytes:
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()

@@ -1,0 +1,1 @@
+"""CHI@Edge: a leased device, a container on it, a floating address."""

@@ -1,0 +1,99 @@
+"""Floating addresses: taken in one step, marked as ours, and given back. The one place that speaks to Neutron."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.providers.chi.errors import SiteUnreachable, is_missing, reading, saying, status_of
+from provisioning.providers.chi.session import Site
+
+PUBLIC_NETWORK = "public"
+MARK = "edgerun"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A floating address."""
+
+    id: str
+    address: str
+    port_id: str | None
+    """The container's port that it leads to."""
+    deployment: str | None
+    """The deployment that took it; None for what edgerun did not take."""
+    owner: str | None
+
+
+class Addresses:
+    """The project's floating addresses."""
+
+    def __init__(self, site: Site) -> None:
+        self._neutron = site.neutron
+
+    def every(self) -> list[Address]:
+        """All of them, others' too."""
+        with saying("listing floating addresses"):
+            return [_address(each) for each in reading(self._neutron.list_floatingips)["floatingips"]]
+
+    def own(self, owner: str) -> list[Address]:
+        """Those that one deployment took."""
+        return [each for each in self.every() if each.owner == owner]
+
+    def obtain(self, name: str, owner: str, port_id: str) -> Address:
+        """An address that leads to the port: one that does already, an own one, else a new one."""
+        every = self.every()
+        for address in every:
+            if address.port_id == port_id:
+                return address
+        for address in every:
+            if address.owner == owner:
+                return self.bind(address, port_id)
+        return self._take(name, owner, port_id)
+
+    def bind(self, address: Address, port_id: str | None) -> Address:
+        """Let an address lead to a port, or to none."""
+        with saying("binding the floating address"):
+            body = {"floatingip": {"port_id": port_id}}
+            return _address(self._neutron.update_floatingip(address.id, body)["floatingip"])
+
+    def release(self, address: Address) -> None:
+        """Give an address back; raises LeftBehind."""
+        try:
+            self._neutron.delete_floatingip(address.id)
+        except Exception as error:
+            if is_missing(error):
+                return
+            try:
+                left = any(each.id == address.id for each in self.every())
+            except ProvisioningError:
+                left = True
+            if left:
+                said = " ".join(str(error).split())
+                raise LeftBehind(f"floating address {address.address} is still taken: {said}") from error
+
+    def _take(self, name: str, owner: str, port_id: str) -> Address:
+        wanted = {"port_id": port_id, "floating_network_id": self._public_network()}
+        wanted["description"] = f"{MARK} {name} {owner}"
+        try:
+            with saying("taking a floating address"):
+                return _address(self._neutron.create_floatingip({"floatingip": wanted})["floatingip"])
+        except ProvisioningError as error:
+            cause = error.__cause__
+            lost = isinstance(error, SiteUnreachable) or (cause is not None and (status_of(cause) or 0) >= 500)
+            made = self.own(owner) if lost else []
+            if not made:
+                raise
+            return made[0]
+
+    def _public_network(self) -> str:
+        with saying("looking for the public network"):
+            found = reading(lambda: self._neutron.list_networks(name=PUBLIC_NETWORK))["networks"]
+        if not found:
+            raise ProvisioningError(f"the site has no network {PUBLIC_NETWORK!r} to take addresses from")
+        return str(found[0]["id"])
+
+
+def _address(document: dict[str, Any]) -> Address:
+    words = (document.get("description") or "").split()
+    ours = words[1:] if len(words) == 3 and words[0] == MARK else (None, None)
+    return Address(document["id"], document["floating_ip_address"], document.get("port_id"), ours[0], ours[1])

@@ -1,0 +1,193 @@
+"""Commands about CHI@Edge itself: leases, what is still allocated there, and what `up` would do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from client.console import Output, emit, note, plain_table, say
+from client.durations import parse_duration
+from client.sdk.hosts import HostsFile
+from provisioning.deployments import Deployment, Deployments
+from provisioning.errors import ProvisioningError
+from provisioning.lifecycle import Lifecycle
+from provisioning.watch import Watch
+from provisioning.watch import watch as until_the_end
+
+if TYPE_CHECKING:
+    from provisioning.providers.chi.session import Site
+
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
+Row = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `provision`."""
+    app.command("leases")(leases)
+    app.command("orphans")(orphans)
+    app.command("repair")(repair)
+    app.command("watch")(watch)
+
+
+def leases(output: OutputForm = Output.TABLE) -> None:
+    """List the project's leases at CHI@Edge: what they hold, and how much time is left."""
+    from provisioning.providers.chi.leases import leases as every_lease
+    from provisioning.providers.chi.session import open_site
+
+    rows = [
+        {
+            "name": lease.name,
+            "id": lease.id,
+            "status": lease.status,
+            "devices": ", ".join(each.device or each.id for each in lease.devices) or "none",
+            "starts_at": lease.starts_at.isoformat(timespec="seconds"),
+            "ends_at": lease.ends_at.isoformat(timespec="seconds"),
+            "left": lease.left if lease.status == "ACTIVE" else "",
+        }
+        for lease in every_lease(open_site())
+    ]
+    _show("leases", rows, output)
+    if not rows:
+        note("the project has no lease: make one in the CHI@Edge dashboard")
+
+
+def orphans(
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Give back what is listed under this id; may be repeated.")
+    ] = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """List what edgerun left at CHI@Edge without a deployment here, and addresses that lead nowhere.
+
+    It may belong to edgerun on another machine, so nothing is removed unless it is named.
+    """
+    from provisioning.providers.chi.session import open_site
+
+    site = open_site()
+    rows = _orphans(site)
+    for identifier in remove or ():
+        _remove(site, identifier, rows)
+    rows = [row for row in rows if row["id"] not in (remove or ())]
+    _show("orphans", rows, output)
+    if not rows:
+        note("nothing is left behind")
+
+
+def repair(name: Annotated[str, typer.Argument(help="The deployment's name.")]) -> None:
+    """Bring back what a deployment lost, such as an agent whose container was restarted.
+
+    A restarted container has lost its files: the agent comes back with a new certificate, which is pinned again, and
+    with the model that `up` pushed, but without other models, jobs and results it had.
+    """
+    host = Lifecycle(Deployments(), HostsFile(), note).repair(name)
+    note(f"try: client classify PICTURE --host {host.name}")
+
+
+def watch(
+    name: Annotated[str, typer.Argument(help="The deployment's name.")],
+    output_folder: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
+    every: Annotated[str, typer.Option(help="How often to look, such as 30s.")] = "60s",
+) -> None:
+    """Fetch every job's result, telemetry and artefacts as it ends, until the lease does.
+
+    Shortly before the end of a lease also what is not finished is fetched. Ctrl-C ends the watching, nothing else.
+    """
+    try:
+        interval_s = parse_duration(every)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    deployment = Deployments().find(name)
+    if deployment is None:
+        raise ProvisioningError(f"no deployment {name!r}", hint="`provision list` lists them")
+    watching = Watch(HostsFile().named(name), output_folder, note)
+    until_the_end(
+        Lifecycle(Deployments(), HostsFile(), note), name, watching, interval_s, lambda: _left_s(deployment), note
+    )
+
+
+def _left_s(deployment: Deployment) -> float | None:
+    """Seconds that its lease lasts; None for what has no lease."""
+    if "lease" not in deployment.options:
+        return None
+    from provisioning.providers.chi.leases import find_lease
+    from provisioning.providers.chi.session import open_site
+
+    return find_lease(open_site(), str(deployment.options["lease"])).left_s
+
+
+def plan(name: str, kind: str, options: dict[str, Any]) -> None:
+    """Say what `up` would do, after checking credentials, services and the lease; raises ProvisioningError."""
+    from provisioning.providers.chi.containers import Containers, require_container_name
+    from provisioning.providers.chi.leases import device_reservation, find_lease
+    from provisioning.providers.chi.provider import container_spec
+    from provisioning.providers.chi.session import open_site
+
+    if kind != "chi":
+        raise ProvisioningError(f"--dry-run is for leases, not for --on {kind}")
+    require_container_name(name)
+    site = open_site()
+    lease = find_lease(site, str(options["lease"]))
+    reservation = device_reservation(lease, options.get("reservation"))
+    spec = container_spec(Deployment(name, "chi", options, token=""), reservation.device)
+    taken = [each for each in Containers(site).every() if each.name == name]
+    lines = {
+        "lease": f"{lease.name} ({lease.id}), {lease.status}, {lease.left} left",
+        "device": f"{reservation.device or 'as reserved'} (reservation {reservation.id})",
+        "container": f"{name}, {f'is there already ({taken[0].status})' if taken else 'would be made'}",
+        "image": spec["image"],
+        "profiles": ", ".join(spec.get("device_profiles", [])) or "none",
+        "port": ", ".join(spec["exposed_ports"]),
+    }
+    for what, value in lines.items():
+        say(f"{what:10} {value}")
+    note("nothing was made")
+
+
+def _orphans(site: "Site") -> list[Row]:
+    from provisioning.providers.chi.addresses import Addresses
+    from provisioning.providers.chi.containers import Containers
+
+    known = {deployment.resources.get("owner") for deployment in Deployments()}
+    rows = [
+        _row("container", each.id, each.name, f"{each.status} {each.reason}".strip(), each.owner)
+        for each in Containers(site).every()
+        if each.owner is not None and each.owner not in known
+    ]
+    rows += [
+        _row("address", each.id, each.address, "bound" if each.port_id else "leads nowhere", each.owner)
+        for each in Addresses(site).every()
+        if (each.owner is not None or each.port_id is None) and each.owner not in known
+    ]
+    return rows
+
+
+def _row(kind: str, identifier: str, name: str, state: str, owner: str | None) -> Row:
+    made_by = "edgerun" if owner else "somebody else"
+    return {"kind": kind, "id": identifier, "name": name, "state": state, "made_by": made_by}
+
+
+def _remove(site: "Site", identifier: str, rows: Sequence[Row]) -> None:
+    from provisioning.providers.chi.addresses import Addresses
+    from provisioning.providers.chi.containers import Containers
+
+    row = next((row for row in rows if row["id"] == identifier), None)
+    if row is None or row["made_by"] != "edgerun":
+        why = "is not among what is left behind" if row is None else "was not made by edgerun"
+        raise ProvisioningError(f"{identifier} {why}", hint="`provision orphans` lists what can be given back")
+    if row["kind"] == "container":
+        Containers(site).delete(identifier)
+    else:
+        addresses = Addresses(site)
+        for address in addresses.every():
+            if address.id == identifier:
+                addresses.release(address)
+    note(f"{row['kind']} {row['name']} was given back")
+
+
+def _show(what: str, rows: list[Row], output: Output) -> None:
+    table = plain_table(*(rows[0] if rows else ()))
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    emit(output, document=lambda: {what: rows}, rows=lambda: rows, view=lambda: table)

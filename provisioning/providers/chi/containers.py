@@ -1,0 +1,239 @@
+"""Containers on CHI@Edge: a Kubernetes pod each, found again by a label of ours, watched until they run."""
+
+import os
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote_plus
+
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.provider import Report
+from provisioning.providers.chi.errors import RETRY_STATUSES, SiteUnreachable, is_missing, reading, saying, status_of
+from provisioning.providers.chi.session import Site
+
+NAME_LABEL = "edgerun-name"
+OWNER_LABEL = "edgerun-owner"
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What Kubernetes takes; Zun takes more and then ends in Error."""
+START_TIMEOUT_VARIABLE = "EDGERUN_CHI_START_TIMEOUT"
+START_TIMEOUT_S = 900.0
+"""A Raspberry Pi takes minutes to fetch an image."""
+HOPELESS = re.compile("ErrImagePull|ImagePullBackOff|InvalidImageName|CrashLoop|Unschedulable|nodes are available")
+HOPELESS_AFTER_S = 8.0
+ADDRESS_TIMEOUT_S = 120.0
+DELETE_TIMEOUT_VARIABLE = "EDGERUN_CHI_DELETE_TIMEOUT"
+DELETE_TIMEOUT_S = 150.0
+POLL_FIRST_S, POLL_MOST_S = 0.1, 3.0
+COMMAND_LIMIT = 4000
+"""Characters of a command as it is written in a URL, in which it travels."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the site sees it."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    owner: str | None
+    """Who of us made it; None for what edgerun did not make."""
+    deployment: str | None
+    image: str
+    reservation: str | None
+    port_id: str | None
+    """The port of its address; None until it has one."""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How a command in a container ended; `code` is None when the site did not wait for its end."""
+
+    output: str
+    code: int | None
+
+
+class Containers:
+    """The project's containers."""
+
+    def __init__(self, site: Site) -> None:
+        self._zun = site.zun.containers
+
+    def every(self) -> list[Container]:
+        """All of them, others' too."""
+        with saying("listing containers"):
+            return [_container(each) for each in reading(self._zun.list)]
+
+    def own(self, owner: str) -> list[Container]:
+        """Those that one deployment made."""
+        return [each for each in self.every() if each.owner == owner]
+
+    def get(self, identifier: str) -> Container | None:
+        """One container, None when it is gone."""
+        with saying("looking at the container"):
+            try:
+                return _container(reading(lambda: self._zun.get(identifier)))
+            except Exception as error:
+                if is_missing(error):
+                    return None
+                raise
+
+    def create(self, name: str, owner: str, reservation: str, spec: dict[str, Any]) -> Container:
+        """Ask for a container, once. When the answer is lost or says that it failed, look whether it is there."""
+        labels = {NAME_LABEL: name, OWNER_LABEL: owner}
+        hints = {"reservation": reservation}
+        try:
+            with saying("creating the container"):
+                return _container(self._zun.create(name=name, labels=labels, hints=hints, **spec))
+        except ProvisioningError as error:
+            cause = error.__cause__
+            lost = isinstance(error, SiteUnreachable) or (cause is not None and (status_of(cause) or 0) >= 500)
+            made = [each for each in self.own(owner) if each.status != "Error"] if lost else []
+            if not made:
+                raise
+            return made[0]
+
+    def wait_until_running(self, identifier: str, report: Report) -> Container:
+        """Wait for Running and an address; raises ProvisioningError with the site's reason."""
+        deadline = time.monotonic() + _seconds(START_TIMEOUT_VARIABLE, START_TIMEOUT_S)
+        pause, said, hopeless_since = POLL_FIRST_S, "", None
+        while True:
+            now = time.monotonic()
+            container = self._require(identifier)
+            if container.status == "Running":
+                if container.port_id is not None:
+                    return container
+                deadline = min(deadline, now + ADDRESS_TIMEOUT_S)
+            elif container.status not in ("Creating", "Created"):
+                raise _failed(container)
+            hopeless_since = (hopeless_since or now) if HOPELESS.search(container.reason) else None
+            if hopeless_since is not None and now - hopeless_since > HOPELESS_AFTER_S:
+                raise _failed(container)
+            if now > deadline:
+                why = container.reason or ("no address" if container.status == "Running" else "no reason given")
+                hint = f"is the image right? {START_TIMEOUT_VARIABLE} is the seconds it is given"
+                raise ProvisioningError(f"the container is still {container.status}: {why}", hint=hint)
+            if container.reason and container.reason != said:
+                said = container.reason
+                report(f"  {container.status}: {said}")
+            time.sleep(pause)
+            pause = min(pause * 1.3, POLL_MOST_S)
+
+    def execute(self, identifier: str, *words: str, again: bool = False) -> Executed:
+        """Run a program in the container; what takes longer than some seconds must be detached.
+
+        `again` says that it may run twice, so that a call whose answer was lost is repeated.
+        """
+        command = shlex.join(words)
+        if len(quote_plus(command)) > COMMAND_LIMIT:
+            raise ProvisioningError("the command is too long for the site", hint="push a script and run that")
+        with saying("running a command in the container"):
+            call = partial(self._zun.execute, identifier, command=command, run=True)
+            answer = reading(call) if again else call()
+        return Executed(str(answer.get("output") or ""), answer.get("exit_code"))
+
+    def shell(self, identifier: str, script: str, *arguments: str, again: bool = False) -> Executed:
+        """Run a line of shell; the site itself starts programs without one."""
+        return self.execute(identifier, "sh", "-c", script, "sh", *arguments, again=again)
+
+    def put(self, identifier: str, folder: str, archive: bytes) -> None:
+        """Unpack a tar in a folder of the container; the site does not say when that fails."""
+        with saying("uploading"):
+            reading(lambda: self._zun.put_archive(identifier, folder, archive))  # twice is as good as once
+
+    def fetch(self, identifier: str, folder: str) -> bytes:
+        """A tar of a folder's contents."""
+        with saying("downloading"):
+            return bytes(reading(lambda: self._zun.get_archive(identifier, folder))["data"])
+
+    def logs(self, identifier: str, tail: int) -> list[str]:
+        """The last lines that the container printed."""
+        with saying("reading the container's log"):
+            text = reading(lambda: self._zun.logs(identifier, stdout=True, stderr=True, tail=tail))
+        return str(text or "").splitlines()[-tail:]
+
+    def delete(self, identifier: str) -> None:
+        """Delete a container and wait until it is gone; raises LeftBehind."""
+        deadline = time.monotonic() + _seconds(DELETE_TIMEOUT_VARIABLE, DELETE_TIMEOUT_S)
+        pause = POLL_FIRST_S
+        while True:
+            problem = self._ask_to_delete(identifier)
+            until = min(deadline, time.monotonic() + 10 * pause)
+            while time.monotonic() < until:
+                try:
+                    if self._is_gone(identifier):
+                        return
+                except ProvisioningError as error:  # the site stumbles; it may go on
+                    problem = f": {error}"
+                time.sleep(pause)
+            pause = min(pause * 2, POLL_MOST_S)
+            if time.monotonic() > deadline:
+                raise LeftBehind(f"container {identifier} is still there{problem}")
+
+    def _ask_to_delete(self, identifier: str) -> str:
+        """With force, which ends in every state; where only administrators may, with a stop before."""
+        problem = ""
+        for how in ({"force": True}, {"stop": True}):
+            try:
+                self._zun.delete(identifier, **how)
+            except Exception as error:
+                problem = f": {' '.join(str(error).split())}"
+                if status_of(error) == 403:
+                    continue
+                if not is_missing(error) and status_of(error) not in (409, 500, *RETRY_STATUSES, None):
+                    raise LeftBehind(f"container {identifier} could not be deleted{problem}") from error
+            return problem
+        return problem
+
+    def _is_gone(self, identifier: str) -> bool:
+        try:
+            return self.get(identifier) is None
+        except ProvisioningError:
+            return all(each.id != identifier for each in self.every())
+
+    def _require(self, identifier: str) -> Container:
+        container = self.get(identifier)
+        if container is None:
+            hint = "did the lease end, or did somebody delete it? `provision leases`"
+            raise ProvisioningError("the container is gone", hint=hint)
+        return container
+
+
+def require_container_name(name: str) -> None:
+    """Raise ProvisioningError for a name that would end as a container in Error."""
+    if not NAME.fullmatch(name):
+        hint = "on CHI@Edge a name is at most 63 lower-case letters, digits and hyphens"
+        raise ProvisioningError(f"{name!r} cannot be a container's name", hint=hint)
+
+
+def _seconds(variable: str, default: float) -> float:
+    try:
+        return float(os.environ.get(variable) or default)
+    except ValueError:
+        raise ProvisioningError(f"{variable} must be a number of seconds") from None
+
+
+def _failed(container: Container) -> ProvisioningError:
+    hint = "is the image for this device's architecture, and is the lease active? its log is above"
+    return ProvisioningError(f"the container is {container.status}: {container.reason or 'no reason given'}", hint=hint)
+
+
+def _container(record: Any) -> Container:
+    reasons = [getattr(record, "status_reason", None), getattr(record, "status_detail", None)]
+    labels = getattr(record, "labels", None) or {}
+    ports = [each.get("port") for nets in (getattr(record, "addresses", None) or {}).values() for each in nets]
+    hints = getattr(record, "hints", None) or {}
+    return Container(
+        id=record.uuid,
+        name=record.name,
+        status=record.status,
+        reason="; ".join(str(reason) for reason in reasons if reason),
+        owner=labels.get(OWNER_LABEL),
+        deployment=labels.get(NAME_LABEL),
+        image=str(getattr(record, "image", "")),
+        reservation=hints.get("reservation"),
+        port_id=next((port for port in ports if port), None),
+    )

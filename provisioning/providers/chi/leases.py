@@ -1,0 +1,144 @@
+"""Leases: which device, until when, and whether that is enough."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from provisioning.errors import ProvisioningError
+from provisioning.provider import Report
+from provisioning.providers.chi.errors import reading, saying
+from provisioning.providers.chi.session import Site
+
+LEAST_TIME_S = 180.0
+"""Less is left, and an agent would hardly be up before the device is taken away."""
+LITTLE_TIME_S = 1800.0
+PENDING_PATIENCE_S = 300.0
+"""A lease that starts about now becomes active within a minute or so."""
+POLL_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """One thing that a lease holds."""
+
+    id: str
+    kind: str
+    """`device` for what containers run on."""
+    device: str | None
+    """The type or name that was asked for, where the lease tells."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Time on devices; times are UTC."""
+
+    id: str
+    name: str
+    status: str
+    starts_at: datetime
+    ends_at: datetime
+    reservations: tuple[Reservation, ...]
+
+    @property
+    def devices(self) -> list[Reservation]:
+        """The reservations that containers can run on."""
+        return [each for each in self.reservations if each.kind == "device"]
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until it ends, 0 when it has."""
+        return max(0.0, (self.ends_at - datetime.now(UTC)).total_seconds())
+
+    @property
+    def left(self) -> str:
+        """The time that is left, for people."""
+        minutes = int(self.left_s // 60)
+        return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def leases(site: Site) -> list[Lease]:
+    """All leases of the project; raises ProvisioningError."""
+    with saying("listing leases"):
+        return [_lease(document) for document in reading(site.blazar.lease.list)]
+
+
+def find_lease(site: Site, wanted: str) -> Lease:
+    """The lease of that id, else of that name; raises ProvisioningError when there is none, or several."""
+    every = leases(site)
+    found = [lease for lease in every if lease.id == wanted] or [lease for lease in every if lease.name == wanted]
+    alive = [lease for lease in found if lease.status in ("ACTIVE", "PENDING")] or found
+    if not alive:
+        known = ", ".join(f"{lease.name} ({lease.status})" for lease in every) or "none"
+        raise ProvisioningError(f"no lease {wanted!r}; there are: {known}", hint="`provision leases` lists them")
+    if len(alive) > 1:
+        ids = ", ".join(lease.id for lease in alive)
+        raise ProvisioningError(f"{len(alive)} leases are named {wanted!r}", hint=f"give one by its id: {ids}")
+    return alive[0]
+
+
+def usable_lease(site: Site, wanted: str, report: Report, clock: Callable[[], float] = time.monotonic) -> Lease:
+    """A lease that is active and lasts long enough, waiting for one that starts about now; raises ProvisioningError."""
+    lease = find_lease(site, wanted)
+    deadline = clock() + PENDING_PATIENCE_S
+    if _starts_soon(lease):
+        report(f"lease {lease.name} is {lease.status}: waiting for it to start")
+    while _starts_soon(lease) and clock() < deadline:
+        time.sleep(POLL_INTERVAL_S)
+        lease = find_lease(site, lease.id)
+    if lease.status != "ACTIVE":
+        when = f"it starts at {lease.starts_at:%Y-%m-%d %H:%M} UTC" if lease.status == "PENDING" else "make a new one"
+        raise ProvisioningError(f"lease {lease.name} is {lease.status}", hint=when)
+    if lease.left_s < LEAST_TIME_S:
+        hint = "extend it in the dashboard, or make a new one"
+        raise ProvisioningError(
+            f"lease {lease.name} ends in {lease.left_s:.0f} s, too soon to start anything", hint=hint
+        )
+    if lease.left_s < LITTLE_TIME_S:
+        report(f"lease {lease.name} ends in {lease.left}: fetch results before, they are lost with the device")
+    return lease
+
+
+def device_reservation(lease: Lease, chosen: str | None) -> Reservation:
+    """The one device of a lease, or the one that was chosen; raises ProvisioningError."""
+    ids = ", ".join(each.id for each in lease.devices)
+    if chosen is not None:
+        found = [each for each in lease.devices if each.id == chosen]
+        if not found:
+            hint = f"its device reservations: {ids or 'none'}"
+            raise ProvisioningError(f"lease {lease.name} has no device reservation {chosen}", hint=hint)
+        return found[0]
+    if not lease.devices:
+        kinds = ", ".join(sorted({each.kind for each in lease.reservations})) or "nothing"
+        hint = "containers run on leases of devices: make one at CHI@Edge"
+        raise ProvisioningError(f"lease {lease.name} holds no device but {kinds}", hint=hint)
+    if len(lease.devices) > 1:
+        raise ProvisioningError(f"lease {lease.name} holds {len(lease.devices)} devices", hint=f"--reservation: {ids}")
+    return lease.devices[0]
+
+
+def _starts_soon(lease: Lease) -> bool:
+    until_start_s = (lease.starts_at - datetime.now(UTC)).total_seconds()
+    return lease.status in ("PENDING", "STARTING") and until_start_s < PENDING_PATIENCE_S
+
+
+def _lease(document: dict[str, Any]) -> Lease:
+    reservations = tuple(
+        Reservation(each["id"], each["resource_type"], _device(each.get("resource_properties")))
+        for each in document.get("reservations", [])
+    )
+    times = [datetime.fromisoformat(document[key]).replace(tzinfo=UTC) for key in ("start_date", "end_date")]
+    return Lease(document["id"], document["name"], document["status"], times[0], times[1], reservations)
+
+
+def _device(properties: str | None) -> str | None:
+    """The device's type or name out of a reservation's query, such as ["==", "$machine_name", "raspberrypi4-64"]."""
+    try:
+        words = json.loads(properties or "")
+    except ValueError:
+        return None
+    if isinstance(words, list) and len(words) == 3 and words[0] == "==":
+        return str(words[2])
+    return None

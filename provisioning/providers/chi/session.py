@@ -1,0 +1,94 @@
+"""python-chi and the clients under it: the one place that imports them, configures them, and knows their traps."""
+
+import functools
+import logging
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from provisioning.errors import ProvisioningError
+from provisioning.providers.chi.errors import reading, saying
+from provisioning.providers.chi.settings import credentials
+
+TIMEOUT_VARIABLE = "EDGERUN_CHI_TIMEOUT"
+TIMEOUT_S = 90.0
+"""For one call; python-chi sets none, and a stalled service would hold it for ever. Longer than the minute after which
+the site itself gives up on an archive."""
+SERVICES = {"reservation": "leases", "container": "containers", "network": "addresses"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The services of CHI@Edge, ready to be called. No call is repeated by itself: a repeated create makes two."""
+
+    zun: Any
+    blazar: Any
+    neutron: Any
+
+
+def open_site() -> Site:
+    """Log in, once a process, and check that leases, containers and addresses can be reached.
+
+    Raises ProvisioningError.
+    """
+    if find_spec("chi") is None:
+        raise _missing("it is not installed")
+    return _opened(tuple(sorted(credentials(os.environ).items())))
+
+
+@functools.cache
+def _opened(variables: tuple[tuple[str, str], ...]) -> Site:
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        del os.environ[name]
+    os.environ.update(variables)  # python-chi reads them when it is imported
+    chi = _import_chi()
+    chi.reset()
+    chi.set("timeout", timeout_s())
+    chi.set("connect_retries", 0)
+    session = chi.session()
+    with saying("logging in to CHI@Edge"):
+        reading(session.get_token)
+    urls = {kind: _endpoint(session, kind, what) for kind, what in SERVICES.items()}
+    from zunclient.client import Client as Zun
+
+    with saying("opening the services of CHI@Edge"):
+        # chi.zun() ignores the region and calls every failure "Not authorized".
+        zun = Zun(chi.clients.ZUN_API_VERSION, session=session, endpoint_override=urls["container"])
+        return Site(zun, chi.blazar(), chi.neutron())
+
+
+def timeout_s() -> float:
+    """Seconds one call may take."""
+    try:
+        return float(os.environ.get(TIMEOUT_VARIABLE) or TIMEOUT_S)
+    except ValueError:
+        raise ProvisioningError(f"{TIMEOUT_VARIABLE} must be a number of seconds") from None
+
+
+def _import_chi() -> Any:
+    logging.getLogger("neutronclient").setLevel(logging.CRITICAL)  # says at every start that it will go away one day
+    logging.getLogger("keystoneauth").setLevel(logging.CRITICAL)
+    try:
+        import chi
+        from zunclient.v1 import containers
+    except ImportError as error:
+        raise _missing(str(error)) from error
+    if "device_profiles" not in containers.CREATION_ATTRIBUTES:  # what Chameleon's own fork adds
+        containers.CREATION_ATTRIBUTES.append("device_profiles")
+    return chi
+
+
+def _missing(why: str) -> ProvisioningError:
+    hint = "scripts/setup chi installs them; elsewhere: pip install -c constraints.txt 'edgerun[chi]'"
+    return ProvisioningError(f"CHI@Edge needs python-chi and its clients: {why}", hint=hint)
+
+
+def _endpoint(session: Any, kind: str, what: str) -> str:
+    with saying(f"looking for the service of {what}"):
+        region = session.region_name
+        url = session.session.get_endpoint(service_type=kind, region_name=region, interface="public")
+    if not url:
+        hint = "is OS_REGION_NAME the site's name (CHI@Edge), and do the credentials belong to this site?"
+        raise ProvisioningError(f"the site has no service of {what} in region {region!r}", hint=hint)
+    return str(url)

@@ -1,0 +1,1 @@
+"""Docker: a container on an engine."""

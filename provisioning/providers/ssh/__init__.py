@@ -1,0 +1,1 @@
+"""SSH: a board that lets its user in."""

@@ -1,0 +1,231 @@
+"""An agent on a board that is reached by SSH: in a folder of the user's home, without root."""
+
+import contextlib
+import hashlib
+import io
+import json
+import secrets
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from client.errors import EdgeError
+from provisioning import archives, extras, wheels
+from provisioning.deployments import Deployment
+from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.provider import Report, Save, State, Status, agent_arguments
+from provisioning.providers.ssh.connection import Account, Connection, connected
+from provisioning.providers.ssh.survey import Survey, survey
+
+DEVICE_SCRIPT = Path(__file__).with_name("device.py")
+
+
+class SshProvider:
+    """Installs the agent from wheels into an environment of its own and runs it as the user who logs in."""
+
+    kind = "ssh"
+
+    def create(self, deployment: Deployment, save: Save, report: Report) -> None:
+        """Check the device, install what is missing, and start the agent unless it runs."""
+        resources = deployment.resources
+        with _connected(deployment) as device:
+            found = survey(device.connection, deployment.name)
+            if "folder" not in resources:
+                report(f"{deployment.options['place']}: {found.summary}")
+                folder = f"{found.home}/.edgerun/{deployment.name}"
+                resources.update(id=secrets.token_hex(8), folder=folder, python=found.python, unit="")
+                save()
+            if device.call("claim", folder=device.folder, owner=device.owner)["taken"]:
+                hint = "choose another --name; it is of another user or machine, or was forgotten here"
+                raise ProvisioningError(f"there is an agent {deployment.name} on that device already", hint=hint)
+            if not device.status()["installed"]:
+                _install(device, found, report, offline=bool(deployment.options.get("offline")))
+            if not resources["unit"] and device.call("use_systemd", folder=device.folder)["works"]:
+                resources["unit"] = f"edgerun-{deployment.name}.service"
+                save()
+            deployment.url = _start(device, resources, save)
+
+    def certificate(self, deployment: Deployment) -> str | None:
+        """Read over SSH, past the network it protects."""
+        with _connected(deployment) as device:
+            return str(device.call("read", path=f"{device.folder}/data/tls/cert.pem")["text"])
+
+    def status(self, deployment: Deployment) -> Status:
+        """What the device says of the process that was started there."""
+        if "folder" not in deployment.resources:
+            return Status(State.ABSENT, "nothing is there")
+        with _connected(deployment) as device:
+            found = device.status()
+        if not found["exists"]:
+            return Status(State.ABSENT, "its folder is gone")
+        if found["pid"] is None:
+            return Status(State.STOPPED, "its process is gone")
+        return Status(State.RUNNING, f"process {found['pid']} on {deployment.options['place']}")
+
+    def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
+        """The last lines of the log file there."""
+        if "folder" in deployment.resources:
+            with _connected(deployment) as device:
+                yield from device.call("tail", folder=device.folder, lines=tail)["lines"]
+
+    def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
+        """A program of the user who logs in."""
+        with _existing(deployment) as device:
+            return device.run("execute", out, err, folder=device.folder, command=list(command))
+
+    def push(self, deployment: Deployment, local: Path, remote: str) -> None:
+        """Through tar on the device."""
+        with _existing(deployment) as device, tempfile.TemporaryFile() as archive:
+            target = device.absolute(remote)
+            is_folder = device.call("is_folder", path=target)["folder"]
+            parent, name = archives.landing(target, archives.own_name(local), is_folder=is_folder)
+            archives.pack(local, name, archive)
+            device.upload(archive, parent)
+
+    def pull(self, deployment: Deployment, remote: str, local: Path) -> None:
+        """Through tar on the device."""
+        with _existing(deployment) as device, tempfile.TemporaryFile() as archive:
+            source = Path(device.absolute(remote))
+            if not device.call("is_folder", path=str(source))["exists"]:
+                raise ProvisioningError(f"{deployment.name} has no {remote}")
+            device.shell(f"tar -c -f - -C {shlex.quote(str(source.parent))} -- {shlex.quote(source.name)}", out=archive)
+            archive.seek(0)
+            archives.unpack(archive, local)
+
+    def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
+        """Stop the agent and delete its folder there, and nothing else."""
+        resources = deployment.resources
+        if "folder" in resources:
+            try:
+                with _connected(deployment) as device:
+                    report(f"removing {device.folder} from {deployment.options['place']}")
+                    device.call("remove", folder=device.folder, owner=device.owner, unit=resources["unit"])
+            except EdgeError as error:
+                hint = f"when it is gone for good: provision down {deployment.name} --forget"
+                raise LeftBehind(f"{resources['folder']} on the device: {error}", hint=hint) from error
+        resources.clear()
+        save()
+
+    def remains(self, deployment: Deployment) -> list[str]:
+        """Its folder there, and the agent that runs out of it."""
+        resources = deployment.resources
+        if "folder" not in resources:
+            return []
+        unit = [f"the unit {resources['unit']} of the user's systemd there"] if resources["unit"] else []
+        return [f"{resources['folder']} on {deployment.options['place']}, and the agent that runs from it", *unit]
+
+
+class _Device:
+    """The device of a deployment, logged in."""
+
+    def __init__(self, connection: Connection, deployment: Deployment) -> None:
+        self.connection = connection
+        self.deployment = deployment
+
+    @property
+    def folder(self) -> str:
+        return str(self.deployment.resources["folder"])
+
+    @property
+    def owner(self) -> str:
+        return str(self.deployment.resources["id"])
+
+    def status(self) -> dict[str, Any]:
+        """What is there of the deployment."""
+        return self.call("status", folder=self.folder, owner=self.owner, unit=self.deployment.resources["unit"])
+
+    def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """A function of device.py, and what it returns; raises ProvisioningError."""
+        out, err = io.BytesIO(), io.BytesIO()
+        code = self.run(verb, out, err, **arguments)
+        if code == 0:
+            document: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+            if "error" not in document:
+                return document
+            raise ProvisioningError(f"{verb} failed on the device: {document['error']}")
+        said = err.getvalue().decode(errors="replace").strip().splitlines()
+        raise ProvisioningError(f"{verb} failed on the device: {said[-1] if said else f'exit code {code}'}")
+
+    def run(self, verb: str, out: BinaryIO, err: BinaryIO, **arguments: Any) -> int:
+        """A function of device.py with its output."""
+        call = f"\nprint(json.dumps({verb}(**json.loads({json.dumps(arguments)!r}))))\n"
+        script = io.BytesIO(DEVICE_SCRIPT.read_bytes() + call.encode())
+        return self.connection.run(f"{shlex.quote(self.deployment.resources['python'])} -I -", script, out, err)
+
+    def shell(self, command: str, *, stdin: BinaryIO | None = None, out: BinaryIO | None = None) -> None:
+        """A line for the user's shell; raises ProvisioningError with what it complained."""
+        err = io.BytesIO()
+        if self.connection.run(command, stdin, out or io.BytesIO(), err):
+            lines = err.getvalue().decode(errors="replace").strip().splitlines()
+            raise ProvisioningError(f"{self.deployment.name}: {lines[0] if lines else 'no reason given'}")
+
+    def upload(self, archive: BinaryIO, folder: str) -> None:
+        """Unpack an archive there."""
+        self.call("make_folder", path=folder)
+        self.shell(f"tar -x -f - --no-same-owner -C {shlex.quote(folder)}", stdin=archive)
+
+    def absolute(self, remote: str) -> str:
+        """A path there; relative ones are below the agent's folder."""
+        return archives.below(f"{self.folder}/data", remote)
+
+
+@contextlib.contextmanager
+def _connected(deployment: Deployment) -> Iterator[_Device]:
+    options = deployment.options
+    account = Account(options.get("place", ""), options.get("ssh-key"), options.get("known-hosts"))
+    with connected(account) as connection:
+        yield _Device(connection, deployment)
+
+
+@contextlib.contextmanager
+def _existing(deployment: Deployment) -> Iterator[_Device]:
+    if "folder" not in deployment.resources:
+        raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
+    with _connected(deployment) as device:
+        yield device
+
+
+def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -> None:
+    wanted = extras.of_device(device.deployment.options)
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as archive:
+        folder = Path(name) / "wheels"
+        folder.mkdir()
+        wheel = wheels.make_wheel(folder)
+        (folder / "constraints.txt").write_text(wheels.constraints())
+        if offline:
+            report(f"fetching wheels for {found.platform.machine} and Python {found.platform.python}")
+            for path in wheels.download(wheel, found.platform, wanted):
+                (folder / path.name).symlink_to(path)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        found.require_space(size + sum(extras.DISK_BYTES.get(extra, 0) for extra in wanted))
+        archives.pack(folder, "wheels", archive, follow=True)
+        report(f"uploading {size / 1e6:.0f} MB")
+        device.upload(archive, device.folder)
+        report("installing the agent" if offline else "installing the agent from the device's package index")
+        version = wheel.name.split("-")[1]
+        requirement = f"edgerun[{','.join(wanted)}]=={version}"
+        try:
+            device.call("install", folder=device.folder, requirement=requirement, offline=offline)
+        except ProvisioningError as error:
+            error.hint = (
+                None if offline else "if the device reaches no package index: --offline fetches everything here"
+            )
+            raise
+
+
+def _start(device: _Device, resources: dict[str, Any], save: Save) -> str:
+    deployment, address = device.deployment, device.connection.address
+    arguments = agent_arguments(deployment.options, without=["port"])
+    if ":" in address:
+        arguments += ["--host", "::"]
+    port = deployment.options.get("port") or resources.get("port") or 0
+    environment = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
+    environment["XDG_CACHE_HOME"] = f"{device.folder}/data/cache"  # where ONNX Runtime leaves files
+    started = device.call(
+        "start", folder=device.folder, arguments=arguments, environment=environment, port=port, unit=resources["unit"]
+    )
+    resources["port"] = started["port"]
+    save()
+    return f"https://{f'[{address}]' if ':' in address else address}:{started['port']}"

@@ -1,0 +1,1 @@
+"""Everything that knows HTTP and nothing of models or jobs."""

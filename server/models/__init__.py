@@ -1,0 +1,1 @@
+"""The models an agent holds: uploads, descriptions, and their trial in a throw-away child."""

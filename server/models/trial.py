@@ -1,0 +1,89 @@
+"""Try an uploaded model in throw-away processes, one for each installed runtime."""
+
+import asyncio
+import json
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from contract.models import RuntimeCheck, TensorInfo
+from server.processes.children import child_command, child_settings, exit_text, kill_session
+from server.processes.reports import ChildReport
+from server.workers.messages import ModelSource
+
+CHECK_TIMEOUT_S = 30.0
+MAX_REPORT_BYTES = 1 << 20
+MAX_DETAIL_CHARS = 600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of loading a model and running it once on one runtime."""
+
+    check: RuntimeCheck
+    crashed: bool = False
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    not_a_classifier_because: str | None = None
+    looks_like_probabilities: bool = False
+
+
+async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memory_bytes: int) -> Finding:
+    """Load and run a model in a child process with limits on time and memory.
+
+    Whatever the model does to that process becomes a Finding; nothing is raised for it.
+    """
+    with ChildReport() as channel:
+        child = await asyncio.create_subprocess_exec(
+            *child_command("server.models.trial_main", channel.theirs.fileno(), os.getpid(), runtime),
+            *("delegates" if delegates else "builtin", str(memory_bytes), json.dumps(vars(source))),
+            **child_settings([channel.theirs.fileno()]),
+        )
+        report = asyncio.create_task(_read_all(await channel.reader(MAX_REPORT_BYTES)))
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                code = await child.wait()
+                return _finding(code, await report)
+        except TimeoutError:
+            return Finding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
+        finally:
+            report.cancel()
+            kill_session(child.pid)
+            await child.wait()
+
+
+async def _read_all(reader: asyncio.StreamReader) -> bytes:
+    report = b""
+    while (chunk := await reader.read(MAX_REPORT_BYTES)) and len(report) < MAX_REPORT_BYTES:
+        report += chunk
+    return report
+
+
+def _refused(detail: str) -> RuntimeCheck:
+    return RuntimeCheck(ok=False, detail=detail[:MAX_DETAIL_CHARS])
+
+
+def _finding(code: int, report: bytes) -> Finding:
+    if code < 0:
+        return Finding(_refused(f"the process that tried it {exit_text(code)}"), crashed=True)
+    try:
+        found = json.loads(report)
+        if "refused" in found:
+            return Finding(_refused(found["refused"]))
+        return Finding(
+            RuntimeCheck(ok=True, load_ms=found["load_ms"], first_inference_ms=found["first_inference_ms"]),
+            inputs=tuple(_tensor(fields) for fields in found["inputs"]),
+            outputs=tuple(_tensor(fields) for fields in found["outputs"]),
+            not_a_classifier_because=found["not_a_classifier_because"],
+            looks_like_probabilities=found["looks_like_probabilities"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return Finding(_refused(f"the process that tried it {exit_text(code)} and gave no report"), crashed=True)
+
+
+def _tensor(fields: dict[str, Any]) -> TensorInfo:
+    """A tensor as reported; a scale that is no number is left out, since JSON could not carry it on."""
+    scale = fields["scale"]
+    usable = scale is not None and math.isfinite(scale)
+    return TensorInfo(**{**fields, "scale": scale if usable else None})
