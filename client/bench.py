@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from client.analysis.runs import Entry, Run, file_name, write_run, write_telemetry_csv
+from client.analysis.runs import Entry, Run, write_run
 from client.errors import EdgeError, NotAuthorized, Refused
+from client.files.saved import file_name, write_telemetry_csv
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.hosts import Host
 from client.sdk.retry import Patiently, Running

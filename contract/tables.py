@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from contract.telemetry import Telemetry
 from contract.text import visible
 
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001
@@ -18,6 +19,22 @@ def csv_line(values: Iterable[object]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([_cell(value) for value in values])
     return line.getvalue()
+
+
+def telemetry_lines(telemetry: Telemetry) -> Iterator[str]:
+    """A recording as CSV: a row a sample with its time, its phase and a column a series; absent values are empty."""
+    yield csv_line(["t_s", "phase", *telemetry.series])
+    for index, t_s in enumerate(telemetry.t_s):
+        values = (series[index] for series in telemetry.series.values())
+        yield csv_line([t_s, _phase_at(telemetry, t_s), *values])
+
+
+def _phase_at(telemetry: Telemetry, t_s: float) -> str:
+    """Name of the phase at a time of the recording, empty outside of all."""
+    names = (
+        phase.name for phase in telemetry.phases if phase.start_s <= t_s and (phase.end_s is None or t_s < phase.end_s)
+    )
+    return next(names, "")
 
 
 def _cell(value: object) -> object:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from client.analysis.runs import make_folder, write_telemetry_csv, write_text
 from client.errors import BadAnswer, EdgeError, Refused
 from client.files.fetch import fetch_job, fetch_log
 from client.files.inside import inside
+from client.files.saved import make_folder, write_job, write_telemetry_csv
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from contract.jobs import Job, JobState, JobSummary
@@ -68,7 +68,7 @@ class Watch:
 
 def _fetch_so_far(client: EdgeClient, job: Job, folder: Path) -> None:
     """What a running job has said and its sensors have seen."""
-    write_text(folder / "job.json", job.model_dump_json(indent=1) + "\n")
+    write_job(folder, job)
     for stream in ("stdout", "stderr"):
         with contextlib.suppress(Refused):
             fetch_log(client, job, stream, folder / f"{stream}.log")

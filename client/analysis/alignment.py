@@ -1,17 +1,15 @@
 """Several runs side by side: which configurations correspond, what differs between the runs, and by how much."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import count
 
 from client.analysis.comparison import LONE_JOBS, Jobs, Ratio, speed_ratio, times_faster
+from client.analysis.facets import FACETS, Facet, differences, varying
 from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, rows_of
 from contract.jobs import PictureInput
 from contract.validity import Verdict
-
-DIMENSIONS = ("host", "model", "runtime", "device", "hint", "threads", "streams", "batch")
-"""What tells the configurations of one run apart."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,14 @@ class Cell:
     """How many times faster than in the first run, by median time a frame; None where that cannot be said."""
     why_not: str | None = None
     """Why there is no ratio."""
+    differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Facets that are not as in the first run: by label their value there and here."""
+
+    @property
+    def with_what(self) -> str:
+        """What differs, in words that follow a ratio; empty when the same was measured."""
+        words = (f"{label} {here} against {there}" for label, (there, here) in self.differs.items())
+        return ", ".join(words)
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,11 @@ def align(runs: Sequence[Run]) -> Alignment:
     run may differ from run to run: that is what is compared, and it is listed.
     """
     tables = [rows_of(run) for run in runs]
-    facts = [[_dimensions(row) for row in table] for table in tables]
-    varying = [name for name in DIMENSIONS if any(len({str(fact[name]) for fact in table}) > 1 for table in facts)]
-    keyed = [_keyed(table, rows, varying) for table, rows in zip(facts, tables, strict=True)]
+    told = [facet for facet in varying(tables, Facet.identity) if facet.decides]
+    keyed = [_keyed(table, told) for table in tables]
     keys = dict.fromkeys(key for table in keyed for key in table)
-    lines = tuple(Line(_name(key, varying), _cells([table.get(key) for table in keyed])) for key in keys)
-    return Alignment(lines, _differences(runs, tables, varying))
+    lines = tuple(Line(" ".join(key) or "all", _cells([table.get(key) for table in keyed])) for key in keys)
+    return Alignment(lines, _differences(runs, tables, told))
 
 
 def sentences(names: Sequence[str], alignment: Alignment) -> list[str]:
@@ -65,7 +70,8 @@ def sentences(names: Sequence[str], alignment: Alignment) -> list[str]:
         for name, cell in others:
             if cell is not None and cell.ratio is not None and cell.ratio.separates:
                 where = "" if line.name == "all" else f": {line.name}"
-                found.append(times_faster(_marked(name, cell), cell.ratio, _marked(*first)) + where)
+                unlike = f" ({cell.with_what})" if cell.differs else ""
+                found.append(times_faster(_marked(name, cell), cell.ratio, _marked(*first)) + where + unlike)
     cells = (cell for line in alignment.lines for cell in line.cells if cell is not None)
     if found and any(len(cell.row.results) == 1 for cell in cells):
         found.append(LONE_JOBS)
@@ -77,26 +83,16 @@ def _marked(name: str, cell: Cell | None) -> str:
     return f"{name} [suspect]" if doubted else name
 
 
-def _dimensions(row: Row) -> dict[str, Any]:
-    first, spec = row.first, row.spec
-    source: Any = first if first is not None else spec
-    facts = {name: getattr(source, name) for name in ("model", "runtime", "device", "threads", "streams", "batch")}
-    return {"host": row.host, "hint": spec.hint, **facts}
-
-
-def _keyed(facts: list[dict[str, Any]], rows: list[Row], varying: Sequence[str]) -> dict[tuple[str, ...], Row]:
+def _keyed(rows: Sequence[Row], told: Sequence[Facet]) -> dict[tuple[str, ...], Row]:
+    """Rows by what they are called; those that differ in nothing that is told are counted, so that none is lost."""
     keyed: dict[tuple[str, ...], Row] = {}
-    for fact, row in zip(facts, rows, strict=True):
-        keyed.setdefault(tuple(str(fact[name]) for name in varying), row)
+    for row in rows:
+        key = tuple(facet.tag(facet.identity(row)) for facet in told)
+        numbers = ((f"({number})",) for number in count(2))
+        while key in keyed:
+            key = (*key[: len(told)], *next(numbers))
+        keyed[key] = row
     return keyed
-
-
-def _name(key: tuple[str, ...], varying: Sequence[str]) -> str:
-    words = (
-        value if name in ("host", "runtime", "model") else f"{name} {value}"
-        for name, value in zip(varying, key, strict=True)
-    )
-    return " ".join(words) or "all"
 
 
 def _cells(rows: Sequence[Row | None]) -> tuple[Cell | None, ...]:
@@ -113,17 +109,16 @@ def _cells(rows: Sequence[Row | None]) -> tuple[Cell | None, ...]:
 
 
 def _compared(row: Row, baseline: Row) -> Cell:
+    differs = differences(baseline, row)
     for each, whose in ((row, ""), (baseline, "the first run is ")):
         if each.verdict is Verdict.UNRELIABLE:
-            return Cell(row, why_not=f"not ranked: {whose}unreliable")
+            return Cell(row, why_not=f"not ranked: {whose}unreliable", differs=differs)
         if each.first is None or not each.ranked:
-            return Cell(row, why_not=each.problem or "no result")
-    assert row.first is not None
-    assert baseline.first is not None
-    if row.first.streams != baseline.first.streams:
-        return Cell(row, why_not="another number of streams: compare frames per second")
+            return Cell(row, why_not=each.problem or "no result", differs=differs)
+    if "streams" in differs:
+        return Cell(row, why_not="another number of streams: compare frames per second", differs=differs)
     ratio = speed_ratio(_frame_times(row), _frame_times(baseline))
-    return Cell(row, ratio, None if ratio else "too few samples")
+    return Cell(row, ratio, None if ratio else "too few samples", differs)
 
 
 def _frame_times(row: Row) -> Jobs:
@@ -132,19 +127,17 @@ def _frame_times(row: Row) -> Jobs:
 
 
 def _differences(
-    runs: Sequence[Run], tables: Sequence[Sequence[Row]], varying: Sequence[str]
+    runs: Sequence[Run], tables: Sequence[Sequence[Row]], told: Sequence[Facet]
 ) -> Mapping[str, tuple[str, ...]]:
-    described = [
-        _described(run.entries, [_dimensions(row) for row in rows]) for run, rows in zip(runs, tables, strict=True)
-    ]
-    names = [name for name in described[0] if name not in varying]
+    described = [_described(run.entries, rows) for run, rows in zip(runs, tables, strict=True)]
+    names = [name for name in described[0] if name not in {facet.label for facet in told}]
     values = {name: tuple(each[name] for each in described) for name in names}
     return {name: value for name, value in values.items() if len(set(value)) > 1}
 
 
-def _described(entries: Sequence[Entry], facts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _described(entries: Sequence[Entry], rows: Sequence[Row]) -> dict[str, str]:
     """What a run was made with, each as one text."""
-    described = {name: _joined(fact[name] for fact in facts) for name in DIMENSIONS}
+    described = {facet.label: _joined(facet.value(row) for row in rows) for facet in FACETS}
     results = [entry.result for entry in entries if entry.result is not None]
     conditions = [result.conditions for result in results]
     specs = [entry.request.spec for entry in entries]
@@ -161,7 +154,6 @@ def _described(entries: Sequence[Entry], facts: Sequence[Mapping[str, Any]]) -> 
             f"{spec.duration_s:g} s" if spec.duration_s else f"{spec.iterations or 'default'} iterations"
             for spec in specs
         ),
-        "batch mode": _joined(result.batch_mode for result in results),
         "machine": _joined(f"{each.cpu_model or each.machine}" for each in conditions),
         "processors allowed": _joined(f"{each.cpus_allowed:g}" for each in conditions),
         "governor": _joined(each.governor for each in conditions),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from client.analysis.facets import AXES
 from client.errors import EdgeError
 from contract.jobs import BenchmarkSpec
 
@@ -14,8 +15,6 @@ T = TypeVar("T")
 
 JOBS_MAX = 1000
 """Of one call on one host; more is a slip of the keyboard."""
-AXES = ("model", "runtime", "device", "precision", "model_cache", "hint", "streams", "threads", "batch")
-"""From the slowest changing to the fastest."""
 
 
 class UsageError(EdgeError):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from client.analysis.comparison import spread
+from client.analysis.facets import varying
 from client.analysis.runs import Entry, Run
 from contract.devices import DeviceStep
 from contract.jobs import BenchmarkSpec, JobState, PictureInput, label
@@ -186,32 +186,10 @@ STEP_WORDS = {
 def title(row: Row, rows: Sequence[Row]) -> str:
     """What tells a row from the others, in words."""
     several_hosts = len({other.host for other in rows}) > 1
-    first = row.first
-    if first is None:
+    if row.first is None:
         words = label(row.spec)
     else:
-        facts = [_facts(other.first) for other in rows if other.first is not None]
-        mine = _facts(first)
-        varying = [name for name in mine if len({str(other[name]) for other in facts}) > 1]
-        words = " ".join(str(mine[name]) if name == "runtime" else f"{name} {mine[name]}" for name in varying)
-        words = words or ("" if several_hosts else first.runtime)
+        told = varying([[other for other in rows if other.first is not None]])
+        words = " ".join(facet.tag(facet.value(row)) for facet in told if facet.label != "host")
+        words = words or ("" if several_hosts else row.first.runtime)
     return " ".join(part for part in (row.host if several_hosts else "", words) if part)
-
-
-def _facts(result: BenchmarkResult) -> dict[str, Any]:
-    facts = {"model": result.model, "runtime": result.runtime, "device": result.device}
-    facts |= {"asked for": result.spec.device, "precision": precision_of(result)}
-    facts |= {"cache": "on" if result.loaded_from_cache else "off", "hint": result.spec.hint or "none"}
-    return facts | {"threads": result.threads, "streams": result.streams, "batch": result.batch}
-
-
-def precision_of(result: BenchmarkResult) -> str:
-    """The precision that ran, and the one that was asked for where that is another."""
-    ran, asked = result.precision or "n/a", result.spec.precision
-    return ran if asked in (None, ran) else f"{ran} (not {asked})"
-
-
-def batch_of(result: BenchmarkResult) -> str:
-    """The batch, and how it was run when not as it is."""
-    mode = "" if result.batch_mode is BatchMode.NATIVE else f" ({result.batch_mode})"
-    return f"{result.batch}{mode}"

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from client.analysis.matrix import Switch, UsageError, devices_of, expand, in_rounds, values_of
-from client.analysis.runs import RUN_FILE, Run, make_folder, new_folder, read_run
+from client.analysis.runs import RUN_FILE, Run, read_run
 from client.bench import Campaign, plan
 from client.cli.bench_progress import reporting
 from client.cli.bench_view import run_rows, run_view
@@ -39,6 +39,7 @@ from client.console import (
     plain_table,
 )
 from client.files.images import find_pictures
+from client.files.saved import make_folder, new_folder
 from client.sdk.calls import file_digest
 from client.sdk.hosts import Host, HostsFile
 from contract.devices import Precision

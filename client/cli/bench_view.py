@@ -1,14 +1,16 @@
 """A run as a table for people and as rows for programs."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from client.analysis.facets import FACETS, Facet, varying
 from client.analysis.ranking import verdict_lines
 from client.analysis.runs import Entry, Run
-from client.analysis.summary import Row, batch_of, footnotes, precision_of, rows_of
+from client.analysis.summary import Row, footnotes, rows_of
 from client.console import plain_table
 from contract.jobs import BenchmarkSpec, PictureInput
 from contract.results import BenchmarkResult, LatencySummary
@@ -39,24 +41,11 @@ Cell = Callable[[Row], str | Text]
 
 def _columns(rows: Sequence[Row], median_heading: str) -> dict[str, Cell]:
     """Headings and what goes below; those that all rows share and nobody asked for are left out."""
-    specs = [row.spec for row in rows]
-    shown = {
-        "model": len({spec.model for spec in specs}) > 1,
-        "asked": len({spec.device for spec in specs}) > 1,
-        "precision": any(spec.precision for spec in specs) or len({_fact(row, precision_of) for row in rows}) > 1,
-        "hint": any(spec.hint for spec in specs),
-    }
-    columns: dict[str, Cell] = {
-        "host": lambda row: Text(row.host),
-        "model": lambda row: _fact(row, lambda result: result.model) or row.spec.model or "-",
-        "runtime": lambda row: _fact(row, lambda result: result.runtime) or row.spec.runtime or "-",
-        "asked": lambda row: row.spec.device,
-        "device": lambda row: _fact(row, lambda result: result.device) or row.spec.device,
-        "precision": lambda row: _fact(row, precision_of) or "-",
-        "hint": lambda row: row.spec.hint or "-",
-        "threads": lambda row: _fact(row, lambda result: str(result.threads)) or str(row.spec.threads or "-"),
-        "streams": lambda row: _fact(row, lambda result: str(result.streams)) or str(row.spec.streams or "-"),
-        "batch": lambda row: _fact(row, batch_of) or str(row.spec.batch),
+    told = varying([rows])
+    asked = [each for each in FACETS if each.shown_when_asked and any(each.asked(row) is not None for row in rows)]
+    shown = [each for each in FACETS if each.always_shown or each in told or each in asked]
+    facets = {each.label: partial(_facet_text, each) for each in shown}
+    return facets | {
         "load ms": _load_text,
         "first ms": lambda row: _measured(row, figure(row.first_inference_ms)),
         median_heading: lambda row: _measured(row, median_text(row)),
@@ -65,11 +54,10 @@ def _columns(rows: Sequence[Row], median_heading: str) -> dict[str, Cell]:
         "fps": lambda row: _measured(row, "n/a" if row.fps is None else f"{row.fps:.1f}"),
         "verdict": verdict_text,
     }
-    return {heading: cell for heading, cell in columns.items() if shown.get(heading, True)}
 
 
-def _fact(row: Row, read: Callable[[BenchmarkResult], str]) -> str | None:
-    return None if row.first is None else read(row.first)
+def _facet_text(facet: Facet, row: Row) -> Text:
+    return Text(facet.value(row))
 
 
 def _measured(row: Row, text: str) -> str:

@@ -79,6 +79,7 @@ def _row(run: str, configuration: str, cell: Cell) -> dict[str, Any]:
         "times_faster_high": ratio.high if ratio else None,
         "separates": ratio.separates if ratio else None,
         "why_not": cell.why_not,
+        "differs": "; ".join(f"{label}: {there} / {here}" for label, (there, here) in cell.differs.items()) or None,
     }
 
 
@@ -114,6 +115,7 @@ def _view(names: list[str], alignment: Alignment) -> RenderableType:
 
 
 def _ratio_text(cell: Cell) -> Text:
+    unlike = f"; {cell.with_what}" if cell.differs else ""
     if cell.ratio is None:
-        return Text(cell.why_not or "baseline", "dim")
-    return Text(str(cell.ratio) if cell.ratio.separates else f"{cell.ratio}: no difference to be seen")
+        return Text(f"{cell.why_not or 'baseline'}{unlike}", "dim")
+    return Text(f"{cell.ratio}{'' if cell.ratio.separates else ': no difference to be seen'}{unlike}")

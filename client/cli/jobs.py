@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from client.analysis.runs import new_folder
 from client.cli.job_views import Listed, job_name, job_row, job_view, jobs_table
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.cli.queue_view import watch_queues
 from client.console import EXIT_JOB_FAILED, Output, complain, emit, note, until_the_reader_leaves
 from client.errors import EdgeError, Refused
 from client.files.fetch import fetch_job
+from client.files.saved import new_folder
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from contract.jobs import PAGE_MAX, Job, JobList, JobState

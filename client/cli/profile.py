@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
-from client.analysis.runs import write_text
 from client.cli.bench_view import VERDICT_STYLE
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table, text_column
+from client.files.saved import write_text
 from client.report.profile_chart import check_chart, write_profile_chart
 from client.sdk.edge_client import EdgeClient
 from client.sdk.retry import Running

@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from client.analysis.operators import OperatorLine, align_operators, whole
-from client.analysis.runs import RUN_FILE, RunError
+from client.analysis.runs import RUN_FILE
 from client.console import Output, emit, plain_table
+from client.files.saved import RunError
 from client.report.sources import read_sources
 from contract.results import ProfileResult
 

@@ -11,12 +11,12 @@ from typing import Annotated, BinaryIO
 import typer
 
 from client.analysis.matrix import UsageError
-from client.analysis.runs import new_folder, reserved_folder
 from client.cli.options import DURATION, Hosts, Interval, Priority, Quiet, Requeue, chosen_one, job_options
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, note, transferring
 from client.errors import EdgeError, Refused
 from client.files.bundles import pack
 from client.files.fetch import ARTIFACTS, fetch_job
+from client.files.saved import new_folder, reserved_folder
 from client.sdk.calls import file_digest
 from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
 from client.sdk.hosts import Host

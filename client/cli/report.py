@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from client.analysis.runs import write_text
 from client.cli.options import Quiet
 from client.console import note
+from client.files.saved import write_text
 from client.report.data import report_data
 from client.report.model import ReportData
 from client.report.page import page

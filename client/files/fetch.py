@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.analysis.runs import make_folder, write_telemetry_csv, write_text
 from client.errors import BadAnswer, EdgeError, Refused
+from client.files.saved import make_folder, write_job, write_telemetry_csv, write_text
 from client.files.unpack import unpack
 from client.sdk.edge_client import EdgeClient
 from client.sdk.events import FILE_MAX_BYTES, check_room
@@ -40,7 +40,7 @@ def fetch_job(client: EdgeClient, job: Job, folder: Path) -> Fetched:
     """
     fetched = Fetched(make_folder(folder))
     announced: list[ArtifactInfo] = []
-    _keep(fetched, "job.json", lambda path: write_text(path, job.model_dump_json(indent=1) + "\n"))
+    _keep(fetched, "job.json", lambda path: write_job(path.parent, job))
     _keep(fetched, "result.json", lambda path: _result(client, job, path, announced))
     _keep(fetched, "telemetry.json", lambda path: _telemetry(client, job, path))
     for stream in ("stdout", "stderr"):

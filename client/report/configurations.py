@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from client.analysis.facets import batch_of, precision_of
 from client.analysis.runs import Entry
-from client.analysis.summary import Row, batch_of, precision_of, selection_lines
+from client.analysis.summary import Row, selection_lines
 from client.report import recordings
 from client.report.channels import significant
 from client.report.energy import mean_power

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client.analysis.runs import file_name
 from client.errors import EdgeError
+from client.files.saved import file_name
 from client.report.model import Channel, Component, Configuration, Figures, Recording, ReportData
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client.analysis.runs import RunError
 from client.errors import EdgeError
+from client.files.saved import RunError
 from client.report.png import COLOURS, DPI, INK, MUTED, WIDTH_INCHES, PlotsMissing
 from contract.results import OperatorProfile, ProfileResult
 

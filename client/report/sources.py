@@ -1,20 +1,15 @@
 """What a report is made of: run folders, folders of fetched jobs, and saved profiles."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from client.analysis.runs import RUN_FILE, Entry, Run, RunError, read_run
+from client.analysis.runs import RUN_FILE, Entry, Run, read_run
+from client.files.saved import JOB_KIND, RUN_KIND, TELEMETRY_KIND, RunError, read_as, read_document
 from contract.jobs import BenchmarkRequest, CommandRequest, Job
 from contract.results import BenchmarkResult, CommandResult, ProfileResult, job_result
 from contract.telemetry import Telemetry
-
-M = TypeVar("M", bound=BaseModel)
 
 HINT = (
     "a report takes folders of `client bench`, `client run` and `client jobs results`, and files of "
@@ -67,14 +62,14 @@ def _read(found: Sources, name: str, path: Path) -> None:
             error.hint = error.hint or HINT
             raise
         return
-    document = _document(path)
-    if document.get("kind") == "edgerun-bench":
+    document = read_document(path, HINT)
+    if document.get("kind") == RUN_KIND:
         found.runs.append((name, read_run(path)))
         return
     inner = document.get("result") if "job" in document else document  # `client profile -o json` names host and job
     if not isinstance(inner, dict) or inner.get("kind") != "profile":
         raise RunError(f"{path} holds neither a run nor a profile", hint=HINT)
-    found.profiles.append((name, _validated(ProfileResult, inner, path)))
+    found.profiles.append((name, read_as(ProfileResult, "profile", inner, path)))
 
 
 def _take_job(found: Sources, folder: JobFolder) -> None:
@@ -98,40 +93,12 @@ def _lone(folder: JobFolder, request: BenchmarkRequest) -> Run:
 
 
 def _job_folder(name: str, path: Path) -> JobFolder:
-    job = _validated(Job, _document(path / "job.json"), path / "job.json")
+    job = read_as(Job, JOB_KIND, read_document(path / "job.json"), path / "job.json")
     result, telemetry = None, None
     if (path / "result.json").exists():
-        try:
-            result = job_result.validate_python(_document(path / "result.json"))
-        except ValidationError as error:
-            raise _damaged(path / "result.json", error) from error
+        document = read_document(path / "result.json")
+        result = read_as(job_result, job.request.kind, document, path / "result.json")
     if (path / "telemetry.json").exists():
-        telemetry = _validated(Telemetry, _document(path / "telemetry.json"), path / "telemetry.json")
+        document = read_document(path / "telemetry.json")
+        telemetry = read_as(Telemetry, TELEMETRY_KIND, document, path / "telemetry.json")
     return JobFolder(name, job, result, telemetry)
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"there is no {path}", hint=HINT) from None
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON: {error}", hint=HINT) from error
-    if not isinstance(document, dict):
-        raise RunError(f"{path} holds no result of edgerun", hint=HINT)
-    return document
-
-
-def _validated(kind: type[M], document: Any, path: Path) -> M:
-    try:
-        return kind.model_validate(document)
-    except ValidationError as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: ValidationError) -> RunError:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return RunError(f"{path} is damaged or was written by another version of edgerun: {where}: {first['msg']}")

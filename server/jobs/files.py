@@ -7,8 +7,6 @@ import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 
-from contract.tables import csv_line
-from contract.telemetry import Telemetry
 from server.jobs.artifacts import list_artifacts
 from server.storage.trees import Folder
 
@@ -41,14 +39,6 @@ def _read(open_log: Callable[[], int | None], offset: int) -> bytes:
         return os.pread(descriptor, CHUNK_BYTES, offset)
     finally:
         os.close(descriptor)
-
-
-def telemetry_csv(telemetry: Telemetry) -> str:
-    """A row a sample, a column a series; an empty field is a value that is missing."""
-    lines = [csv_line(["t_s", *telemetry.series])]
-    for place, t_s in enumerate(telemetry.t_s):
-        lines.append(csv_line([t_s, *(series[place] for series in telemetry.series.values())]))
-    return "".join(lines)
 
 
 async def stream_tar(open_output: Callable[[], AbstractContextManager[Folder]]) -> AsyncIterator[bytes]:

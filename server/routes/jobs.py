@@ -20,13 +20,14 @@ from contract.paths import (
     JOBS,
 )
 from contract.results import AnyResult
+from contract.tables import telemetry_lines
 from contract.telemetry import Telemetry
 from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
 from server.http.sse import KEEP_ALIVE
 from server.jobs.archive import RESULT_NAME
-from server.jobs.files import follow_log, stream_tar, telemetry_csv
+from server.jobs.files import follow_log, stream_tar
 from server.routes import AgentDependency, problems, unchanged
 from server.telemetry.recorder import load_recording
 
@@ -142,7 +143,7 @@ async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json",
     if recorded is None:
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} has no telemetry")
     if format == "csv":
-        return Response(telemetry_csv(recorded), media_type="text/csv")
+        return Response("".join(telemetry_lines(recorded)), media_type="text/csv")
     return Response(recorded.model_dump_json(), media_type=JSON)
 
 

@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from client.analysis.runs import (
-    RUN_FILE,
-    RunError,
-    file_name,
-    make_folder,
-    new_folder,
-    read_run,
-    reserved_folder,
-    write_run,
-    write_telemetry_csv,
-)
+from client.analysis.runs import RUN_FILE, read_run, write_run
+from client.files.saved import RunError, file_name, make_folder, new_folder, reserved_folder, write_telemetry_csv
 from contract.telemetry import Phase, SamplerQuality, SeriesInfo, Telemetry
 from tests.client.made_runs import made_entry, made_run
 
@@ -37,7 +28,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("{}", "was not written by `client bench`"),
-        ("[1]", "was not written by `client bench`"),
+        ("[1]", "holds no result of edgerun"),
         ('{"schema_version": 1, "kind": "other"}', "was not written by"),
         ("no json", "is not JSON"),
         ('{"schema_version": 2, "kind": "edgerun-bench"}', "newer edgerun (schema 2; this one reads 1)"),

@@ -1,6 +1,10 @@
 """Tables of runs: what is shown, what is marked, and what is never called the best."""
 
-from client.analysis.alignment import align
+from typing import Any
+
+import pytest
+
+from client.analysis.alignment import align, sentences
 from client.analysis.ranking import verdict_lines
 from client.analysis.summary import footnotes, rows_of, title
 from contract.jobs import JobState
@@ -89,6 +93,44 @@ def test_runs_are_aligned_by_what_varies_within_them() -> None:
         assert cell is not None
         assert cell.ratio is not None
         assert cell.ratio.low < 2 < cell.ratio.high
+
+
+@pytest.mark.parametrize(
+    ("axis", "values", "facts", "label"),
+    [
+        ("precision", ("f32", "f16"), ({"precision": "f32"}, {"precision": "f16"}), "precision"),
+        ("model_cache", (False, True), ({"loaded_from_cache": False}, {"loaded_from_cache": True}), "cache"),
+        ("hint", ("latency", "throughput"), ({}, {}), "hint"),
+        ("device", ("CPU", "GPU"), ({"device": "CPU"}, {"device": "GPU"}), "device"),
+        ("runtime", ("litert", "openvino"), ({}, {}), "runtime"),
+        ("model", ("a", "b"), ({"model": "a"}, {"model": "b"}), "model"),
+        ("batch", (1, 2), ({}, {}), "batch"),
+    ],
+)
+def test_compare_keeps_every_configuration_and_names_what_differs(
+    axis: str, values: tuple[Any, Any], facts: tuple[dict[str, Any], dict[str, Any]], label: str
+) -> None:
+    """Runs that vary something align by it; where it is constant in each, every ratio says that it is not the same."""
+    entries = [
+        made_entry(samples_around(speed, 100, number), fields=fields, **{axis: value})
+        for number, (speed, value, fields) in enumerate(zip((2.0, 1.0), values, facts, strict=True))
+    ]
+    both = align([made_run(*entries), made_run(*entries)])
+    assert len(both.lines) == 2
+    assert [cell is not None and cell.ratio is not None for line in both.lines for cell in line.cells[1:]] == [True] * 2
+    assert not both.differences
+    apart = align([made_run(entries[0]), made_run(entries[1])])
+    assert label in apart.differences
+    (line,) = apart.lines
+    assert line.cells[1] is not None
+    assert label in line.cells[1].with_what
+    assert line.cells[1].with_what in sentences(["x", "y"], apart)[0]
+
+
+def test_compare_loses_no_configuration_that_it_cannot_tell_apart() -> None:
+    """What differs in something that no facet tells, such as the length, is counted."""
+    run = made_run(*(made_entry(samples_around(1.0, 100, n), iterations=100 + n) for n in range(3)))
+    assert [line.name for line in align([run, run]).lines] == ["all", "(2)", "(3)"]
 
 
 def test_compare_refuses_unreliable_and_says_what_differs() -> None:
