@@ -25,7 +25,7 @@ T = TypeVar("T")
 POLL_INTERVAL_S = 0.5
 
 
-class Report(Protocol):
+class CampaignReport(Protocol):
     """Is told what happens; shows it in one way or another."""
 
     def handed_in(self, host: str, jobs: int) -> None:
@@ -64,7 +64,7 @@ class Campaign:
 
     run: Run
     folder: Path
-    report: Report
+    report: CampaignReport
     blobs: Mapping[str, Path] = field(default_factory=dict)
     """Pictures that the jobs need, by digest."""
     errors: dict[str, EdgeError] = field(default_factory=dict)

@@ -20,7 +20,7 @@ LOCK_TIMEOUT_S = 1.0
 NAME_HINT = "a name is lower-case letters, digits, dots and hyphens, such as edge1"
 
 
-class Phase(StrEnum):
+class DeploymentPhase(StrEnum):
     """How far a deployment got; an interrupted one is found in the phase it died in."""
 
     CREATING = "creating"
@@ -37,7 +37,7 @@ class Deployment:
     options: dict[str, Any]
     """What `up` was asked for; a second `up` with the same options changes nothing."""
     token: str
-    phase: Phase = Phase.CREATING
+    phase: DeploymentPhase = DeploymentPhase.CREATING
     resources: dict[str, Any] = field(default_factory=dict)
     """What the provider made and must remove, in its own words."""
     url: str | None = None
@@ -93,7 +93,7 @@ def _read(path: Path) -> Deployment:
     require_private(path)
     try:
         document = json.loads(path.read_text())
-        return Deployment(**{**document, "phase": Phase(document["phase"])})
+        return Deployment(**{**document, "phase": DeploymentPhase(document["phase"])})
     except (ValueError, KeyError, TypeError) as error:
         hint = "repair the file, or delete it once nothing of the deployment exists any more"
         raise ProvisioningError(f"{path} is not a deployment's state: {error}", hint=hint) from error

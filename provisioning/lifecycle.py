@@ -13,7 +13,7 @@ from client.files.library import Library, LibraryError, manifest_of
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
-from provisioning.deployments import Deployment, Deployments, Phase
+from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Provider, Report, State, Status
 from provisioning.providers import provider_of
@@ -69,7 +69,7 @@ class Lifecycle:
             if host := self._already_up(deployment, provider):
                 self._report(f"{request.name} is up already at {host.url}")
                 return host
-            was_up = deployment.phase is Phase.UP
+            was_up = deployment.phase is DeploymentPhase.UP
             try:
                 host = self._bring_up(deployment, provider)
             except BaseException as error:
@@ -160,7 +160,7 @@ class Lifecycle:
             raise ProvisioningError(f"{deployment.name} exists already, made {made}", hint=hint)
 
     def _already_up(self, deployment: Deployment, provider: Provider) -> Host | None:
-        if deployment.phase is not Phase.UP or provider.status(deployment).state is not State.RUNNING:
+        if deployment.phase is not DeploymentPhase.UP or provider.status(deployment).state is not State.RUNNING:
             return None
         try:
             host = self._host(deployment, provider)
@@ -187,15 +187,17 @@ class Lifecycle:
             self._hosts.put(replace(known, url=host.url, certificate=host.certificate))
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
-        if deployment.phase is not Phase.UP:  # an agent that is brought back keeps its phase, and so what it has
-            deployment.phase = Phase.CREATING
+        if (
+            deployment.phase is not DeploymentPhase.UP
+        ):  # an agent that is brought back keeps its phase, and so what it has
+            deployment.phase = DeploymentPhase.CREATING
         started = time.monotonic()
         self._report(f"starting an agent on {place_of(deployment)}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
         extras.require(deployment, provider)
         host = self._wait_until_ready(deployment, provider)
         self._enter(host)
-        deployment.phase = Phase.UP
+        deployment.phase = DeploymentPhase.UP
         self._deployments.save(deployment)
         self._report(f"{host.name} is ready at {host.url} after {time.monotonic() - started:.1f} s")
         return host
@@ -236,7 +238,7 @@ class Lifecycle:
             self._report(f"could not be undone: {left}; `provision down {deployment.name}` tries again")
 
     def _remove(self, deployment: Deployment, provider: Provider) -> None:
-        deployment.phase = Phase.REMOVING
+        deployment.phase = DeploymentPhase.REMOVING
         self._deployments.save(deployment)
         provider.destroy(deployment, lambda: self._deployments.save(deployment), self._report)
         self._forget(deployment)

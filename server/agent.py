@@ -20,7 +20,7 @@ from contract.info import (
 )
 from contract.session import LIVE_PAGE
 from server import __version__
-from server.classification import Classification
+from server.classification import ClassificationService
 from server.http.accepting import connections_possible
 from server.http.body import Intake
 from server.http.sessions import Sessions
@@ -54,7 +54,7 @@ class Agent:
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
-        self.classification = Classification(self.registry, pools, settings.max_image_pixels)
+        self.classification = ClassificationService(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
         self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)

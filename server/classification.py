@@ -22,7 +22,7 @@ from server.workers.pool import Pool
 from server.workers.pools import Pools
 
 
-class Classification:
+class ClassificationService:
     """Answers one picture at a time by way of the worker pools."""
 
     def __init__(self, registry: ModelRegistry, pools: Pools, max_pixels: int) -> None:

@@ -163,7 +163,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
     from uvicorn.config import STARTUP_FAILURE
 
     from server.app import create_app
-    from server.http.accepting import Acceptor, Connection, connections_possible
+    from server.http.accepting import AcceptedConnection, Acceptor, connections_possible
     from server.http.connections import GuardedProtocol, longest_idle, watch_connections
     from server.http.exchange import Reader
 
@@ -188,7 +188,7 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
             self._watch = asyncio.create_task(watch_connections(connections, agent.pools.admission.cut_off_late))
             _announce(agent, listener)
 
-        def _protocol(self, connection: Connection) -> Reader:
+        def _protocol(self, connection: AcceptedConnection) -> Reader:
             return GuardedProtocol(self._acceptor, connection, config, self.server_state, self.lifespan.state).reader
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

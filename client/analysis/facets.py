@@ -14,7 +14,7 @@ UNKNOWN = "-"
 """The text of what is not known: nothing asked for, and nothing ran."""
 
 
-class Configuration(Protocol):
+class Described(Protocol):
     """Something that has facets: one configuration on one host."""
 
     @property
@@ -36,7 +36,7 @@ class Facet:
 
     label: str
     """The heading of its column, and its name in sentences."""
-    asked: Callable[[Configuration], object]
+    asked: Callable[[Described], object]
     """What was asked for; None when that was left to the agent."""
     ran: Callable[[BenchmarkResult], object] | None = None
     """What ran; None for what only can be asked for."""
@@ -55,13 +55,13 @@ class Facet:
     decides: bool = True
     """Whether configurations that differ in nothing else did different work."""
 
-    def value(self, configuration: Configuration) -> str:
+    def value(self, configuration: Described) -> str:
         """What ran, else what was asked for, as text."""
         if self.ran is not None and configuration.first is not None:
             return _text(self.ran(configuration.first))
         return _text(self.asked(configuration))
 
-    def identity(self, configuration: Configuration) -> str:
+    def identity(self, configuration: Described) -> str:
         """By what configurations of several runs correspond: what was asked for, else what ran."""
         asked = self.asked(configuration)
         return self.value(configuration) if asked is None else _text(asked)
@@ -165,14 +165,14 @@ DECIDING = tuple(facet for facet in FACETS if facet.decides)
 
 
 def varying(
-    groups: Iterable[Sequence[Configuration]], read: Callable[[Facet, Configuration], str] = Facet.value
+    groups: Iterable[Sequence[Described]], read: Callable[[Facet, Described], str] = Facet.value
 ) -> list[Facet]:
     """The facets in which configurations of one group differ, in any of the groups."""
     tables = list(groups)
     return [facet for facet in FACETS if any(len({read(facet, each) for each in table}) > 1 for table in tables)]
 
 
-def differences(mine: Configuration, other: Configuration) -> Mapping[str, tuple[str, str]]:
+def differences(mine: Described, other: Described) -> Mapping[str, tuple[str, str]]:
     """What two configurations differ in, besides their hosts: by label the value of the one and of the other."""
     found = {facet.label: (facet.value(mine), facet.value(other)) for facet in DECIDING if facet.label != "host"}
     return {label: values for label, values in found.items() if values[0] != values[1]}

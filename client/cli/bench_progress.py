@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
 from client.analysis.runs import Entry
-from client.bench import Report
+from client.bench import CampaignReport
 from client.console import complain, note, note_console, text_column
 from client.errors import EdgeError
 from contract.jobs import JobState, label
@@ -90,7 +90,7 @@ def outcome(entry: Entry) -> str:
 
 
 @contextmanager
-def reporting(*, quiet: bool) -> Iterator[Report]:
+def reporting(*, quiet: bool) -> Iterator[CampaignReport]:
     """The form that suits where standard error leads."""
     if quiet:
         yield Quietly()

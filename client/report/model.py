@@ -150,7 +150,7 @@ class Span(BaseModel):
     end_s: float
 
 
-class Recording(BaseModel):
+class ShownRecording(BaseModel):
     """The telemetry of one job."""
 
     id: int
@@ -276,7 +276,7 @@ class ReportData(BaseModel):
     programs: list[Program]
     conditions: list[Condition]
     components: list[Component]
-    recordings: list[Recording]
+    recordings: list[ShownRecording]
     profiles: list[Profile]
     layer_comparisons: list[LayerComparison]
     """Of any two profiles."""

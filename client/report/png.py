@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from client.errors import EdgeError
 from client.files.saved import file_name
-from client.report.model import Channel, Component, Configuration, Figures, Recording, ReportData
+from client.report.model import Channel, Component, Configuration, Figures, ReportData, ShownRecording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +124,7 @@ def _whisker(measure: _Measure, each: Configuration) -> float:
     return max(figures.p95_ms or 0.0, figures.p5_ms or 0.0) if known and figures.p95_ms is not None else 0.0
 
 
-def _series(component: Component, lines: Sequence[tuple[Recording, Channel]]) -> "Figure":
+def _series(component: Component, lines: Sequence[tuple[ShownRecording, Channel]]) -> "Figure":
     figure, axes = _figure(4.0)
     for recording, channel in lines:
         look = recording.owner
@@ -153,7 +153,7 @@ def _series(component: Component, lines: Sequence[tuple[Recording, Channel]]) ->
     return figure
 
 
-def _throttling(axes: "Axes", recordings: Sequence[Recording]) -> None:
+def _throttling(axes: "Axes", recordings: Sequence[ShownRecording]) -> None:
     """A lane above the plot for each recording that was throttled, in its colour."""
     throttled = [each for each in recordings if each.throttled]
     for lane, each in enumerate(throttled):

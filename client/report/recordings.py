@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from client.report import channels
-from client.report.model import Channel, Component, Recording, Span, Statistics
+from client.report.model import Channel, Component, ShownRecording, Span, Statistics
 from client.report.thinning import corners, m4
 from client.report.throttling import throttled, watched
 from contract.telemetry import Telemetry
@@ -49,7 +49,7 @@ def components(recorded: Sequence[Recorded], extra: Sequence[Component]) -> list
     return [*(row for row in shown if row.primary), *extra, *(row for row in shown if not row.primary)]
 
 
-def recordings(recorded: Sequence[Recorded], rows: Sequence[Component]) -> list[Recording]:
+def recordings(recorded: Sequence[Recorded], rows: Sequence[Component]) -> list[ShownRecording]:
     """Each recording with its lines, thinned so that all of them fit onto one page."""
     weights = {row.key: PRIMARY_WEIGHT if row.primary else 1 for row in rows}
     total = sum(
@@ -67,7 +67,7 @@ def _known(values: Sequence[float | None]) -> bool:
     return any(value is not None for value in values)
 
 
-def _recording(index: int, each: Recorded, points: Mapping[str, int]) -> Recording:
+def _recording(index: int, each: Recorded, points: Mapping[str, int]) -> ShownRecording:
     telemetry = each.telemetry
     lines = {
         key: _channel(telemetry, key, points[key])
@@ -80,7 +80,7 @@ def _recording(index: int, each: Recorded, points: Mapping[str, int]) -> Recordi
         for key in channels.rows(telemetry)
         if key not in lines
     }
-    return Recording(
+    return ShownRecording(
         id=index,
         owner=each.owner,
         title=each.title,

@@ -20,7 +20,7 @@ from client.sdk.answers import Answer, check_head, check_type, parsed
 from client.sdk.calls import Call, located
 from client.sdk.hosts import Host
 from client.sdk.request import RETRIED_CODES, error_of, told, unreachable
-from client.sdk.sse import Event, EventParser
+from client.sdk.sse import EventParser, ServerSentEvent
 from contract import paths
 from contract.jobs import Job, Progress
 from contract.results import Window
@@ -153,7 +153,7 @@ class _Events(Feed[T]):
             raise Malformed(f"it says nothing in {self._useless_bytes} bytes")
 
     @abstractmethod
-    def _told(self, event: Event) -> Iterator[T]:
+    def _told(self, event: ServerSentEvent) -> Iterator[T]:
         """What an event tells; nothing for kinds that are not known."""
 
 
@@ -180,7 +180,7 @@ class EventFeed(_Events[JobEvent]):
         yield from super().take(chunk)
         self.signs += self._parser.lines - lines
 
-    def _told(self, event: Event) -> Iterator[JobEvent]:
+    def _told(self, event: ServerSentEvent) -> Iterator[JobEvent]:
         self._silent = False
         if not re.fullmatch(EVENT_ID_PATTERN, event.id):
             raise Malformed("one of its events has an odd id")
@@ -278,7 +278,7 @@ class TelemetryFeed(_Events[TelemetrySample]):
         self._parser = EventParser()
         return _stream(paths.TELEMETRY_STREAM, params={"interval_s": self.beat_s})
 
-    def _told(self, event: Event) -> Iterator[TelemetrySample]:
+    def _told(self, event: ServerSentEvent) -> Iterator[TelemetrySample]:
         """A sample, completed by what only the first one carried."""
         if event.kind == "sample":
             sample = _read(TelemetrySample, event.data)

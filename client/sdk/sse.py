@@ -10,7 +10,7 @@ EVENT_MAX_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Event:
+class ServerSentEvent:
     """One event; `id` is the newest one the stream has given so far."""
 
     kind: str
@@ -30,7 +30,7 @@ class EventParser:
         self._data_bytes = 0
         self._id = ""
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that are complete with these bytes; raises Malformed for one that is too large, or no text."""
         *lines, rest = chunk.split(b"\n")
         for line in lines:
@@ -45,7 +45,7 @@ class EventParser:
         if self._data_bytes + more_bytes > EVENT_MAX_BYTES:
             raise Malformed(f"one of its events is larger than {EVENT_MAX_BYTES} bytes")
 
-    def _line(self, raw: bytes) -> Iterator[Event]:
+    def _line(self, raw: bytes) -> Iterator[ServerSentEvent]:
         self.lines += 1
         try:
             line = raw.decode()
@@ -53,7 +53,7 @@ class EventParser:
             raise Malformed("one of its events is not UTF-8") from None
         if not line:
             if self._data:
-                yield Event(self._kind or "message", "\n".join(self._data), self._id)
+                yield ServerSentEvent(self._kind or "message", "\n".join(self._data), self._id)
             self._kind, self._data, self._data_bytes = "", [], 0
             return
         name, _, value = line.partition(":")  # a line that begins with a colon is a comment

@@ -41,7 +41,7 @@ NO_ROOM_PAUSE_S = 0.1
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Connection:
+class AcceptedConnection:
     """One accepted connection, whether its TLS handshake is done or not."""
 
     __slots__ = ("accepted_at", "address", "authenticated", "protocol", "socket", "transport")
@@ -63,7 +63,7 @@ class Connection:
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
-ReaderFactory = Callable[[Connection], Reader]
+ReaderFactory = Callable[[AcceptedConnection], Reader]
 
 
 class Acceptor:
@@ -75,7 +75,7 @@ class Acceptor:
         factory: ReaderFactory,
         connections_max: int,
         tls: ssl.SSLContext | None,
-        idle: Callable[[], Iterable[Connection]],
+        idle: Callable[[], Iterable[AcceptedConnection]],
     ) -> None:
         """`idle` gives the authenticated connections that wait for a next request, those longest idle first."""
         self._listener = listener
@@ -84,7 +84,7 @@ class Acceptor:
         self._authenticated_max = connections_max - max(1, connections_max // UNAUTHENTICATED_SHARE)
         self._tls = tls
         self._idle = idle
-        self._strangers: dict[str, dict[Connection, None]] = {}
+        self._strangers: dict[str, dict[AcceptedConnection, None]] = {}
         """Connections that have not authenticated, by address, oldest first."""
         self._strangers_count = 0
         self._authenticated = 0
@@ -108,7 +108,7 @@ class Acceptor:
                 if connection.transport is None:
                     connection.abort()
 
-    def authenticated(self, connection: Connection) -> bool:
+    def authenticated(self, connection: AcceptedConnection) -> bool:
         """A connection brought a token: from now on it makes room for nobody, unless too many did.
 
         False when it stays among the strangers, because all others are at work.
@@ -122,7 +122,7 @@ class Acceptor:
         self._authenticated += 1
         return True
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: AcceptedConnection) -> None:
         """A connection is closed, or as good as closed."""
         if connection.authenticated:
             connection.authenticated = False
@@ -142,7 +142,7 @@ class Acceptor:
             self._take(accepted, address[0])
 
     def _take(self, accepted: socket.socket, address: str) -> None:
-        connection = Connection(accepted, _network(address))
+        connection = AcceptedConnection(accepted, _network(address))
         if self._strangers_count + self._authenticated >= self._max and not (self._end_stranger() or self._end_idle()):
             accepted.close()  # everybody is at work for who has authenticated
             return
@@ -156,7 +156,7 @@ class Acceptor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _open(self, connection: Connection) -> None:
+    async def _open(self, connection: AcceptedConnection) -> None:
         reader = self._factory(connection)
         protocol: asyncio.BufferedProtocol = reader
         try:
@@ -200,11 +200,11 @@ class Acceptor:
             return True
         return False
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: AcceptedConnection) -> None:
         self.lost(connection)
         connection.abort()
 
-    def _forget_stranger(self, connection: Connection) -> None:
+    def _forget_stranger(self, connection: AcceptedConnection) -> None:
         strangers = self._strangers.get(connection.address, {})
         if connection in strangers:
             del strangers[connection]

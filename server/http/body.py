@@ -13,7 +13,7 @@ from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.http.exchange import exchange_of
 from server.workers.admission import Place
-from server.workers.arena import Budget, Slot
+from server.workers.arena import MemoryBudget, Slot
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """Boundaries and part headers that a multipart body may add to its pictures."""
@@ -30,7 +30,7 @@ class Part:
 class Intake:
     """Reads request bodies within limits that hold for one body and for all bodies in memory together."""
 
-    def __init__(self, max_image_bytes: int, max_pictures: int, budget: Budget) -> None:
+    def __init__(self, max_image_bytes: int, max_pictures: int, budget: MemoryBudget) -> None:
         self._max_image_bytes = max_image_bytes
         self._max_pictures = max_pictures
         self._budget = budget

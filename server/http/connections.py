@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.http.accepting import Acceptor, Connection
+from server.http.accepting import AcceptedConnection, Acceptor
 from server.http.exchange import EXCHANGE, HEAD_BYTES, Exchange, Outgoing, Reader
 
 HEADER_MAX_BYTES = 32 * 1024
@@ -58,7 +58,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _deadline: float | None
     """When the connection is ended, on the event loop's clock; None while nothing is expected of the other side."""
 
-    def __init__(self, acceptor: Acceptor, connection: Connection, *arguments: Any, **settings: Any) -> None:
+    def __init__(self, acceptor: Acceptor, connection: AcceptedConnection, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.connection = connection
         self.reader = Reader(self)
@@ -262,7 +262,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._acceptor.authenticated(self.connection)
 
 
-def longest_idle(connections: Iterable[object]) -> list[Connection]:
+def longest_idle(connections: Iterable[object]) -> list[AcceptedConnection]:
     """The authenticated connections without a request under way, those longest idle first."""
     idle = [
         (each.idle_since, each.connection)

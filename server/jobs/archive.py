@@ -11,7 +11,7 @@ from contract.validity import Verdict
 from server.jobs.artifacts import Left, collect, list_artifacts
 from server.jobs.channels import STDERR_NAME, STDOUT_NAME
 from server.jobs.conditions import conditions_now
-from server.jobs.execution import Outcome, ending
+from server.jobs.execution import JobOutcome, ending
 from server.jobs.folders import INPUTS_NAME, OUTPUT_NAME, JobFolders
 from server.jobs.journal import read_journal
 from server.jobs.planning import Planner
@@ -65,7 +65,7 @@ class Archive:
             record.replace(CONTEXT_NAME, context.model_dump_json().encode())
         return wire
 
-    def keep(self, job: Job, outcome: Outcome) -> Verdict | None:
+    def keep(self, job: Job, outcome: JobOutcome) -> Verdict | None:
         """Write the result, as far as there is one; gives its verdict. Raises RecordLost, and OSError for a full disk.
 
         Called again after it was cut off, it goes on.
@@ -73,7 +73,7 @@ class Archive:
         left = self._collect(job)
         return self._write(job, outcome, left)
 
-    def keep_without_artifacts(self, job: Job, outcome: Outcome) -> Verdict | None:
+    def keep_without_artifacts(self, job: Job, outcome: JobOutcome) -> Verdict | None:
         """The same where the disk is full: what the program left is dropped, and its logs are cut."""
         self._folders.drop_work(job.id)
         self._folders.drop_from_record(job.id, OUTPUT_NAME)
@@ -86,17 +86,17 @@ class Archive:
         note = f"all of it, and of each log what is beyond {LOG_KEPT_BYTES} bytes: the disk was full"
         return self._write(job, outcome, self._left(job, [note]))
 
-    def outcome_of_a_dead_agent(self, job_id: str) -> Outcome:
+    def outcome_of_a_dead_agent(self, job_id: str) -> JobOutcome:
         """How a job stands that was running when its agent died: it may just have been through."""
         journal = read_journal(self._folders, job_id)
         telemetry = load_recording(self._folders.path(job_id))
         if journal.done or journal.failed:
             state, error = ending(journal, None, 0, "")
-            return Outcome(state, error, journal, telemetry)
+            return JobOutcome(state, error, journal, telemetry)
         error = JobError(code="agent_died", detail="the agent died while it ran")
-        return Outcome(JobState.INTERRUPTED, error, journal, telemetry)
+        return JobOutcome(JobState.INTERRUPTED, error, journal, telemetry)
 
-    def _write(self, job: Job, outcome: Outcome, left: Left) -> Verdict | None:
+    def _write(self, job: Job, outcome: JobOutcome, left: Left) -> Verdict | None:
         result = self._result(job, outcome, left)
         if result is not None:
             with self._folders.make_record(job.id) as record:
@@ -139,7 +139,7 @@ class Archive:
         finally:
             os.close(descriptor)
 
-    def _result(self, job: Job, outcome: Outcome, left: Left) -> AnyResult | None:
+    def _result(self, job: Job, outcome: JobOutcome, left: Left) -> AnyResult | None:
         content = self._folders.read(job.id, CONTEXT_NAME)
         if content is None and not outcome.journal.phases:
             return None  # it never began

@@ -23,7 +23,7 @@ class PhaseEvent(BaseModel):
     """On the clock of `time.monotonic_ns`."""
 
 
-class Engine(BaseModel):
+class ReportedEngine(BaseModel):
     """What runs a model, as its runtime tells; a profile's process does not tell."""
 
     runtime: str | None = None
@@ -36,7 +36,7 @@ class Engine(BaseModel):
     batch_detail: str | None = None
 
 
-class LoadedEvent(Engine):
+class LoadedEvent(ReportedEngine):
     """The model is loaded and has run once."""
 
     event: Literal["loaded"]
@@ -51,7 +51,7 @@ class DeviceReport(DeviceEvent):
     event: Literal["device"]
 
 
-class RanOnEvent(Engine):
+class RanOnEvent(ReportedEngine):
     """What the timed phase ended on."""
 
     event: Literal["ran-on"]

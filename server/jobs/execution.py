@@ -17,7 +17,7 @@ from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
 from contract.telemetry import Telemetry
 from server.jobs.channels import EVENTS_NAME, GO, STDERR_NAME, STDOUT_NAME, Channels
 from server.jobs.events import PhaseEvent, WindowEvent
-from server.jobs.feed import PROGRESS, WINDOW, Feed
+from server.jobs.feed import PROGRESS, WINDOW, JobFeed
 from server.jobs.folders import JobFolders
 from server.jobs.journal import LINE_MAX_BYTES, Journal
 from server.jobs.processes import JOB_VARIABLE, described, end_all
@@ -49,7 +49,7 @@ class Stop(StrEnum):
 
 
 @dataclass
-class Outcome:
+class JobOutcome:
     """How a job ended."""
 
     state: JobState
@@ -58,10 +58,10 @@ class Outcome:
     telemetry: Telemetry | None
 
 
-class Execution:
+class JobExecution:
     """One run of one job."""
 
-    def __init__(self, job: Job, folders: JobFolders, sensors_root: Path, feed: Feed) -> None:
+    def __init__(self, job: Job, folders: JobFolders, sensors_root: Path, feed: JobFeed) -> None:
         self.job = job
         self._folders = folders
         self._sensors_root = sensors_root
@@ -80,7 +80,7 @@ class Execution:
         self._stop = self._stop or why
         self._stopping.set()
 
-    async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> Outcome:
+    async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> JobOutcome:
         """Run the order to its end; `note_process` stores the process before it begins to work."""
         with ChildReport() as report:
             child = await self._spawn(report)
@@ -217,7 +217,7 @@ class Execution:
         self._all_ended = end_all(self.job.id, self._process)
         return self._recorder.stop() if self._recorder is not None else None
 
-    def _outcome(self, code: int | None, telemetry: Telemetry | None) -> Outcome:
+    def _outcome(self, code: int | None, telemetry: Telemetry | None) -> JobOutcome:
         state, error = ending(self._journal, self._stop, code, last_words(self._folders, self.job.id))
         if not self._all_ended:
             detail = "processes that it started could not be killed; they may disturb what runs next"
@@ -226,7 +226,7 @@ class Execution:
             error = JobError(
                 code=ErrorCode.WORKER_OUT_OF_MEMORY, detail=f"{error.detail}: the machine's memory was full"
             )
-        return Outcome(state, error, self._journal, telemetry)
+        return JobOutcome(state, error, self._journal, telemetry)
 
     def _ran_out_of_memory(self, code: int | None) -> bool:
         """Whether the kernel has killed the job, or its program, for want of memory."""

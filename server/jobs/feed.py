@@ -14,7 +14,7 @@ STATE, PROGRESS, WINDOW = "state", "progress", "window"
 
 
 @dataclass(frozen=True)
-class Event:
+class FeedEvent:
     """One event; windows are numbered, so that a watcher that was cut off can go on where it was."""
 
     name: str
@@ -27,12 +27,12 @@ class Event:
         return event(self.name, self.data.model_dump_json(), self.number)
 
 
-class Feed:
+class JobFeed:
     """The events of one job. Windows are kept; of states and progress only the newest counts."""
 
     def __init__(self) -> None:
-        self._windows: list[Event] = []
-        self._newest: dict[str, Event] = {}
+        self._windows: list[FeedEvent] = []
+        self._newest: dict[str, FeedEvent] = {}
         self._changed = asyncio.Condition()
         self._version = 0
         self._closed = False
@@ -40,9 +40,9 @@ class Feed:
     async def publish(self, name: str, data: BaseModel) -> None:
         """Tell all watchers."""
         if isinstance(data, Window):
-            self._windows.append(Event(name, data, len(self._windows) + 1))
+            self._windows.append(FeedEvent(name, data, len(self._windows) + 1))
         else:
-            self._newest[name] = Event(name, data)
+            self._newest[name] = FeedEvent(name, data)
         await self._wake()
 
     async def close(self) -> None:
@@ -55,9 +55,9 @@ class Feed:
             self._version += 1
             self._changed.notify_all()
 
-    async def watch(self, after: int, pause_s: float) -> AsyncIterator[Event | None]:
+    async def watch(self, after: int, pause_s: float) -> AsyncIterator[FeedEvent | None]:
         """Events from window number `after` on; None whenever nothing happened for `pause_s`."""
-        seen: dict[str, Event] = {}
+        seen: dict[str, FeedEvent] = {}
         while True:
             version, closed = self._version, self._closed
             for number in range(after, len(self._windows)):

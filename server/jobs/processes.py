@@ -20,7 +20,7 @@ from server.processes.control_group import kill_group, processes_of_group, remov
 from server.processes.process_tree import (
     KILL_WAIT_S,
     POLL_S,
-    Entry,
+    ProcessEntry,
     Table,
     end_all_of,
     entry_of,
@@ -41,7 +41,7 @@ def described(pid: int, group: Path | None = None) -> StoredProcess:
     return StoredProcess(pid, entry_of(pid).started_ticks, _boot_id(), str(group) if group else None)
 
 
-def processes_of(job_id: str, leader: StoredProcess | None) -> list[Entry]:
+def processes_of(job_id: str, leader: StoredProcess | None) -> list[ProcessEntry]:
     """All living processes of a job; the one that leads them too."""
     table = snapshot()
     roots = {each.pid for each in table.values() if _belongs(each, job_id, leader)}
@@ -61,7 +61,7 @@ def end_all(job_id: str, leader: StoredProcess | None, wait_s: float = KILL_WAIT
     first = _living(leader)
     killed: set[int] = set()
 
-    def find(*, spared: int | None) -> list[Entry]:
+    def find(*, spared: int | None) -> list[ProcessEntry]:
         found = [each for each in processes_of(job_id, leader) if each.pid != spared]
         killed.update(each.pid for each in found)
         return found
@@ -81,7 +81,7 @@ def end_all(job_id: str, leader: StoredProcess | None, wait_s: float = KILL_WAIT
     return ended
 
 
-def _belongs(each: Entry, job_id: str, leader: StoredProcess | None) -> bool:
+def _belongs(each: ProcessEntry, job_id: str, leader: StoredProcess | None) -> bool:
     if not each.lives or each.pid == os.getpid():
         return False
     if leader is not None and _same_boot(leader):
@@ -93,7 +93,7 @@ def _belongs(each: Entry, job_id: str, leader: StoredProcess | None) -> bool:
     return f"{JOB_VARIABLE}={job_id}".encode() in (each.environment() or b"").split(b"\0")
 
 
-def _adopted(table: Table, leader: StoredProcess) -> Iterable[Entry]:
+def _adopted(table: Table, leader: StoredProcess) -> Iterable[ProcessEntry]:
     """Children of this process that it did not start, since the leader began: their parents are gone."""
     for each in table.values():
         if each.parent == os.getpid() and each.lives and each.started_ticks >= leader.started_ticks:
@@ -104,14 +104,14 @@ def _adopted(table: Table, leader: StoredProcess) -> Iterable[Entry]:
                 yield each
 
 
-def _environment(each: Entry) -> bytes | None:
+def _environment(each: ProcessEntry) -> bytes | None:
     """What a process was started with; one that is just being started has nothing to show yet."""
     while (environment := each.environment()) == b"" and _age_s(each) < STARTED_S and _is_there(each):
         time.sleep(POLL_S)
     return environment
 
 
-def _age_s(each: Entry) -> float:
+def _age_s(each: ProcessEntry) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - each.started_ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -139,7 +139,7 @@ def _reap(killed: Iterable[int]) -> None:
     _zombies.update(since)
 
 
-def _living(process: StoredProcess | None) -> Entry | None:
+def _living(process: StoredProcess | None) -> ProcessEntry | None:
     if process is None or not _same_boot(process):
         return None
     with contextlib.suppress(OSError):
@@ -148,7 +148,7 @@ def _living(process: StoredProcess | None) -> Entry | None:
     return None
 
 
-def _is_there(each: Entry) -> bool:
+def _is_there(each: ProcessEntry) -> bool:
     with contextlib.suppress(OSError):
         return entry_of(each.pid).lives
     return False

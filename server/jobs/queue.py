@@ -14,8 +14,8 @@ from contract.jobs import AnyRequest, Job, JobError, JobList, JobState, JobStatu
 from contract.telemetry import Telemetry
 from server.errors import AgentError
 from server.jobs.archive import Archive
-from server.jobs.execution import Execution, Outcome, Stop
-from server.jobs.feed import STATE, Event, Feed
+from server.jobs.execution import JobExecution, JobOutcome, Stop
+from server.jobs.feed import STATE, FeedEvent, JobFeed
 from server.jobs.folders import JobFolders
 from server.jobs.journal import Journal, read_journal
 from server.jobs.planning import Planner
@@ -57,8 +57,8 @@ class Jobs:
         self._queue = Supervised("the queue of jobs", self._work)
         self._settling = Settling(self._archive, self._folders, self._store, room)
         self._recovered = False
-        self._running: Execution | None = None
-        self._feeds: dict[str, Feed] = {}
+        self._running: JobExecution | None = None
+        self._feeds: dict[str, JobFeed] = {}
         self._draining = False
         self._stop_at = 0.0
         self._run_id = secrets.token_hex(4)
@@ -166,14 +166,14 @@ class Jobs:
         running = self._running
         return running.telemetry() if running is not None and running.job.id == job_id else None
 
-    async def watch(self, job_id: str, after: int, pause_s: float) -> AsyncIterator[Event | None]:
+    async def watch(self, job_id: str, after: int, pause_s: float) -> AsyncIterator[FeedEvent | None]:
         """What happens in a job, from window number `after` on, until it has ended."""
         job = await self.get(job_id)
         if job.state.ended:
             journal = await asyncio.to_thread(read_journal, self._folders, job_id)
             for number, window in enumerate(journal.windows[after:], after + 1):
-                yield Event("window", window, number)
-            yield Event(STATE, job)
+                yield FeedEvent("window", window, number)
+            yield FeedEvent(STATE, job)
             return
         feed = self._feed(job_id)
         if self._draining:
@@ -217,13 +217,13 @@ class Jobs:
         if not await self._call(lambda: self._store.started(job_id)):
             return
         job.attempts += 1
-        execution = self._running = Execution(job, self._folders, self._settings.sensors_root, self._feed(job_id))
+        execution = self._running = JobExecution(job, self._folders, self._settings.sensors_root, self._feed(job_id))
         log.info("job %s runs", job_id)
         try:
             outcome = await self._carry_out(execution)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
-            outcome = Outcome(JobState.FAILED, job_error(fault), execution.journal, None)
+            outcome = JobOutcome(JobState.FAILED, job_error(fault), execution.journal, None)
         finally:
             self._running = None
             self._pools.reserved_for = None
@@ -232,7 +232,7 @@ class Jobs:
         await self._tell(job_id)
         await self._call(self._make_room)
 
-    async def _carry_out(self, execution: Execution) -> Outcome:
+    async def _carry_out(self, execution: JobExecution) -> JobOutcome:
         job = execution.job
 
         async def note_process(process: StoredProcess) -> None:
@@ -241,7 +241,7 @@ class Jobs:
         try:
             order = await self._call(lambda: self._archive.begin(job))
         except AgentError as error:
-            return Outcome(JobState.FAILED, JobError(code=error.code, detail=error.detail), Journal(), None)
+            return JobOutcome(JobState.FAILED, JobError(code=error.code, detail=error.detail), Journal(), None)
         self._pools.reserved_for = job.id
         while self._pools.in_flight():  # whoever was let in before is answered first
             await asyncio.sleep(IDLE_POLL_S)
@@ -275,8 +275,8 @@ class Jobs:
             await feed.close()
             self._feeds.pop(job_id, None)
 
-    def _feed(self, job_id: str) -> Feed:
-        return self._feeds.setdefault(job_id, Feed())
+    def _feed(self, job_id: str) -> JobFeed:
+        return self._feeds.setdefault(job_id, JobFeed())
 
     def _with_progress(self, job: AnyJob) -> AnyJob:
         running = self._running

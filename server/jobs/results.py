@@ -16,7 +16,7 @@ from contract.results import (
 )
 from contract.telemetry import Telemetry
 from server.jobs.artifacts import Left
-from server.jobs.events import Ended, Engine
+from server.jobs.events import Ended, ReportedEngine
 from server.jobs.journal import Journal
 from server.statistics import summary
 from server.validity.verdict import judge
@@ -161,11 +161,11 @@ def _selection(subject: Subject, journal: Journal) -> Selection | None:
     return Selection.model_validate(subject.selection).model_copy(update=update)
 
 
-def _ran(facts: Engine) -> dict[str, Any]:
+def _ran(facts: ReportedEngine) -> dict[str, Any]:
     return {name: getattr(facts, name) for name in RAN_ON}
 
 
-def _devices(journal: Journal, ran_on: Engine) -> str:
+def _devices(journal: Journal, ran_on: ReportedEngine) -> str:
     """What ran the timed iterations: where engines took turns, all of them in the order of their use."""
     turns = dict.fromkeys(
         name.split(" ", 1)[1] for name in (journal.ran_on.iterations if journal.ran_on else {}) if " " in name

@@ -14,7 +14,7 @@ from contract.jobs import Job, JobError, JobState
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.archive import Archive, RecordLost
-from server.jobs.execution import Outcome
+from server.jobs.execution import JobOutcome
 from server.jobs.folders import JobFolders
 from server.jobs.processes import end_all
 from server.jobs.rows import StoredJob
@@ -53,7 +53,7 @@ class Settling:
     def __bool__(self) -> bool:
         return bool(self._ends)
 
-    def settle(self, job: Job, outcome: Outcome) -> None:
+    def settle(self, job: Job, outcome: JobOutcome) -> None:
         """Keep what a job left that ran until now."""
         try:
             self._ends[job.id] = self._end_of(job, outcome)
@@ -86,7 +86,7 @@ class Settling:
             del self._ends[job_id]
             log.info("job %s is %s", job_id, "queued again" if end.state is JobState.QUEUED else end.state)
 
-    def _end_of(self, job: Job, outcome: Outcome) -> End:
+    def _end_of(self, job: Job, outcome: JobOutcome) -> End:
         if outcome.state is JobState.INTERRUPTED and _may_requeue(job):
             self._folders.clear(job.id)
             return End(JobState.QUEUED)
@@ -102,7 +102,7 @@ class Settling:
         self._folders.drop_work(job.id)
         return End(state, error, verdict, self._folders.size(job.id))
 
-    def _kept(self, job: Job, outcome: Outcome) -> Verdict | None:
+    def _kept(self, job: Job, outcome: JobOutcome) -> Verdict | None:
         """Write a job's result; where there is no room for all that it left, without that."""
         try:
             if job.request.kind == "command" and (_is_full(outcome.error) or self._room.is_full):

@@ -26,7 +26,7 @@ from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
 from server.models.store import ModelStore
 from server.models.stored_model import StoredModel
-from server.models.trial import Finding, try_model
+from server.models.trial import TrialFinding, try_model
 from server.runtimes import KNOWN, formats_of
 from server.workers.messages import ModelSource
 from server.workers.pools import Pools
@@ -150,7 +150,7 @@ class ModelRegistry:
             )
         return path
 
-    async def _try_everywhere(self, source: ModelSource) -> dict[str, Finding]:
+    async def _try_everywhere(self, source: ModelSource) -> dict[str, TrialFinding]:
         runtimes = [name for name in self._pools.installed if source.format in formats_of(name)]
         if not runtimes:
             detail, hint = _nobody_reads(source.format, self._pools.installed)
@@ -208,7 +208,7 @@ def _label_count(path: Path) -> int:
 
 
 def _description(
-    name: str, manifest: ModelManifest, size_bytes: int, label_count: int | None, findings: dict[str, Finding]
+    name: str, manifest: ModelManifest, size_bytes: int, label_count: int | None, findings: dict[str, TrialFinding]
 ) -> ModelDescription:
     found = next(finding for finding in findings.values() if finding.check.ok)
     classifier = found.not_a_classifier_because is None
@@ -235,7 +235,7 @@ def _description(
     )
 
 
-def _output_kind(declared: Outputs, found: Finding) -> Literal["logits", "probabilities"]:
+def _output_kind(declared: Outputs, found: TrialFinding) -> Literal["logits", "probabilities"]:
     if declared is Outputs.AUTO:
         return "probabilities" if found.looks_like_probabilities else "logits"
     return "logits" if declared is Outputs.LOGITS else "probabilities"

@@ -18,7 +18,7 @@ MAX_DETAIL_CHARS = 600
 
 
 @dataclass(frozen=True)
-class Finding:
+class TrialFinding:
     """What came of loading a model and running it once on one runtime."""
 
     check: RuntimeCheck
@@ -29,7 +29,7 @@ class Finding:
     looks_like_probabilities: bool = False
 
 
-async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memory_bytes: int) -> Finding:
+async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memory_bytes: int) -> TrialFinding:
     """Load and run a model in a child process with limits on time and memory.
 
     Whatever the model does to that process becomes a Finding; nothing is raised for it.
@@ -46,7 +46,7 @@ async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memor
                 code = await child.wait()
                 return _finding(code, await report)
         except TimeoutError:
-            return Finding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
+            return TrialFinding(_refused(f"it was not through after {CHECK_TIMEOUT_S:g} s"), crashed=True)
         finally:
             report.cancel()
             kill_session(child.pid)
@@ -64,14 +64,14 @@ def _refused(detail: str) -> RuntimeCheck:
     return RuntimeCheck(ok=False, detail=detail[:MAX_DETAIL_CHARS])
 
 
-def _finding(code: int, report: bytes) -> Finding:
+def _finding(code: int, report: bytes) -> TrialFinding:
     if code < 0:
-        return Finding(_refused(f"the process that tried it {exit_text(code)}"), crashed=True)
+        return TrialFinding(_refused(f"the process that tried it {exit_text(code)}"), crashed=True)
     try:
         found = json.loads(report)
         if "refused" in found:
-            return Finding(_refused(found["refused"]))
-        return Finding(
+            return TrialFinding(_refused(found["refused"]))
+        return TrialFinding(
             RuntimeCheck(ok=True, load_ms=found["load_ms"], first_inference_ms=found["first_inference_ms"]),
             inputs=tuple(_tensor(fields) for fields in found["inputs"]),
             outputs=tuple(_tensor(fields) for fields in found["outputs"]),
@@ -79,7 +79,7 @@ def _finding(code: int, report: bytes) -> Finding:
             looks_like_probabilities=found["looks_like_probabilities"],
         )
     except (ValueError, KeyError, TypeError):
-        return Finding(_refused(f"the process that tried it {exit_text(code)} and gave no report"), crashed=True)
+        return TrialFinding(_refused(f"the process that tried it {exit_text(code)} and gave no report"), crashed=True)
 
 
 def _tensor(fields: dict[str, Any]) -> TensorInfo:

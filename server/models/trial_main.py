@@ -1,7 +1,7 @@
 """The throw-away process that first loads an uploaded model and runs it once.
 
 Started as `python -P -m server.models.trial_main REPORT_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES SOURCE`, the last
-one a `ModelSource` as JSON. Writes a `Report` as JSON to REPORT_FD; a crash or silence is itself the finding.
+one a `ModelSource` as JSON. Writes a `TrialReport` as JSON to REPORT_FD; a crash or silence is itself the finding.
 """
 
 import json
@@ -29,7 +29,7 @@ SCORE_TYPES = ("uint8", "int8", "float32")
 
 
 @dataclass(frozen=True)
-class Report:
+class TrialReport:
     """What one runtime found out about a model."""
 
     inputs: Sequence[Tensor]
@@ -40,7 +40,7 @@ class Report:
     first_inference_ms: float
 
 
-def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> Report:
+def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> TrialReport:
     """Load a model and run it once on zeros; raises ModelFault."""
     runtime = open_runtime(runtime_name, delegates=delegates)
     started = time.perf_counter_ns()
@@ -49,7 +49,7 @@ def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> Report:
     results = loaded_model.invoke(*(np.zeros(tensor.shape, tensor.dtype) for tensor in loaded_model.inputs))
     ran = time.perf_counter_ns()
     because = why_not_a_classifier(loaded_model.inputs, loaded_model.outputs)
-    return Report(
+    return TrialReport(
         inputs=loaded_model.inputs,
         outputs=loaded_model.outputs,
         not_a_classifier_because=because,

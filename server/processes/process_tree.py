@@ -19,7 +19,7 @@ GONE = "ZX"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ProcessEntry:
     """A process as /proc/PID/stat has it."""
 
     pid: int
@@ -52,16 +52,16 @@ class Entry:
         return None
 
 
-Table = Mapping[int, Entry]
+Table = Mapping[int, ProcessEntry]
 
 
-def entry_of(pid: int) -> Entry:
+def entry_of(pid: int) -> ProcessEntry:
     """A process as it is now; raises OSError when it is gone."""
     fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    return Entry(pid, fields[0], int(fields[1]), int(fields[3]), int(fields[17]), int(fields[19]))
+    return ProcessEntry(pid, fields[0], int(fields[1]), int(fields[3]), int(fields[17]), int(fields[19]))
 
 
-def snapshot() -> dict[int, Entry]:
+def snapshot() -> dict[int, ProcessEntry]:
     """All processes."""
     table = {}
     for name in os.listdir("/proc"):  # noqa: PTH208
@@ -86,7 +86,7 @@ def with_descendants(table: Table, roots: Collection[int]) -> set[int]:
     return found
 
 
-def send(entry: Entry, number: signal.Signals) -> None:
+def send(entry: ProcessEntry, number: signal.Signals) -> None:
     """Send a signal to a process, and to no later one that was given its id."""
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(entry.pid)
@@ -97,7 +97,7 @@ def send(entry: Entry, number: signal.Signals) -> None:
             os.close(handle)
 
 
-def end_all_of(find: Callable[[], Collection[Entry]], wait_s: float = KILL_WAIT_S) -> bool:
+def end_all_of(find: Callable[[], Collection[ProcessEntry]], wait_s: float = KILL_WAIT_S) -> bool:
     """Kill what `find` gives, until it gives nothing; False when something is left after `wait_s`.
 
     All of it is stopped first, round by round until nothing new turns up: processes that start others faster than
@@ -125,7 +125,7 @@ def end_descendants() -> int:
     """Kill everything below this process, and take note of its end; gives how many processes were killed."""
     killed: set[tuple[int, int]] = set()
 
-    def find() -> list[Entry]:
+    def find() -> list[ProcessEntry]:
         table = snapshot()
         below = with_descendants(table, [os.getpid()]) - {os.getpid()}
         found = [table[pid] for pid in below if pid in table and table[pid].lives]

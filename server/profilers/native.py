@@ -10,7 +10,7 @@ from server.profilers.alignment import align
 from server.profilers.base import ON_CPU, Executed, MethodUnavailable
 from server.profilers.order import ProfileOrder
 from server.runtimes.base import ModelFault
-from server.runtimes.litert_profiler import Library, NativeModel, ProfilerUnavailable
+from server.runtimes.litert_profiler import NativeModel, ProfilerLibrary, ProfilerUnavailable
 from server.runtimes.noise import noise
 
 METHOD = "litert-native"
@@ -29,7 +29,7 @@ class NativeProfiler:
         """`kinds` are TFLite's names of the file's operators; raises MethodUnavailable."""
         self._order, self._content, self._kinds = order, content, kinds
         try:
-            self._library = Library()
+            self._library = ProfilerLibrary()
         except ProfilerUnavailable as reason:
             raise MethodUnavailable(str(reason)) from reason
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from server.runtimes.base import ModelFault
-from server.runtimes.litert_profiler import Library, NativeModel, ProfilerUnavailable
+from server.runtimes.litert_profiler import NativeModel, ProfilerLibrary, ProfilerUnavailable
 
 RUNS = 2
 
@@ -13,7 +13,9 @@ def main(argv: list[str]) -> int:
     """Load, run and profile a model; 1 with a line when that is refused."""
     path, threads, kernels = argv
     try:
-        model = NativeModel(Library(), Path(path).read_bytes(), threads=int(threads), builtin=kernels == "builtin")
+        model = NativeModel(
+            ProfilerLibrary(), Path(path).read_bytes(), threads=int(threads), builtin=kernels == "builtin"
+        )
         for _ in range(RUNS):
             model.run()
             model.profile()

@@ -79,7 +79,7 @@ class NativeModel:
     Not safe for use from two threads at once. What it holds is freed with the process.
     """
 
-    def __init__(self, library: "Library", model: bytes, *, threads: int, builtin: bool) -> None:
+    def __init__(self, library: "ProfilerLibrary", model: bytes, *, threads: int, builtin: bool) -> None:
         """Compile a model for the CPU, with XNNPACK or with the built-in kernels.
 
         Raises ProfilerUnavailable, and ModelFault for a model that LiteRT refuses.
@@ -146,7 +146,7 @@ class NativeModel:
         return arrays, buffers
 
 
-class Library:
+class ProfilerLibrary:
     """The shared library; every function returns a status, 0 for success."""
 
     def __init__(self) -> None:

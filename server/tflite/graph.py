@@ -21,7 +21,7 @@ class Quantisation:
 
 
 @dataclass
-class Tensor:
+class GraphTensor:
     """An activation, or a constant when it has data."""
 
     name: str
@@ -45,7 +45,7 @@ class Operator:
 class Graph:
     """Tensors and operators in the order of execution; layers return the index of their output."""
 
-    tensors: list[Tensor] = field(default_factory=list)
+    tensors: list[GraphTensor] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     source: int = -1
     sink: int = -1
@@ -59,7 +59,7 @@ class Graph:
         quantisation: Quantisation | None = None,
     ) -> int:
         """Add a tensor and give its index."""
-        self.tensors.append(Tensor(name, tuple(shape), np.dtype(dtype), data, quantisation))
+        self.tensors.append(GraphTensor(name, tuple(shape), np.dtype(dtype), data, quantisation))
         return len(self.tensors) - 1
 
     def constant(self, name: str, data: Array, quantisation: Quantisation | None = None) -> int:

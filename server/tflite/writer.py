@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from server.tflite.flatbuffer import TYPES, pack, schema
-from server.tflite.graph import Graph, Operator, Tensor
+from server.tflite.graph import Graph, GraphTensor, Operator
 
 SIGNATURE = "serving_default"
 ACTIVATIONS = {
@@ -48,7 +48,7 @@ def write(graph: Graph, description: str) -> bytes:
     return pack(tree)
 
 
-def _tensor(tree: Any, tensor: Tensor) -> Any:
+def _tensor(tree: Any, tensor: GraphTensor) -> Any:
     packed = schema.TensorT()
     packed.name, packed.shape, packed.buffer = tensor.name, np.array(tensor.shape, np.int32), 0
     packed.type = _TYPE_NUMBERS[tensor.dtype.name]

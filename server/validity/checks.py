@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contract.results import Probe
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Finding, Verdict
-from server.validity.phase_samples import Cut, NotCheckable, when_work_began
+from server.validity.phase_samples import NotCheckable, PhaseSamples, when_work_began
 
 UNDER_VOLTAGE = "under_voltage"
 GPU_THERMAL = ("software_thermal", "hardware_thermal")
@@ -37,7 +37,7 @@ LATE_MAX = 0.20
 _Look = Callable[[], list[str]]
 
 
-def throttle_flag(cut: Cut) -> list[Finding]:
+def throttle_flag(cut: PhaseSamples) -> list[Finding]:
     """A flag of the hardware that says it holds itself back."""
 
     def pi() -> list[str]:
@@ -57,7 +57,7 @@ def throttle_flag(cut: Cut) -> list[Finding]:
     return _findings(CheckCode.THROTTLE_FLAG, Verdict.UNRELIABLE, _any_of(pi, nvidia, intel))
 
 
-def under_voltage(cut: Cut) -> list[Finding]:
+def under_voltage(cut: PhaseSamples) -> list[Finding]:
     """A supply that is too weak."""
 
     def flag() -> list[str]:
@@ -71,7 +71,7 @@ def under_voltage(cut: Cut) -> list[Finding]:
     return _findings(CheckCode.UNDER_VOLTAGE, Verdict.UNRELIABLE, _any_of(flag, alarm))
 
 
-def cooling_active(cut: Cut) -> list[Finding]:
+def cooling_active(cut: PhaseSamples) -> list[Finding]:
     """A device that cools by slowing down went further than it was when the work began."""
     details = []
     for key in cut.keys("cooling_state"):
@@ -82,7 +82,7 @@ def cooling_active(cut: Cut) -> list[Finding]:
     return _findings(CheckCode.COOLING_ACTIVE, Verdict.UNRELIABLE, details)
 
 
-def clock_drop(cut: Cut) -> list[Finding]:
+def clock_drop(cut: PhaseSamples) -> list[Finding]:
     """The fastest clock under load fell below the warm one, for several samples in a row."""
     clocks = cut.keys("cpu_frequency_hertz")
     shares = [key for key in cut.keys("cpu_utilization_ratio") if cut.telemetry.info[key].labels] or cut.keys(
@@ -124,14 +124,14 @@ def probe_slow(probe: Probe | None) -> list[Finding]:
     return _findings(CheckCode.PROBE_SLOW, Verdict.UNRELIABLE, [detail])
 
 
-def cpu_quota(cut: Cut) -> list[Finding]:
+def cpu_quota(cut: PhaseSamples) -> list[Finding]:
     """The control group had used up its processor time."""
     grown = sum(each.by for each in cut.growth("cgroup_cpu_throttled_periods_total"))
     details = [f"the control group was stopped in {grown:.0f} periods"] if grown > 0 else []
     return _findings(CheckCode.CPU_QUOTA, Verdict.UNRELIABLE, details)
 
 
-def contention(cut: Cut) -> list[Finding]:
+def contention(cut: PhaseSamples) -> list[Finding]:
     """Somebody else wanted the processors too."""
     cores = max(1, len([key for key in cut.keys("cpu_utilization_ratio") if cut.telemetry.info[key].labels]))
 
@@ -174,7 +174,7 @@ def hot_start(telemetry: Telemetry | None) -> list[Finding]:
     return _findings(CheckCode.HOT_START, Verdict.SUSPECT, [detail])
 
 
-def sampler_gap(cut: Cut) -> list[Finding]:
+def sampler_gap(cut: PhaseSamples) -> list[Finding]:
     """The recording itself has holes."""
     samples, missed, late_s = cut.beats()
     details = []
@@ -203,9 +203,9 @@ def _any_of(*looks: _Look) -> list[str]:
     return details
 
 
-def _reason(cut: Cut, key: str) -> str:
+def _reason(cut: PhaseSamples, key: str) -> str:
     return cut.telemetry.info[key].labels.get("reason", key)
 
 
-def _raised(cut: Cut, keys: Sequence[str], what: str) -> list[str]:
+def _raised(cut: PhaseSamples, keys: Sequence[str], what: str) -> list[str]:
     return [f"{_reason(cut, key)} {what}" for key in keys if any(cut.values(key))]

@@ -35,7 +35,7 @@ def when_work_began(telemetry: Telemetry, key: str) -> float | None:
     return until[-1] if until else next((value for _, value in known), None)
 
 
-class Cut:
+class PhaseSamples:
     """The samples of a phase, and the ones just outside it. Raises NotCheckable where there is no such phase."""
 
     def __init__(self, telemetry: Telemetry | None, phase: str) -> None:

@@ -10,13 +10,13 @@ from contract.results import Probe, Window
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Finding, Validity, Verdict
 from server.validity import checks
-from server.validity.phase_samples import Cut, NotCheckable
+from server.validity.phase_samples import NotCheckable, PhaseSamples
 from server.validity.stability import drift, noisy
 
 _ORDER = list(Verdict)
 Check = Callable[[], Sequence[Finding]]
 
-OF_THE_PHASE: dict[CheckCode, Callable[[Cut], Sequence[Finding]]] = {
+OF_THE_PHASE: dict[CheckCode, Callable[[PhaseSamples], Sequence[Finding]]] = {
     CheckCode.THROTTLE_FLAG: checks.throttle_flag,
     CheckCode.UNDER_VOLTAGE: checks.under_voltage,
     CheckCode.COOLING_ACTIVE: checks.cooling_active,
@@ -62,5 +62,7 @@ def judge(
     return Validity(verdict=verdict, reasons=reasons, checked=checked, not_checkable=not_checkable)
 
 
-def _in_phase(check: Callable[[Cut], Sequence[Finding]], telemetry: Telemetry | None, phase: str) -> Sequence[Finding]:
-    return check(Cut(telemetry, phase))
+def _in_phase(
+    check: Callable[[PhaseSamples], Sequence[Finding]], telemetry: Telemetry | None, phase: str
+) -> Sequence[Finding]:
+    return check(PhaseSamples(telemetry, phase))

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from contract.codes import ErrorCode
 from server.errors import AgentError
-from server.workers.arena import Budget
+from server.workers.arena import MemoryBudget
 
 BODIES_MAX = 64
 """Bodies in memory or on their way there, the slow ones included."""
@@ -90,7 +90,7 @@ class Admission:
     """The queue in front of all workers. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, hands: int, queue_length: int, wait_max_s: float, budget: Budget, check: Callable[[], None]
+        self, hands: int, queue_length: int, wait_max_s: float, budget: MemoryBudget, check: Callable[[], None]
     ) -> None:
         """`hands`: pictures that the workers hold; `check` raises AgentError while no picture may be taken at all."""
         self._hands = hands

@@ -18,7 +18,7 @@ KEPT_SLOTS = 16
 """Slots that keep memory at all; they are used first."""
 
 
-class Budget:
+class MemoryBudget:
     """Bytes of bodies in memory at a time, over all requests."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -45,7 +45,7 @@ class Budget:
 class Arena:
     """Slots for pictures in one memory file."""
 
-    def __init__(self, slot_bytes: int, slots: int, budget: Budget) -> None:
+    def __init__(self, slot_bytes: int, slots: int, budget: MemoryBudget) -> None:
         self.slot_bytes = -(-slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
         self.size_bytes = self.slot_bytes * slots
         self.budget = budget

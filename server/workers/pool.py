@@ -16,7 +16,7 @@ from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.workers.arena import Arena
 from server.workers.messages import Classified, Classify, Failed, Hello, ModelSpec, Prepare
-from server.workers.process import Job, WorkerOptions, WorkerProcess
+from server.workers.process import PendingOrder, WorkerOptions, WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Pool:
         self._arena = arena
         self._worker_options = options.worker
         self._agent_in_flight = in_flight
-        self._queue: deque[Job] = deque()
+        self._queue: deque[PendingOrder] = deque()
         self._workers: list[WorkerProcess] = []
         self._ids = itertools.count(1)
         self._failed_starts = 0
@@ -128,7 +128,7 @@ class Pool:
             runtime = self._worker_options.runtime
             raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")
         order.id = next(self._ids)
-        job = Job(order, asyncio.get_running_loop().create_future())
+        job = PendingOrder(order, asyncio.get_running_loop().create_future())
         self.in_flight += 1
         try:
             self._queue.append(job)
@@ -159,7 +159,7 @@ class Pool:
         lone = {self._options.lone_threads} if worker is self._workers[0] else set()
         for threads in sorted({self._options.busy_threads} | lone):
             future = asyncio.get_running_loop().create_future()
-            worker.give(Job(Prepare(next(self._ids), self._default, threads), future))
+            worker.give(PendingOrder(Prepare(next(self._ids), self._default, threads), future))
 
     def _hand_out(self) -> None:
         """Give waiting pictures to workers: to an idle one, else to the one that has been busy longest."""

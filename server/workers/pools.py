@@ -11,7 +11,7 @@ from server.runtimes.devices import Devices
 from server.runtimes.selection import CPU, NoDevice, choose
 from server.settings import Settings
 from server.workers.admission import BODIES_MAX, Admission
-from server.workers.arena import Arena, Budget
+from server.workers.arena import Arena, MemoryBudget
 from server.workers.messages import ModelSpec
 from server.workers.pool import Pool, PoolOptions
 from server.workers.process import DEPTH, WorkerOptions
@@ -28,7 +28,7 @@ class Pools:
         self.installed: Mapping[str, str] = installed_runtimes()
         self.reserved_for: str | None = None
         """Id of the job that has the device for itself."""
-        self.arena = Arena(settings.max_image_bytes, BODIES_MAX, Budget(settings.max_held_bytes))
+        self.arena = Arena(settings.max_image_bytes, BODIES_MAX, MemoryBudget(settings.max_held_bytes))
         self.admission = Admission(
             DEPTH * settings.worker_count,
             settings.queue,

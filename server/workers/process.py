@@ -41,7 +41,7 @@ class WorkerOptions:
 
 
 @dataclass
-class Job:
+class PendingOrder:
     """An order and whoever waits for its answer."""
 
     order: Order
@@ -70,7 +70,7 @@ class WorkerProcess:
     """
 
     def __init__(self, options: WorkerOptions, arena: Arena) -> None:
-        self.held: deque[Job] = deque()
+        self.held: deque[PendingOrder] = deque()
         self.hello: Hello | None = None
         self.started_at = time.monotonic()
         self.killed: tuple[ErrorCode, str] | None = None
@@ -110,7 +110,7 @@ class WorkerProcess:
         self._loop.add_reader(self._socket, self._read)
         self._loop.add_reader(self._stderr_fd, self._read_stderr)
 
-    def give(self, job: Job) -> None:
+    def give(self, job: PendingOrder) -> None:
         """Put a job into the worker's hands; one with a picture needs `has_room`."""
         job.head_since = time.monotonic()
         self.held.append(job)

@@ -15,7 +15,7 @@ from client.files.unpack import unpack
 from client.sdk.answers import Answer
 from client.sdk.events import Patience, TelemetryFeed
 from client.sdk.hosts import Host
-from client.sdk.sse import Event, EventParser
+from client.sdk.sse import EventParser, ServerSentEvent
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, Job, JobState, Progress
 from contract.results import Window
 from tests.agents import RunningAgent
@@ -25,7 +25,11 @@ STREAM = (
     ": a comment\n\nevent: state\nid: 1\ndata: {}\n\n"
     "data: naïve\ndata: two lines\r\n\r\nevent: none\n\nid: 7\nevent: x\ndata:  kept space\n\nevent: cut off\ndata: x\n"
 ).encode()
-EVENTS = [Event("state", "{}", "1"), Event("message", "naïve\ntwo lines", "1"), Event("x", " kept space", "7")]
+EVENTS = [
+    ServerSentEvent("state", "{}", "1"),
+    ServerSentEvent("message", "naïve\ntwo lines", "1"),
+    ServerSentEvent("x", " kept space", "7"),
+]
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))

@@ -49,7 +49,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Executed:
+class CommandOutput:
     """How a command in a container ended; `code` is None when the site did not wait for its end."""
 
     output: str
@@ -122,7 +122,7 @@ class Containers:
             time.sleep(pause)
             pause = min(pause * 1.3, POLL_MOST_S)
 
-    def execute(self, identifier: str, *words: str, again: bool = False) -> Executed:
+    def execute(self, identifier: str, *words: str, again: bool = False) -> CommandOutput:
         """Run a program in the container; what takes longer than some seconds must be detached.
 
         `again` says that it may run twice, so that a call whose answer was lost is repeated.
@@ -133,9 +133,9 @@ class Containers:
         with saying("running a command in the container"):
             call = partial(self._zun.execute, identifier, command=command, run=True)
             answer = reading(call) if again else call()
-        return Executed(str(answer.get("output") or ""), answer.get("exit_code"))
+        return CommandOutput(str(answer.get("output") or ""), answer.get("exit_code"))
 
-    def shell(self, identifier: str, script: str, *arguments: str, again: bool = False) -> Executed:
+    def shell(self, identifier: str, script: str, *arguments: str, again: bool = False) -> CommandOutput:
         """Run a line of shell; the site itself starts programs without one."""
         return self.execute(identifier, "sh", "-c", script, "sh", *arguments, again=again)
 

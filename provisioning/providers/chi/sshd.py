@@ -24,7 +24,7 @@ class Server(asyncssh.SSHServer):
         return True
 
 
-class Files(asyncssh.SFTPServer):
+class SftpFiles(asyncssh.SFTPServer):
     """Files for scp and sftp; scp takes an end without an exit code for a failure."""
 
     def exit(self) -> None:
@@ -76,7 +76,7 @@ async def serve(folder: Path, host: str, ports: list[int]) -> None:
                 authorized_client_keys=str(folder / "authorized_keys"),
                 process_factory=run,
                 encoding=None,
-                sftp_factory=Files,
+                sftp_factory=SftpFiles,
                 allow_scp=True,
                 login_timeout=GRACE_S,
             )

@@ -23,7 +23,7 @@ from provisioning.deployments import Deployment
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Report
 
-__all__ = ["Container", "Engine", "engine_errors", "missing_is_fine"]
+__all__ = ["Container", "DockerEngine", "engine_errors", "missing_is_fine"]
 
 IMAGE = "edgerun-agent"
 CHECKOUT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerEngine:
     """A Docker engine that answers."""
 
     client: DockerClient
@@ -49,7 +49,7 @@ class Engine:
     """Such as linux/arm64; None for the engine's own."""
 
     @classmethod
-    def of(cls, deployment: Deployment) -> "Engine":
+    def of(cls, deployment: Deployment) -> "DockerEngine":
         """The engine of a deployment's place, or the one that the docker command would use.
 
         Raises ProvisioningError when the deployment was made on another one.

@@ -19,7 +19,7 @@ from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.docker.engine import (
     Container,
-    Engine,
+    DockerEngine,
     engine_errors,
     missing_is_fine,
 )
@@ -57,7 +57,7 @@ class DockerProvider:
         """Make volume and container, or start the container that is there."""
         resources = deployment.resources
         with engine_errors():
-            engine = Engine.of(deployment)
+            engine = DockerEngine.of(deployment)
             resources.setdefault("id", secrets.token_hex(8))
             resources.setdefault("engine", engine.identity)
             save()
@@ -84,7 +84,7 @@ class DockerProvider:
         if "id" not in deployment.resources:
             return Status(State.ABSENT, "nothing is there")
         with engine_errors():
-            container = _find(Engine.of(deployment), deployment)
+            container = _find(DockerEngine.of(deployment), deployment)
         if container is None:
             return Status(State.ABSENT, "no container")
         health = container.attrs["State"].get("Health", {}).get("Status")
@@ -94,7 +94,7 @@ class DockerProvider:
     def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
         """What the container printed."""
         with engine_errors():
-            if "id" in deployment.resources and (container := _find(Engine.of(deployment), deployment)):
+            if "id" in deployment.resources and (container := _find(DockerEngine.of(deployment), deployment)):
                 yield from container.logs(tail=tail).decode(errors="replace").splitlines()
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
@@ -134,7 +134,7 @@ class DockerProvider:
         if "id" in resources:
             try:
                 with engine_errors():
-                    _remove(Engine.of(deployment), _label(deployment), report)
+                    _remove(DockerEngine.of(deployment), _label(deployment), report)
             except ProvisioningError as error:
                 gone = f"when the engine is gone for good: provision down {deployment.name} --forget"
                 hint = f"{error.hint}; {gone}" if error.hint else gone
@@ -163,13 +163,13 @@ def _label(deployment: Deployment) -> str:
     return f"{LABEL}={deployment.resources['id']}"
 
 
-def _find(engine: Engine, deployment: Deployment) -> Container | None:
+def _find(engine: DockerEngine, deployment: Deployment) -> Container | None:
     found = engine.client.containers.list(all=True, filters={"label": _label(deployment)})
     return found[0] if found else None
 
 
 def _require(deployment: Deployment) -> Container:
-    container = _find(Engine.of(deployment), deployment) if "id" in deployment.resources else None
+    container = _find(DockerEngine.of(deployment), deployment) if "id" in deployment.resources else None
     if container is None:
         raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
     return container
@@ -183,7 +183,7 @@ def _running(deployment: Deployment) -> Container:
     return container
 
 
-def _create(engine: Engine, deployment: Deployment, image: str, save: Save) -> Container:
+def _create(engine: DockerEngine, deployment: Deployment, image: str, save: Save) -> Container:
     resources, options = deployment.resources, deployment.options
     labels = {LABEL: resources["id"], "edgerun.name": deployment.name}
     port = options.get("port") or resources.get("port") or (_free_port() if engine.is_here else INNER_PORT)
@@ -262,7 +262,7 @@ def _run(container: Container, command: Sequence[str], out: BinaryIO, err: Binar
     return int(code)
 
 
-def _remove(engine: Engine, label: str, report: Report) -> None:
+def _remove(engine: DockerEngine, label: str, report: Report) -> None:
     for container in engine.client.containers.list(all=True, filters={"label": label}):
         report(f"removing container {container.name}")
         with missing_is_fine():

@@ -7,7 +7,7 @@ MAX_MEMBERS = 100_000
 _KEPT_MODE = 0o755
 
 
-class BundleError(ValueError):
+class BadBundle(ValueError):
     """A bundle that is not unpacked; the message says which member and why."""
 
 
@@ -24,20 +24,20 @@ def unpack(bundle: Path, target: Path, max_bytes: int) -> None:
             for member in members:
                 _extract(archive, member, target)
     except (tarfile.TarError, EOFError) as error:
-        raise BundleError(f"it is not a tar file that can be read: {error}") from error
+        raise BadBundle(f"it is not a tar file that can be read: {error}") from error
 
 
 def _check(members: list[tarfile.TarInfo], max_bytes: int) -> None:
     if len(members) > MAX_MEMBERS:
-        raise BundleError(f"it has {len(members)} members, at most {MAX_MEMBERS} are taken")
+        raise BadBundle(f"it has {len(members)} members, at most {MAX_MEMBERS} are taken")
     for member in members:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            raise BundleError(f"{member.name!r} leads out of the folder")
+            raise BadBundle(f"{member.name!r} leads out of the folder")
         if not (member.isfile() or member.isdir()):
-            raise BundleError(f"{member.name!r} is neither a file nor a folder")
+            raise BadBundle(f"{member.name!r} is neither a file nor a folder")
     if (total := sum(member.size for member in members)) > max_bytes:
-        raise BundleError(f"it unpacks to {total} bytes, at most {max_bytes} are taken")
+        raise BadBundle(f"it unpacks to {total} bytes, at most {max_bytes} are taken")
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

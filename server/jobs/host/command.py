@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server.jobs.channels import Channels
-from server.jobs.host.bundle import BundleError, unpack
+from server.jobs.host.bundle import BadBundle, unpack
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.order import CommandOrder
@@ -35,7 +35,7 @@ def run_command(fields: dict[str, Any], channels: Channels, events: Events, agen
     if order.bundle is not None:
         try:
             unpack(Path(order.bundle), Path(order.work), order.max_file_bytes)
-        except BundleError as error:
+        except BadBundle as error:
             raise JobFailed("invalid_request", f"the bundle: {error}") from error
     _end_with_the_agent(agent_pid)
     events.phase("command")

@@ -14,7 +14,7 @@ from contract.jobs import JobState
 from contract.results import CommandResult
 from server.jobs.processes import described, end_all, processes_of
 from server.processes import control_group
-from server.processes.process_tree import Entry, entry_of, send, snapshot
+from server.processes.process_tree import ProcessEntry, entry_of, send, snapshot
 from tests.agents import RunningAgent, children, command_line, running_agent, wait_for
 from tests.server.jobs.running import OPTIONS, kill, result_of, shell, submit, wait_until_ended, wait_until_it_runs
 
@@ -51,7 +51,7 @@ def living(words: str) -> list[int]:
     return [each.pid for each in snapshot().values() if each.lives and command_line(each.pid).strip().endswith(words)]
 
 
-def zombies_of(parent: int) -> list[Entry]:
+def zombies_of(parent: int) -> list[ProcessEntry]:
     """Children whose end nobody took note of."""
     return [each for each in snapshot().values() if each.parent == parent and not each.lives]
 
@@ -161,5 +161,5 @@ def test_each_way_of_finding_is_enough_alone(how: str, monkeypatch: pytest.Monke
 def test_a_later_process_of_the_same_id_is_left_alone() -> None:
     """A signal goes to the process that was found."""
     mine = entry_of(os.getpid())
-    send(Entry(**{**vars(mine), "started_ticks": mine.started_ticks - 1}), signal.SIGKILL)
+    send(ProcessEntry(**{**vars(mine), "started_ticks": mine.started_ticks - 1}), signal.SIGKILL)
     assert entry_of(os.getpid()) is not None
