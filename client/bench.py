@@ -28,7 +28,7 @@ POLL_INTERVAL_S = 0.5
 class CampaignReport(Protocol):
     """Is told what happens; shows it in one way or another."""
 
-    def handed_in(self, host: str, jobs: int) -> None:
+    def submitted(self, host: str, jobs: int) -> None:
         """All jobs of a host are stored there."""
 
     def moved(self, host: str, entry: Entry, ended: int, total: int) -> None:
@@ -60,7 +60,7 @@ def plan(
 
 @dataclass
 class Campaign:
-    """A run that is carried out; `run.json` in its folder is true after every step."""
+    """A run that is executed; `run.json` in its folder is true after every step."""
 
     run: Run
     folder: Path
@@ -76,15 +76,15 @@ class Campaign:
         """Write `run.json`."""
         write_run(self.folder, self.run)
 
-    async def hand_in(self, hosts: Sequence[Host]) -> None:
+    async def submit(self, hosts: Sequence[Host]) -> None:
         """Store all jobs on all hosts; a host that fails does not keep the others from theirs."""
-        await self._on_each(hosts, self._hand_in)
+        await self._on_each(hosts, self._submit)
 
-    async def carry_out(self, hosts: Sequence[Host]) -> None:
-        """Hand in what is not there yet, and collect everything until all jobs have ended."""
+    async def run(self, hosts: Sequence[Host]) -> None:
+        """Submit what is not there yet, and collect everything until all jobs have ended."""
 
         async def both(client: AsyncEdgeClient, entries: list[Entry]) -> None:
-            await self._hand_in(client, entries)
+            await self._submit(client, entries)
             await self._collect(client, entries)
 
         await self._on_each(hosts, both)
@@ -108,7 +108,7 @@ class Campaign:
             self.save()
             self.report.failed(host.name, error)
 
-    async def _hand_in(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
+    async def _submit(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
         device = (await client.info()).device
         for path in self.blobs.values():
             await client.put_blob(path)
@@ -117,7 +117,7 @@ class Campaign:
             if entry.job is None:
                 await self._hand_in_one(client, entry)
                 self.save()
-        self.report.handed_in(client.host.name, sum(entry.job is not None for entry in entries))
+        self.report.submitted(client.host.name, sum(entry.job is not None for entry in entries))
 
     async def _hand_in_one(self, client: AsyncEdgeClient, entry: Entry) -> None:
         """A configuration that the agent refuses does not keep the others from being measured."""

@@ -21,7 +21,7 @@ from contract.tables import csv_line
 from contract.text import visible
 
 SCHEMA_VERSION = 1
-"""Of every JSON document that the commands print."""
+"""The version of every JSON document that the commands print."""
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -46,17 +46,17 @@ WIDE = 4096
 
 
 def data_console() -> Console:
-    """For results."""
+    """The console that results are written to."""
     return GuardedConsole(width=WIDE)
 
 
 def live_console() -> Console:
-    """For views that are drawn over themselves, as wide as the terminal."""
+    """The console of views that are drawn over themselves, as wide as the terminal."""
     return GuardedConsole()
 
 
 def note_console() -> Console:
-    """For progress, notes and warnings."""
+    """The console of progress, notes and warnings."""
     return GuardedConsole(stderr=True)
 
 

@@ -78,6 +78,6 @@ class NotAuthorized(Refused):
 
 
 class AgentFault(Answered):
-    """The agent could not carry out the request."""
+    """The agent could not execute the request."""
 
     exit_code = 6

@@ -94,12 +94,12 @@ class BenchmarkSpec(BaseModel):
     """AUTO prefers accelerators and starts on the processor while one compiles; `AUTO:GPU,CPU` considers these only,
     `HETERO:GPU,CPU` splits the graph; any other name is that device and nothing else."""
     precision: Precision | None = None
-    """Of the arithmetic; None for that of the file. The result says what really ran."""
+    """The precision of the arithmetic; None for that of the file. The result says what really ran."""
     model_cache: bool = False
     """Load the compiled model from the runtime's cache, which is filled first where need be."""
     hint: Hint | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
-    """Of one inference."""
+    """CPU threads used by one inference."""
     streams: int | None = Field(default=None, ge=1, le=64)
     """Inferences at the same time, each on an interpreter of its own."""
     batch: int = Field(default=1, ge=1, le=BATCH_MAX)
@@ -132,9 +132,9 @@ class ProfileMethod(StrEnum):
     """How operators are timed."""
 
     NATIVE = "native"
-    """By the profiler that the runtime brings."""
+    """The profiler that the runtime brings."""
     SINGLE_OPERATOR = "single-operator"
-    """By a model for each operator, for any TFLite runtime."""
+    """A model for each operator, for any TFLite runtime."""
 
 
 class ProfileSpec(BaseModel):
@@ -147,7 +147,7 @@ class ProfileSpec(BaseModel):
     device: str = Field(default="CPU", pattern=DEVICE_PATTERN, max_length=200)
     """AUTO is the device that a benchmark would prefer; `HETERO:GPU,CPU` shows which operator runs where."""
     precision: Precision | None = None
-    """Of the arithmetic; None for that of the file."""
+    """The precision of the arithmetic; None for that of the file."""
     method: ProfileMethod | None = None
     """None: the runtime's own profiler where it has one that works, else single operators."""
     kernels: Kernels = Kernels.DEFAULT
@@ -155,7 +155,7 @@ class ProfileSpec(BaseModel):
     iterations: int = Field(default=DEFAULT_ITERATIONS, ge=1, le=PROFILE_ITERATIONS_MAX)
     warm_up_iterations: int = Field(default=10, ge=0, le=100_000)
     seed: Seed = 0
-    """Of the noise that is fed to the model."""
+    """The seed of the noise that is fed to the model."""
 
 
 class CommandSpec(BaseModel):
@@ -218,7 +218,7 @@ class Progress(BaseModel):
     """How far a running job is."""
 
     phase: str
-    """As in the telemetry's phases."""
+    """The phase by the name that the telemetry's phases have."""
     done: float = 0
     total: float | None = None
     unit: str = "iterations"
@@ -253,7 +253,7 @@ class JobStatus(BaseModel):
     progress: Progress | None = None
     error: JobError | None = None
     verdict: Verdict | None = None
-    """Of its result, once it has one."""
+    """The verdict on its result, once it has one."""
     stored_bytes: int = 0
     evicted: bool = False
     """Its result, logs, telemetry and artefacts were removed to stay within the quota."""
@@ -271,7 +271,7 @@ class Job(JobStatus):
 
     @property
     def name(self) -> str | None:
-        """As it was given."""
+        """The name as it was given."""
         return self.request.name
 
     @property

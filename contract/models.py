@@ -81,7 +81,7 @@ class ModelManifest(BaseModel):
 
     @property
     def digests(self) -> list[str]:
-        """Of every file it names."""
+        """The digests of every file it names."""
         return [self.model, *self.parts.values(), *([self.labels] if self.labels else [])]
 
 
@@ -111,7 +111,7 @@ class ModelDescription(BaseModel):
 
     name: ModelName
     digest: Digest
-    """Of all files: see `identity`."""
+    """The digest of all files together: see `identity`."""
     format: ModelFormat
     parts: list[PartName] = []
     """Names of the files beside the main one."""

@@ -30,7 +30,7 @@ class LatencySummary(BaseModel):
     median_interval_ms: tuple[float, float] | None
     """95 % confidence interval of the median, from order statistics; None below six samples."""
     unsupported: dict[str, str] = {}
-    """By percentile: how many samples it needs."""
+    """How many samples each missing percentile needs."""
 
 
 class Window(BaseModel):
@@ -63,7 +63,7 @@ class Conditions(BaseModel):
     python: str
     agent_version: str
     agent_revision: str | None
-    """As `git describe` gives it, where the agent runs from a checkout."""
+    """The revision as `git describe` gives it, where the agent runs from a checkout."""
     cpus_allowed: float
     memory_allowed_bytes: int | None
     governor: str | None
@@ -100,7 +100,7 @@ class BenchmarkResult(BaseModel):
     selection: Selection | None = None
     """None from agents that knew the processor only."""
     precision: str | None = None
-    """Of most weighted operators, as the runtime ran them; None where it does not tell."""
+    """The precision of most weighted operators, as the runtime ran them; None where it does not tell."""
     loaded_from_cache: bool | None = None
     """None for runtimes that keep no compiled models, and where no cache was asked for."""
     delegate: str | None
@@ -110,7 +110,7 @@ class BenchmarkResult(BaseModel):
     batch_mode: BatchMode
     batch_detail: str | None = None
     load_ms: float
-    """From the bytes of the model to an interpreter that is ready."""
+    """Milliseconds from the bytes of the model to an interpreter that is ready."""
     first_inference_ms: float
     first_inference_latency_ms: float
     """Load plus first inference: what a user waits for the first answer of a cold program."""
@@ -119,7 +119,7 @@ class BenchmarkResult(BaseModel):
     frames: int
     """iterations x batch."""
     duration_s: float
-    """Of the timed phase."""
+    """The length of the timed phase."""
     fps: float | None
     """frames / duration_s; None when nothing was timed."""
     latency: LatencySummary | None
@@ -127,7 +127,7 @@ class BenchmarkResult(BaseModel):
     """Every timed inference; where there were more than half a million, every k-th (`iterations` counts all)."""
     windows: list[Window]
     predictions: list[Prediction] = []
-    """Of the first frame, where the model is a classifier: what was measured really worked."""
+    """The classes of the first frame, where the model is a classifier: what was measured really worked."""
     probe: Probe | None
     conditions: Conditions
     validity: Validity
@@ -137,9 +137,9 @@ class OperatorProfile(BaseModel):
     """One operator as it was executed. A delegate may merge, split or rename those of the file."""
 
     number: int
-    """In the order of execution."""
+    """Its number in the order of execution."""
     name: str
-    """As the runtime calls it."""
+    """The name that the runtime gives it."""
     delegated: bool
     kernel: str | None = None
     """What computes it, where the runtime tells."""
@@ -157,14 +157,14 @@ class OperatorProfile(BaseModel):
     p95_us: float | None
     """None where the sample does not support it."""
     share: float
-    """Of the time of the whole graph, 0 to 1."""
+    """Its share of the time of the whole graph, 0 to 1."""
     cumulative_share: float
-    """Of it and all that take longer."""
+    """The share of it and all that take longer."""
     macs: int | None
     parameters: int | None
     weight_bytes: int | None
     activation_bytes: int | None
-    """Of its outputs."""
+    """The bytes of its outputs."""
     live_bytes: int | None = None
     """Activations that must be in memory while it runs, by the file."""
     gflops: float | None
@@ -188,15 +188,15 @@ class ProfileResult(BaseModel):
     """Why it was not the native profiler, or what else there is to say."""
     device: str = "CPU"
     precision: str | None = None
-    """Of most weighted operators, where the runtime tells."""
+    """The precision of most weighted operators, where the runtime tells."""
     threads: int
     load_ms: float
     first_inference_ms: float
     iterations: int
     latency: LatencySummary | None
-    """Of the whole graph, with the profiler on."""
+    """The latency of the whole graph, with the profiler on."""
     plain_p50_ms: float | None
-    """Of the whole graph, with the profiler off: what profiling itself costs is the difference."""
+    """The latency of the whole graph, with the profiler off: what profiling itself costs is the difference."""
     operators: list[OperatorProfile]
     explained: float | None
     """Sum of the operators over the whole graph, both with the profiler on; the rest is unattributed."""
@@ -224,7 +224,7 @@ class ArtifactInfo(BaseModel):
     """A file that a command left in `$OUTPUT`."""
 
     path: str
-    """Below `$OUTPUT`, escaped as `contract.filenames` says."""
+    """The path below `$OUTPUT`, escaped as `contract.filenames` says."""
     size_bytes: int
 
 

@@ -69,7 +69,7 @@ class Telemetry(BaseModel):
     t_s: list[float]
     series: dict[str, list[float | None]]
     info: dict[str, SeriesInfo]
-    """By the key of the series."""
+    """What each series is, by its key."""
     unavailable: dict[str, str]
     """Why a metric's series holds only nulls, by metric."""
     phases: list[Phase] = []
@@ -86,5 +86,5 @@ class TelemetrySample(BaseModel):
     interval_s: float
     values: dict[str, float | None]
     info: dict[str, SeriesInfo]
-    """In the stream only with the first event."""
+    """What each series is; the stream has it only with the first event."""
     unavailable: dict[str, str]

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class Verdict(StrEnum):
-    """From best to worst."""
+    """The verdicts, from best to worst."""
 
     OK = "ok"
     SUSPECT = "suspect"

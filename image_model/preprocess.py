@@ -61,7 +61,7 @@ class Decoded:
     image: Image.Image
     format: str
     size: Size
-    """As the file declares it, before EXIF orientation."""
+    """The size as the file declares it, before EXIF orientation."""
     orientation: int
     reduced: bool
 

@@ -53,7 +53,7 @@ class Provider(Protocol):
 
     @property
     def kind(self) -> str:
-        """As in `--on` and in the state file."""
+        """The kind as `--on` and the state file name it."""
 
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Bring the agent up and set `deployment.url`. Whatever is made is noted in `deployment.resources` and saved

@@ -17,7 +17,7 @@ from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
 PAGES_MAX = 2000
-"""Of jobs, so that a list without end ends."""
+"""The most pages of jobs, so that a list without end ends."""
 LAST_CALL_S = 150.0
 """Before the end of a lease also what is not finished is fetched: logs and telemetry so far."""
 

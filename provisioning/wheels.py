@@ -24,7 +24,7 @@ from provisioning.errors import ProvisioningError
 PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
 CHECKOUT = Path(__file__).parents[1]
 CONSTRAINTS = "provisioning/constraints.txt"
-"""In a wheel; a checkout has it at its top."""
+"""Where a wheel has the constraints; a checkout has them at its top."""
 OLDEST_GLIBC_MINOR = 17
 OLD_TAGS = {"x86_64": ("manylinux2014", "manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1", "linux")}
 DOWNLOAD_TIMEOUT_S = 900
@@ -35,7 +35,7 @@ class Platform:
     """What decides which wheels fit a device."""
 
     machine: str
-    """As `uname -m` says it."""
+    """The machine as `uname -m` names it."""
     python: str
     """Its version, such as 3.11.2."""
     glibc: str

@@ -89,8 +89,8 @@ def _medians(jobs: Jobs, seed: int) -> list[float]:
         drawn = [chance.randrange(len(jobs)) for _ in jobs] if len(jobs) > 1 else [0]
         medians = []
         for index in drawn:
-            values, place = ordered[index], chance.betavariate(*ranks[index])
-            medians.append(values[min(int(place * len(values)), len(values) - 1)])
+            values, share = ordered[index], chance.betavariate(*ranks[index])
+            medians.append(values[min(int(share * len(values)), len(values) - 1)])
         draws.append(median(medians))
     return draws
 

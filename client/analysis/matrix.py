@@ -14,7 +14,7 @@ from contract.jobs import BenchmarkSpec
 T = TypeVar("T")
 
 JOBS_MAX = 1000
-"""Of one call on one host; more is a slip of the keyboard."""
+"""The most jobs that one call may ask of one host; more is a slip of the keyboard."""
 
 
 class UsageError(EdgeError):

@@ -28,7 +28,7 @@ class OperatorLine:
     """One operator in all profiles; None where a profile has no such one, or it was folded into a neighbour."""
 
     index: int | None
-    """In the file of the first profile that has it; None for what corresponds to nothing in the file."""
+    """The operator's index in the first profile's file that has it; None where it corresponds to none."""
     kind: str
     output: str | None
     shape: tuple[int, ...] | None

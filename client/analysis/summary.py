@@ -24,7 +24,7 @@ class Row:
     spec: BenchmarkSpec
     entries: tuple[Entry, ...]
     results: tuple[BenchmarkResult, ...]
-    """Of the jobs that ended well."""
+    """The results of the jobs that ended well."""
 
     @property
     def first(self) -> BenchmarkResult | None:
@@ -44,7 +44,7 @@ class Row:
             if entry.error is not None:
                 return entry.error
             if entry.job is None or not entry.job.state.ended:
-                return entry.job.state.value if entry.job else "not handed in"
+                return entry.job.state.value if entry.job else "not submitted"
             if entry.job.state is not JobState.SUCCEEDED:
                 detail = f": {entry.job.error.detail}" if entry.job.error else ""
                 return f"{entry.job.state.value}{detail}"
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def latencies(self) -> list[LatencySummary]:
-        """Of each job."""
+        """The latencies of each job, summed up."""
         return [result.latency for result in self.results if result.latency is not None]
 
     @property
@@ -89,7 +89,7 @@ class Row:
 
     @property
     def load_ms(self) -> float | None:
-        """From the model's bytes to an interpreter that is ready."""
+        """Milliseconds from the model's bytes to an interpreter that is ready."""
         return _median(result.load_ms for result in self.results)
 
     @property

@@ -155,7 +155,7 @@ def _carry_out(
     """Do the work. Ends the program with 130 when it is interrupted."""
     with reporting(quiet=quiet) as report:
         campaign = Campaign(run, folder, report, blobs)
-        work = campaign.hand_in(hosts) if detach else campaign.carry_out(hosts)
+        work = campaign.submit(hosts) if detach else campaign.run(hosts)
         try:
             asyncio.run(work)
         except KeyboardInterrupt:
@@ -198,7 +198,7 @@ def _show(run: Run, output: Output, *, detached: bool) -> None:
 def _handed_in_view(run: Run) -> RenderableType:
     table = plain_table("host", "job", "measures")
     for entry in run.entries:
-        state = entry.error or "not handed in"
+        state = entry.error or "not submitted"
         table.add_row(Text(entry.host), Text(entry.job.id if entry.job else state), Text(label(entry.request.spec)))
     return table
 

@@ -16,11 +16,11 @@ from contract.jobs import JobState, label
 class Quietly:
     """Says only what went wrong."""
 
-    def handed_in(self, host: str, jobs: int) -> None:
-        """Nothing."""
+    def submitted(self, host: str, jobs: int) -> None:
+        """A quiet run does not tell that jobs were stored."""
 
     def moved(self, host: str, entry: Entry, ended: int, total: int) -> None:
-        """Nothing."""
+        """A quiet run does not tell how far it is."""
 
     def failed(self, host: str, error: EdgeError) -> None:
         """A line for a host that is given up."""
@@ -30,9 +30,9 @@ class Quietly:
 class Lines(Quietly):
     """A line when jobs are stored, and one when each has ended."""
 
-    def handed_in(self, host: str, jobs: int) -> None:
+    def submitted(self, host: str, jobs: int) -> None:
         """How many."""
-        note(f"{host}: {jobs} job{'s' if jobs != 1 else ''} handed in")
+        note(f"{host}: {jobs} job{'s' if jobs != 1 else ''} submitted")
 
     def moved(self, host: str, entry: Entry, ended: int, total: int) -> None:
         """Only the end of a job is worth a line."""
@@ -47,9 +47,9 @@ class Bars(Quietly):
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def handed_in(self, host: str, jobs: int) -> None:
+    def submitted(self, host: str, jobs: int) -> None:
         """The bar appears."""
-        self._tasks[host] = self._progress.add_task(host, total=jobs, state="handed in")
+        self._tasks[host] = self._progress.add_task(host, total=jobs, state="submitted")
 
     def moved(self, host: str, entry: Entry, ended: int, total: int) -> None:
         """The bar moves within a job too."""
@@ -69,7 +69,7 @@ def _now(entry: Entry) -> str:
     job = entry.job
     if job is None or job.state is not JobState.RUNNING or job.progress is None:
         before = f", {job.position} before it" if job is not None and job.position else ""
-        return f"{job.state if job else 'not handed in'}{before}"
+        return f"{job.state if job else 'not submitted'}{before}"
     progress = job.progress
     fps = "" if progress.fps is None else f" {progress.fps:.1f} fps"
     heat = progress.cpu_temperature_celsius

@@ -71,7 +71,7 @@ def progress_text(job: JobStatus) -> str:
 
 
 def age_text(job: JobStatus) -> str:
-    """Time since it was handed in, by this machine's clock."""
+    """Time since it was submitted, by this machine's clock."""
     return format_duration(max(0.0, (datetime.now(UTC) - job.created_at).total_seconds()))
 
 
@@ -136,7 +136,7 @@ def job_view(host: Host, job: Job, result: AnyResult | None) -> RenderableType:
         "kind": job.kind,
         "state": f"{job.state} ({LETTERS[job.state]})",
         "progress": progress_text(job),
-        "handed in": f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}, {age_text(job)} ago",
+        "submitted": f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}, {age_text(job)} ago",
         "attempts": job.attempts if job.attempts > 1 else None,
         "priority": job.request.priority or None,
         "error": f"{job.error.code}: {job.error.detail}" if job.error else None,

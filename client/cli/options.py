@@ -80,7 +80,7 @@ def chosen(hosts: list[str], every: bool = False) -> list[Host]:
 
 
 def on_each(hosts: Sequence[Host], action: Callable[[Host], None]) -> None:
-    """Carry out an action host by host; one that fails does not keep the others from theirs.
+    """Execute an action host by host; one that fails does not keep the others from theirs.
 
     Raises the failure of a lone host; ends with 9 when some of several failed, and 1 when all did.
     """

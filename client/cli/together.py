@@ -17,20 +17,20 @@ def together(each: Sequence[K], look: Callable[[K], T]) -> list[T | EdgeError]:
     """
     found: dict[int, T | EdgeError | BaseException] = {}
 
-    def one(place: int) -> None:
+    def one(index: int) -> None:
         try:
-            found[place] = look(each[place])
+            found[index] = look(each[index])
         except BaseException as error:
-            found[place] = error
+            found[index] = error
 
-    threads = [threading.Thread(target=one, args=(place,), daemon=True) for place in range(len(each))]
+    threads = [threading.Thread(target=one, args=(index,), daemon=True) for index in range(len(each))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     results: list[T | EdgeError] = []
-    for place in range(len(each)):
-        result = found[place]
+    for index in range(len(each)):
+        result = found[index]
         if isinstance(result, BaseException) and not isinstance(result, EdgeError):
             raise result
         results.append(result)

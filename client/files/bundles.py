@@ -26,7 +26,7 @@ class Bundle:
 
     files: int
     content_bytes: int
-    """Of the files; the tar is a little larger."""
+    """The most bytes that the files may have together; the tar is a little larger."""
     left_out: tuple[str, ...]
     """Folders that were not packed, relative to the bundle."""
 

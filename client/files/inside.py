@@ -14,7 +14,7 @@ NAME_MAX_BYTES = 200
 PART_MAX_BYTES = 255
 PARTS_MAX = 255
 PATH_MAX_BYTES = 3000
-"""Below Linux's 4096, which count the folder as well."""
+"""The longest path; Linux's 4096 count the folder as well."""
 
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)

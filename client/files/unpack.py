@@ -14,9 +14,9 @@ from client.errors import EdgeError
 from client.files.inside import UnsafeName, inner_path
 
 HEADERS_MAX_BYTES = 32 * 1024 * 1024
-"""Of all headers together; they are looked at before anything is written, and kept in memory."""
+"""The most bytes of all headers together; they are looked at before anything is written, and kept in memory."""
 HEADER_MAX_BYTES = 256 * 1024
-"""Of one name with its attributes."""
+"""The most bytes of one name with its attributes."""
 
 
 class UnsafeArchive(EdgeError):

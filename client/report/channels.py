@@ -30,7 +30,7 @@ NAMES = {
     "cpu_steal_seconds_total": "Processor time stolen by the host",
     "energy_joules_total": "Power from energy counter",
 }
-"""By metric, in the order of the rows."""
+"""How each metric is shown, in the order of the rows."""
 PRIMARY = frozenset(list(NAMES)[:8])
 MARKS = frozenset({"throttle_active", "throttle_since_boot", "under_voltage_alarm", "gpu_throttle_active"})
 """Drawn as marks, not as rows."""

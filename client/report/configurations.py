@@ -27,7 +27,7 @@ from contract.validity import Validity
 
 BINS = 80
 HISTOGRAM_END = 0.99
-"""Of the samples the histogram shows; a lone pause must not squeeze all others into one bin."""
+"""The share of the samples that the histogram shows; a lone pause must not squeeze all others into one bin."""
 NOT_KNOWN = "not known"
 FPS_ROW = "windows:fps"
 LATENCY_ROW = "windows:latency"
@@ -111,7 +111,7 @@ def _energy(row: Row) -> tuple[float, str] | None:
 
 
 def _histogram(row: Row) -> Histogram | None:
-    """Of all jobs together."""
+    """The histogram of all jobs together."""
     samples = sorted(sample for job in row.samples_ms for sample in job)
     if len(samples) < 2:
         return None

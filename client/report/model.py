@@ -30,7 +30,7 @@ class Figures(BaseModel):
     energy_mj: float | None = None
     """Millijoules a frame, from measured power."""
     temperature_max_celsius: float | None = None
-    """Of the processor in the timed phase."""
+    """The highest temperature of the CPU in the timed phase."""
 
 
 class Histogram(BaseModel):
@@ -80,7 +80,7 @@ class Configuration(BaseModel):
     not_checkable: dict[str, str]
     figures: Figures
     times_slower: float | None = None
-    """Than the fastest of the same batch and streams, where the samples can tell."""
+    """How many times slower it is than the fastest of the same batch and streams, where the samples can tell."""
     energy_source: str | None = None
     unsupported: dict[str, str] = {}
     """Why a percentile is missing."""
@@ -108,7 +108,7 @@ class Program(BaseModel):
 
 
 class Statistics(BaseModel):
-    """Of a channel in the timed phase (of the whole recording where there is none), from every sample."""
+    """Statistics of a channel in the timed phase (in the whole recording where there is none), from every sample."""
 
     median: float
     p95: float
@@ -171,7 +171,7 @@ class ShownRecording(BaseModel):
     """What could have told of throttling; with nothing there, no mark means nothing."""
     channels: dict[str, Channel]
     unavailable: dict[str, str]
-    """By component: why there is none."""
+    """Why a component has no values."""
 
 
 class Layer(BaseModel):
@@ -279,6 +279,6 @@ class ReportData(BaseModel):
     recordings: list[ShownRecording]
     profiles: list[Profile]
     layer_comparisons: list[LayerComparison]
-    """Of any two profiles."""
+    """The comparison of any two profiles."""
     thinning: str | None
     """How telemetry was thinned, where it was."""

@@ -9,7 +9,7 @@ from client.analysis.summary import Row
 HEADS = ("host", "model")
 """Stand in the first line of a label, where they differ, behind the run."""
 TITLE_WORDS = 2
-"""Of what differs, where run, host and model do not; the rest stands in the second line."""
+"""How many facets the first line names where run, host and model do not differ; the second has the rest."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from client.report.throttling import throttled, watched
 from contract.telemetry import Telemetry
 
 POINTS_BUDGET = 120_000
-"""Of all lines together: about 1.5 MB of a page."""
+"""The most points of all lines together: about 1.5 MB of a page."""
 POINTS_MIN = 120
 POINTS_MAX = 4000
 PRIMARY_WEIGHT = 4

@@ -21,7 +21,7 @@ def corners(values: Sequence[float | None]) -> list[int]:
 
 
 def m4(t_s: Sequence[float], values: Sequence[float | None], indices: Sequence[int], points_max: int) -> list[int]:
-    """Of these indices the ones to keep, ascending: about `points_max`, and one more for each gap."""
+    """Choose the indices to keep, ascending: about `points_max`, and one more for each gap."""
     if len(indices) <= points_max or not indices:
         return list(indices)
     stretches = max(1, points_max // KEPT_OF_A_STRETCH)

@@ -13,12 +13,12 @@ from client.errors import Malformed
 M = TypeVar("M", bound=BaseModel)
 
 HEAD_MAX_BYTES = 1024 * 1024
-"""Of everything that comes before a body: headers, and the 1xx answers before the real one."""
+"""The most bytes before a body: headers, and the 1xx answers before the real one."""
 DOCUMENT_MAX_BYTES = 4 * 1024 * 1024
 LARGE_MAX_BYTES = 32 * 1024 * 1024
-"""Of results, recordings and lists."""
+"""The most bytes of results, recordings and lists."""
 TEXT_MAX_BYTES = 64 * 1024 * 1024
-"""Of a document as Python keeps it: one character beyond U+FFFF makes every character four bytes long."""
+"""The most bytes of a document as Python keeps it: one character beyond U+FFFF makes every one four bytes long."""
 VALUES_MAX = 4_000_000
 THINGS_MAX = 1_000_000
 """Strings, lists and objects, which are larger than numbers."""
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def media_type(self) -> str:
-        """Of the body, in lower case, without parameters."""
+        """The media type of the body, in lower case, without parameters."""
         return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 

@@ -49,7 +49,7 @@ class FileBody:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file as it is now."""
+        """The size of the file as it is now."""
         return self.path.stat().st_size
 
 

@@ -146,14 +146,14 @@ class _Events(Feed[T]):
         """What the events that are complete with these bytes tell; raises Malformed when they never tell anything."""
         self._useless_bytes += len(chunk)
         for event in self._parser.feed(chunk):
-            for item in self._told(event):
+            for item in self._items(event):
                 self._useless_bytes = 0
                 yield item
         if self._useless_bytes > USELESS_MAX_BYTES:
             raise Malformed(f"it says nothing in {self._useless_bytes} bytes")
 
     @abstractmethod
-    def _told(self, event: ServerSentEvent) -> Iterator[T]:
+    def _items(self, event: ServerSentEvent) -> Iterator[T]:
         """What an event tells; nothing for kinds that are not known."""
 
 
@@ -180,7 +180,7 @@ class EventFeed(_Events[JobEvent]):
         yield from super().take(chunk)
         self.signs += self._parser.lines - lines
 
-    def _told(self, event: ServerSentEvent) -> Iterator[JobEvent]:
+    def _items(self, event: ServerSentEvent) -> Iterator[JobEvent]:
         self._silent = False
         if not re.fullmatch(EVENT_ID_PATTERN, event.id):
             raise Malformed("one of its events has an odd id")
@@ -278,7 +278,7 @@ class TelemetryFeed(_Events[TelemetrySample]):
         self._parser = EventParser()
         return _stream(paths.TELEMETRY_STREAM, params={"interval_s": self.beat_s})
 
-    def _told(self, event: ServerSentEvent) -> Iterator[TelemetrySample]:
+    def _items(self, event: ServerSentEvent) -> Iterator[TelemetrySample]:
         """A sample, completed by what only the first one carried."""
         if event.kind == "sample":
             sample = _read(TelemetrySample, event.data)

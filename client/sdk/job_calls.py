@@ -12,7 +12,7 @@ from contract.telemetry import Telemetry, TelemetrySample
 
 
 def submit(request: AnyRequest, key: str) -> Call[Job]:
-    """Hand in a job. The agent knows it again by its key, so it may be sent twice."""
+    """Submit a job. The agent knows it again by its key, so it may be sent twice."""
     headers = {**JSON_HEADERS, paths.IDEMPOTENCY_KEY_HEADER: key}
     body = request.model_dump_json(exclude_none=True).encode()
     # Before it answers the agent may have to write and try the model.

@@ -28,7 +28,7 @@ class JobMethods(Transport):
         return digest
 
     def submit(self, request: AnyRequest, key: str | None = None) -> Job:
-        """Hand in a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
+        """Submit a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
         return self._run(job_calls.submit(request, key or uuid.uuid4().hex))
 
     def jobs(self, limit: int = LIMIT_DEFAULT, before: int | None = None, states: Iterable[JobState] = ()) -> JobList:
@@ -88,7 +88,7 @@ class AsyncJobMethods(AsyncTransport):
         return digest
 
     async def submit(self, request: AnyRequest, key: str | None = None) -> Job:
-        """Hand in a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
+        """Submit a job. The same `key` gives the same job, however often it is sent; by default a fresh one."""
         return await self._run(job_calls.submit(request, key or uuid.uuid4().hex))
 
     async def jobs(

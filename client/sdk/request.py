@@ -1,4 +1,4 @@
-"""How one call is carried out, without saying how bytes move: retries, waits and errors for both clients."""
+"""How one call is executed, without saying how bytes move: retries, waits and errors for both clients."""
 
 import time
 from collections.abc import Generator

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from client.errors import Malformed
 
 EVENT_MAX_BYTES = 4 * 1024 * 1024
-"""Of one event, and of one line; the largest is a job with all that was asked of it."""
+"""The most bytes of one event, and of one line; the largest is a job with all that was asked of it."""
 
 
 @dataclass(frozen=True)

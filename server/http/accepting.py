@@ -178,7 +178,7 @@ class Acceptor:
             self.lost(connection)
 
     def _end_surplus(self, address: str) -> None:
-        """Of the strangers of one address, end the oldest beyond its share."""
+        """End the oldest strangers of one address beyond its share."""
         strangers = self._strangers.get(address)
         if strangers and len(strangers) >= OF_ONE_ADDRESS_MAX:
             oldest = next(iter(strangers))

@@ -32,7 +32,7 @@ CODE_LIFETIME_S = 300.0
 SESSION_LIFETIME_S = 12 * 3600.0
 CODES_MAX = 16
 SESSIONS_MAX = 64
-"""Of either, the oldest makes room."""
+"""The most codes and the most sessions; the oldest makes room."""
 SECRET_BYTES = 32
 FILE_NAME = "sessions.json"
 _ID = re.compile("[0-9a-f]{8}")
@@ -63,7 +63,7 @@ class Sessions:
 
     @property
     def cookie_name(self) -> str:
-        """Of its own for each agent: cookies of one host are shared by all its ports."""
+        """The cookie's name, another for each agent: cookies of one host are shared by all its ports."""
         return f"{'__Host-' if self._tls else ''}edgerun-{self._id}"
 
     def new_code(self) -> SessionCode:

@@ -23,7 +23,7 @@ class Channels:
 
     @classmethod
     def of_arguments(cls, argv: Sequence[str]) -> "Channels":
-        """As the process finds them on its command line."""
+        """Read them from the command line of the process."""
         events, journal, stdout, stderr = map(int, argv)
         return cls(events, journal, stdout, stderr)
 

@@ -20,7 +20,7 @@ class PhaseEvent(BaseModel):
     event: Literal["phase"]
     name: Name
     at_ns: Nanoseconds
-    """On the clock of `time.monotonic_ns`."""
+    """When it happened, on the clock of `time.monotonic_ns`."""
 
 
 class ReportedEngine(BaseModel):

@@ -33,7 +33,7 @@ from server.validity.checks import HEADROOM_CELSIUS
 
 HOST_LOG_NAME = "host.log"
 GRACE_S = 3.0
-"""Between being asked to end and being killed."""
+"""Seconds between being asked to end and being killed."""
 LOG_TAIL_BYTES = 8192
 _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 CPU_TRIP = "cpu_temperature_trip_celsius"

@@ -137,7 +137,7 @@ class JobFolders:
         self.drop_work(job_id)
         self._discard(self._records, job_id)
 
-    def remove_strangers(self, known: Collection[str], working: Collection[str]) -> None:
+    def remove_orphans(self, known: Collection[str], working: Collection[str]) -> None:
         """Remove what is of no job that is in the list, and what programs left that are not `working` any more."""
         for folder, names in ((self._records, known), (self._work, working)):
             for name in folder.names():

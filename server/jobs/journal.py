@@ -101,7 +101,7 @@ class Journal:
         return self.phases[-1][0] if self.phases else "starting"
 
     def duration_s(self) -> float:
-        """Of the timed phase so far."""
+        """Seconds of the timed phase so far."""
         return self.windows[-1].end_s if self.windows else 0.0
 
     def _is_beyond(self, event: Event) -> bool:

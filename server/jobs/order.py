@@ -58,7 +58,7 @@ class BenchmarkOrder:
         return cls(**{**fields, **rebuilt})
 
     def to_wire(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The order as JSON takes it."""
         return asdict(self)
 
 
@@ -77,5 +77,5 @@ class CommandOrder:
     kind: str = "command"
 
     def to_wire(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The order as JSON takes it."""
         return asdict(self)

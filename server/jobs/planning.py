@@ -131,7 +131,7 @@ class Planner:
         return order, Subject(model.description.name, model.description.digest, runtime, spec.threads, 1)
 
     def runtime_version(self, runtime: str) -> str:
-        """Of the installed distribution."""
+        """The version of the installed distribution."""
         return self._pools.installed[runtime]
 
     def command(self, request: CommandRequest, folder: Path, work: Path) -> CommandOrder:

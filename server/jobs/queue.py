@@ -220,7 +220,7 @@ class Jobs:
         execution = self._running = JobExecution(job, self._folders, self._settings.sensors_root, self._feed(job_id))
         log.info("job %s runs", job_id)
         try:
-            outcome = await self._carry_out(execution)
+            outcome = await self._execute(execution)
         except Exception as fault:
             log.exception("job %s could not be run", job_id)
             outcome = JobOutcome(JobState.FAILED, job_error(fault), execution.journal, None)
@@ -232,7 +232,7 @@ class Jobs:
         await self._tell(job_id)
         await self._call(self._make_room)
 
-    async def _carry_out(self, execution: JobExecution) -> JobOutcome:
+    async def _execute(self, execution: JobExecution) -> JobOutcome:
         job = execution.job
 
         async def note_process(process: StoredProcess) -> None:
@@ -253,7 +253,7 @@ class Jobs:
         self._settling.settle_left_over(self._store.running())
         self._recovered = True
         self._settling.note()
-        self._folders.remove_strangers(self._store.ids(), ())
+        self._folders.remove_orphans(self._store.ids(), ())
         self._make_room()
 
     def _make_room(self) -> None:

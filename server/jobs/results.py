@@ -148,7 +148,7 @@ def command_result(spec: CommandSpec, left: Left, measured: Measured) -> Command
 
 
 def _latency(journal: Journal) -> LatencySummary | None:
-    """Of the samples kept; the longest is that of all."""
+    """Summarise the samples kept; the longest is that of all."""
     found = summary(journal.samples_ms)
     return found and found.model_copy(update={"max_ms": max(window.max_ms for window in journal.windows)})
 

@@ -28,7 +28,7 @@ SUMMARY_BYTES = 400
 QUEUED_MAX = 1000
 QUEUED_MAX_BYTES = 32 * MIB
 ENDED_MAX_BYTES = 64 * MIB
-"""Of requests of ended jobs; the oldest jobs are forgotten first."""
+"""The most bytes of requests of ended jobs; the oldest jobs are forgotten first."""
 DETAIL_MAX_CHARS = 2000
 _FULL = ("database or disk is full", "disk I/O error")
 

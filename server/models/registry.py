@@ -111,7 +111,7 @@ class ModelRegistry:
             description = await self._examine(name, manifest)
             self.store.put(manifest, description)
         log.info("model %s is there: %s", name, description.digest)
-        self._pools.forgive(description.digest)
+        self._pools.clear_quarantine(description.digest)
         self.warm_up()
         return description, True
 

@@ -261,7 +261,7 @@ class Receiver:
 
     @property
     def digest(self) -> str:
-        """Of what was written so far."""
+        """The digest of what was written so far."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def keep(self, digest: str) -> bool:

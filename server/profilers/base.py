@@ -19,7 +19,7 @@ class Executed:
     """One operator as the runtime executes it."""
 
     name: str
-    """As the runtime calls it."""
+    """The name that the runtime gives it."""
     place: int | None
     """The operator of the file that it stands for; None where there is none."""
     delegated: bool = False
@@ -27,7 +27,7 @@ class Executed:
     """What computes it, where the runtime tells."""
     output_shape: tuple[int, ...] | None = None
     output_dtype: str | None = None
-    """As the runtime tells; None where only the file does."""
+    """What the runtime tells of its first output; None where only the file does."""
 
 
 class Profiler(Protocol):
@@ -45,7 +45,7 @@ class Profiler(Protocol):
     """Means below this are too coarse to make a rate of."""
 
     def load(self) -> None:
-        """From the bytes of the model to one that is ready; raises ModelFault, MethodUnavailable."""
+        """Make a model from its bytes ready; raises ModelFault, MethodUnavailable."""
 
     def feed(self, seed: int) -> None:
         """Fill the inputs with noise."""

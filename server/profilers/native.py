@@ -1,4 +1,4 @@
-"""By the profiler inside LiteRT: every operator of one and the same run, XNNPACK's own ones too."""
+"""The profiler inside LiteRT: every operator of one and the same run, XNNPACK's own ones too."""
 
 import subprocess
 from collections.abc import Sequence

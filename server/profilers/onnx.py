@@ -1,4 +1,4 @@
-"""By ONNX Runtime's trace: the operators of its own optimised graph, with the provider that ran each."""
+"""ONNX Runtime's trace: the operators of its own optimised graph, with the provider that ran each."""
 
 import time
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from server.runtimes.onnx import TracedModel
 
 METHOD = "onnxruntime-trace"
 TRACED_OPERATORS = 20_000
-"""In one session, whose trace is a file of about half a kilobyte each."""
+"""The most operators that one session traces, in a file of about half a kilobyte each."""
 COLD_RUNS = 3
-"""At the beginning of each session, not counted."""
+"""Runs at the beginning of each session that are not counted."""
 
 
 class OnnxProfiler:

@@ -1,4 +1,4 @@
-"""By OpenVINO's performance counters: the operators of its own compiled graph, with the kernels that ran.
+"""OpenVINO's performance counters: the operators of its own compiled graph, with the kernels that ran.
 
 OpenVINO converts, merges and reorders what the file says. Where its weighted operators are those of a TFLite file, in
 the same order and with outputs of the same size, each is shown as the file's.

@@ -33,5 +33,5 @@ class ProfileOrder:
         return cls(**{**fields, "model": ModelSource(**fields["model"])})
 
     def to_wire(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The order as JSON takes it."""
         return asdict(self)

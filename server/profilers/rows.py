@@ -38,7 +38,7 @@ def operator_rows(
                 "kernel": operator.kernel,
                 "operator": operator.place,
                 **_facts(fact),
-                **_told(operator, fact),
+                **_file_facts(operator, fact),
                 **_statistics(times[:, number]),
                 "mean_us": mean,
                 "share": mean / whole,
@@ -54,7 +54,7 @@ def _facts(fact: OperatorFacts | None) -> dict[str, Any]:
     return {name: known.get(name) for name in (*FACTS, "live_bytes")}
 
 
-def _told(operator: Executed, fact: OperatorFacts | None) -> dict[str, Any]:
+def _file_facts(operator: Executed, fact: OperatorFacts | None) -> dict[str, Any]:
     """What the runtime says of an operator whose facts are not known."""
     if fact is not None:
         return {}
@@ -76,7 +76,7 @@ def _gflops(fact: OperatorFacts | None, mean_us: float) -> float | None:
 
 
 def _cumulative(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each share, the sum of it and all larger ones."""
+    """The sum of each share and all larger ones."""
     order = np.argsort(-shares, kind="stable")
     reached = np.empty_like(shares)
     reached[order] = np.cumsum(shares[order])
@@ -84,7 +84,7 @@ def _cumulative(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def graph_row(facts: GraphFacts | None) -> dict[str, Any]:
-    """Of the whole graph; nothing of a file whose facts are not known."""
+    """Facts of the whole graph; none of a file whose facts are not known."""
     if facts is None:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""By models of one operator each, for any TFLite interpreter: no profiler is needed.
+"""Models of one operator each, for any TFLite interpreter: no profiler is needed.
 
 The graph is cut up, each piece is fed what the pieces before it gave, and all are run in turn, so that each finds the
 caches as in the whole model. What a call itself costs, measured on a lone RESHAPE in turn with the others, is taken

@@ -37,9 +37,9 @@ class ModelFiles:
     format: str
     """`tflite`, `openvino` (IR: model.xml, with its weights in model.bin) or `onnx`."""
     content: bytes
-    """Of the main file."""
+    """The content of the main file."""
     path: Path | None = None
-    """Of the main file, None for one that was made in memory."""
+    """The path of the main file, None for one that was made in memory."""
 
     @contextlib.contextmanager
     def on_disk(self) -> Iterator[Path]:
@@ -63,7 +63,7 @@ class LoadOptions:
     """How a model shall be run."""
 
     threads: int = 1
-    """Of one inference."""
+    """CPU threads used by one inference."""
     streams: int = 1
     """Inferences at the same time, each on a twin."""
     batch: int = 1
@@ -85,7 +85,7 @@ class Execution:
     device: str
     """What really runs it; never what was merely asked for."""
     precision: str | None
-    """Of most of its weighted operators; None where the runtime does not tell."""
+    """The precision of most of its weighted operators; None where the runtime does not tell."""
     from_cache: bool | None = None
     """Whether it was compiled before; None for runtimes that keep nothing."""
     detail: str | None = None
@@ -135,7 +135,7 @@ class LoadedModel(Protocol):
     def invoke(self, *arrays: Array) -> Sequence[Array]:
         """Run once on arrays of exactly the inputs' shapes and types; raises ModelFault."""
 
-    def twin(self) -> "LoadedModel":
+    def clone(self) -> "LoadedModel":
         """The same model once more, to run at the same time; shares what the runtime lets it share."""
 
     def close(self) -> None:
@@ -147,11 +147,11 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """As in settings and requests."""
+        """The name that settings and requests use."""
 
     @property
     def version(self) -> str:
-        """Of the installed distribution."""
+        """The version of the installed distribution."""
 
     @property
     def formats(self) -> Sequence[str]:

@@ -34,12 +34,12 @@ class FallingBack:
 
     @property
     def delegate(self) -> str | None:
-        """Of the device it runs on now."""
+        """The delegate on the device it runs on now."""
         return self._model.delegate
 
     @property
     def execution(self) -> Execution:
-        """Of the device it runs on now; the detail says why others do not."""
+        """How it runs on the device it is on now; the detail says why others do not."""
         execution = self._model.execution
         return replace(execution, detail="; ".join(self._faults) or execution.detail)
 
@@ -55,7 +55,7 @@ class FallingBack:
                 self._model.close()
                 self._model = self._next()
 
-    def twin(self) -> "FallingBack":
+    def clone(self) -> "FallingBack":
         """The same on what is left."""
         return FallingBack(self._runtime, self._files, self._options, [self._model.execution.device, *self._left])
 

@@ -44,7 +44,7 @@ class InterpreterModel:
         except _FAULTS as error:
             raise ModelFault(str(error) or type(error).__name__) from error
 
-    def twin(self) -> "InterpreterModel":
+    def clone(self) -> "InterpreterModel":
         """Another interpreter of the same model: two threads must not share one."""
         return InterpreterModel(*self._made_from)
 

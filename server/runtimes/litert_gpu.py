@@ -55,7 +55,7 @@ class CompiledGpuModel:
         except (RuntimeError, ValueError, TypeError) as error:
             raise ModelFault(_text(error)) from error
 
-    def twin(self) -> "CompiledGpuModel":
+    def clone(self) -> "CompiledGpuModel":
         """Compiled once more: two threads must not share its buffers."""
         return CompiledGpuModel(*self._made_from)
 

@@ -18,7 +18,7 @@ import numpy as np
 from server.runtimes.base import Array, ModelFault
 
 SUPPORTED = ((2, 1, 6), (2, 4))
-"""From, and below: 2.1.4 has another signature and aborts; what comes after has not been tried."""
+"""The first version that works, and the first not tried: 2.1.4 has another signature and aborts."""
 
 _ALIGNMENT = 64
 _CPU = 1

@@ -100,7 +100,7 @@ class OnnxModel:
             raise ModelFault(_shortened(error)) from error
         return stored
 
-    def twin(self) -> "OnnxModel":
+    def clone(self) -> "OnnxModel":
         """The same session: its `run` may be called by several threads."""
         return OnnxModel(self._files, self._options, self._session)
 

@@ -136,12 +136,12 @@ class OpenVinoModel:
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the first output of each operator of the executed graph."""
+        """The shape of the first output of each operator of the executed graph."""
         operators = self._made_from[0].get_runtime_model().get_ops()
         sized = ((each, each.output(0)) for each in operators if each.get_output_size())
         return {each.get_friendly_name(): tuple(map(int, port.shape)) for each, port in sized}
 
-    def twin(self) -> "OpenVinoModel":
+    def clone(self) -> "OpenVinoModel":
         """Another request of the same compiled model."""
         return OpenVinoModel(*self._made_from)
 
@@ -176,7 +176,7 @@ def _fixed(shape: Any, batch: int) -> list[int]:
 
 
 def _scales(files: ModelFiles) -> Scales:
-    """Of a TFLite file's inputs and outputs: OpenVINO reads the graph but does not pass them on."""
+    """The scales of a TFLite file's inputs and outputs: OpenVINO reads the graph but does not pass them on."""
     if files.format != "tflite":
         return [], []
     try:
@@ -201,14 +201,14 @@ def _devices(compiled: Any, options: LoadOptions) -> list[str]:
     """What runs it; raises ModelFault for another device than was asked for."""
     devices = [str(device).strip("()") for device in compiled.get_property("EXECUTION_DEVICES")]
     wanted = options.device.split(":")[-1].split(",")
-    strangers = [device for device in devices if device.split(".")[0] not in {name.split(".")[0] for name in wanted}]
-    if strangers:
+    unknown = [device for device in devices if device.split(".")[0] not in {name.split(".")[0] for name in wanted}]
+    if unknown:
         raise ModelFault(f"asked for {options.device}, but it runs on {', '.join(devices)}")
     return devices
 
 
 def _precision_of(compiled: Any) -> str | None:
-    """Of most weighted operators, as the executed graph names their kernels: `brgconv_avx512_1x1_bf16`."""
+    """The precision of most weighted operators, by the names of their kernels, such as `brgconv_avx512_1x1_bf16`."""
     found: Counter[str | None] = Counter()
     try:
         operators = compiled.get_runtime_model().get_ops()

@@ -49,7 +49,7 @@ def choose(requested: str, found: Mapping[str, Sequence[RuntimeDevice]], unfit: 
     usable, refused = _usable([requested], found)
     rejected += refused
     if not usable:
-        raise NoDevice(_told(requested, rejected))
+        raise NoDevice(_refusal(requested, rejected))
     return Choice(usable[:1], rejected, f"{requested} was asked for")
 
 
@@ -62,9 +62,9 @@ def _automatic(
     if names is None:  # what a runtime never heard of need not be said of all devices there are
         refused = [each for each in refused if each.device in {device.name for device in found[each.runtime]}]
     if names is None:
-        shy = [candidate for candidate in accelerators if _is_named_only(candidate.device)]
-        accelerators = [candidate for candidate in accelerators if candidate not in shy]
-        refused += [_rejection(candidate, "AUTO takes it only when it is named: AUTO:NPU,CPU") for candidate in shy]
+        opt_in = [candidate for candidate in accelerators if _is_named_only(candidate.device)]
+        accelerators = [candidate for candidate in accelerators if candidate not in opt_in]
+        refused += [_rejection(candidate, "AUTO takes it only when it is named: AUTO:NPU,CPU") for candidate in opt_in]
     accelerators.sort(key=lambda candidate: _DISCRETE not in _detail(candidate, found))  # stable: else as listed
     rejected += refused
     processors = _usable([CPU], found)[0] if names is None or CPU in names else []
@@ -73,7 +73,7 @@ def _automatic(
     ]
     candidates = [*accelerators, *processors[:1]]
     if not candidates:
-        raise NoDevice(_told("AUTO" if names is None else f"AUTO:{','.join(names)}", rejected))
+        raise NoDevice(_refusal("AUTO" if names is None else f"AUTO:{','.join(names)}", rejected))
     return Choice(candidates, rejected, _reason(accelerators, processors))
 
 
@@ -98,7 +98,7 @@ def _split(
         if (device := devices.get(name.split(".")[0])) is None or not device.available
     ]
     if missing:
-        raise NoDevice(_told(requested, [*rejected, *missing]))
+        raise NoDevice(_refusal(requested, [*rejected, *missing]))
     return Choice([Candidate(_SPLITTING, requested)], rejected, f"{requested} was asked for")
 
 
@@ -133,7 +133,7 @@ def _rejection(candidate: Candidate, reason: str) -> Rejection:
     return Rejection(runtime=candidate.runtime, device=candidate.device, reason=reason)
 
 
-def _told(requested: str, rejected: Sequence[Rejection]) -> str:
+def _refusal(requested: str, rejected: Sequence[Rejection]) -> str:
     reasons = "; ".join(
         f"{each.runtime}{'' if each.device == '*' else f' {each.device}'}: {each.reason}" for each in rejected
     )

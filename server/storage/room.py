@@ -14,7 +14,7 @@ MIB = 1 << 20
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 8 * MIB
 ROOM_MIN_BYTES = 2 * MIB
-"""With less than this beside the reserve, nothing new is begun."""
+"""The least free bytes beside the reserve with which something new is begun."""
 
 
 class Room:

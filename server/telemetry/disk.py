@@ -8,7 +8,7 @@ from server.telemetry.series import Group, Reading, SystemFile, Tree, absent, co
 DISKSTATS = "proc/diskstats"
 MOUNTS = "proc/self/mountinfo"
 SECTOR_BYTES = 512
-"""Of /proc/diskstats, whatever the device's own are."""
+"""The bytes of a sector in /proc/diskstats, whatever the device's own are."""
 READ_FIELD, WRITTEN_FIELD, IO_TIME_FIELD = 5, 9, 12
 PREFERRED_MOUNTS = ("/", "/data", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 """A container's root is an overlay without a device, but engines mount these files from the disk it lies on."""

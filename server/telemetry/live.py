@@ -22,9 +22,9 @@ PAST_MAX_S = 300.0
 IDLE_STOP_S = 60.0
 """The sampler goes on for so long after the last look, so that who asks every few seconds gets rates."""
 FIRST_LOOK_S = 0.25
-"""Between finding the sensors and the first sample: utilization needs a stretch of time."""
+"""Seconds between finding the sensors and the first sample: utilization needs a stretch of time."""
 BEAT_TOLERANCE = 0.5
-"""Of the sampler's interval: a stream takes the sample that comes nearest to its own beat."""
+"""A share of the sampler's interval: a stream takes the sample that comes nearest to its own beat."""
 
 
 class LiveTelemetry:

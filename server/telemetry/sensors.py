@@ -32,12 +32,12 @@ class Sensors:
         groups = [group for family in FAMILIES for group in family(self._tree)]
         of_job, self._processes = job.discover(self._tree, process_group)
         self._slow: list[SlowGroup] = []
-        self._groups = [*(self._hurried(group) for group in _without_contradiction(groups)), *of_job]
+        self._groups = [*(self._in_thread_when_slow(group) for group in _without_contradiction(groups)), *of_job]
         self.info: dict[str, SeriesInfo] = {}
         self.unavailable: dict[str, str] = {}
         for group in self._groups:
             for info in group.infos:
-                info = self._unlike_the_others(info)
+                info = self._with_distinct_labels(info)
                 self.info[key_of(info)] = info
                 if group.reason is not None:
                     self.unavailable[info.metric] = group.reason
@@ -63,7 +63,7 @@ class Sensors:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
 
-    def _hurried(self, group: Group) -> Group:
+    def _in_thread_when_slow(self, group: Group) -> Group:
         """The group itself, or, where one reading takes too long for the beat, one that is read apart."""
         if group.reason is not None:
             return group
@@ -76,7 +76,7 @@ class Sensors:
         self._slow.append(slow)
         return slow.group
 
-    def _unlike_the_others(self, info: SeriesInfo) -> SeriesInfo:
+    def _with_distinct_labels(self, info: SeriesInfo) -> SeriesInfo:
         """Tell two sensors apart that name themselves alike."""
         number, named = 1, info
         while key_of(named) in self.info:

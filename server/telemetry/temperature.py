@@ -10,7 +10,7 @@ from pathlib import Path
 from server.telemetry.series import MILLI, Group, Reading, Tree, absent, constant, gauge
 
 OFFLINE_CELSIUS = -250.0
-"""At or below: a Jetson's zone whose part is powered off says -256."""
+"""Readings at or below this are none: a Jetson's zone whose part is powered off says -256."""
 FAKE_ZONE = "pmic"
 """Jetson zones of this name say 100 degrees for ever."""
 CPU_SENSORS = (

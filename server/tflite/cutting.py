@@ -22,7 +22,7 @@ class Cut:
     """One operator as a model of its own: its constants within, its activations as inputs."""
 
     index: int
-    """Of the operator in the file."""
+    """The index of the operator in the file."""
     kind: str
     model: bytes
     inputs: tuple[int, ...]

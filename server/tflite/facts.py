@@ -27,7 +27,7 @@ class OperatorFacts:
     parameters: int
     weight_bytes: int
     activation_bytes: int
-    """Of its outputs."""
+    """The bytes of its outputs."""
     live_bytes: int
     """Activations that must be in memory while it runs."""
 
@@ -42,7 +42,7 @@ class GraphFacts:
     peak_bytes: int
     """Largest sum of activations that must live at once: the least arena a planner can reach."""
     peak_operator: int
-    """At which operator."""
+    """The operator at which that is."""
 
 
 def graph_facts(model: bytes) -> GraphFacts:

@@ -72,7 +72,7 @@ class Graph:
         return output
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """Of a tensor."""
+        """The shape of a tensor."""
         return self.tensors[index].shape
 
     def activations(self) -> list[int]:

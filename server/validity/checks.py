@@ -10,13 +10,13 @@ from server.validity.phase_samples import NotCheckable, PhaseSamples, when_work_
 
 UNDER_VOLTAGE = "under_voltage"
 GPU_THERMAL = ("software_thermal", "hardware_thermal")
-"""Of NVML's clock event reasons, the ones that mean heat; a power cap is a GPU's normal state under full load."""
+"""Those of NVML's clock event reasons that mean heat; a power cap is a GPU's normal state under full load."""
 CLOCK_SHARE_MIN = 0.90
-"""Of the warm median. A turbo step is 2 to 5 %; a Pi that throttles goes from 1.5 to 1.4 GHz and below."""
+"""A share of the warm median. A turbo step is 2 to 5 %; a Pi that throttles goes from 1.5 to 1.4 GHz and below."""
 CLOCK_SAMPLES = 3
-"""In a row."""
+"""The number of samples in a row."""
 LOAD_MIN_CORES = 0.5
-"""Below half a busy core the clock says nothing: governors lower it for idle processors."""
+"""The least busy core whose clock says something: governors lower that of idle CPUs."""
 PROBE_SLOWER_MAX = 0.10
 """AndroidX Benchmark's limit for its own fixed piece of work."""
 PRESSURE_MAX = 0.10
@@ -24,15 +24,15 @@ PRESSURE_MAX = 0.10
 STEAL_MAX = 0.01
 """Share of all processors' time that the host of this virtual machine gave to others."""
 OTHERS_MAX_CORES = 0.10
-"""Of a core, used by other processes than the job's and the agent's."""
+"""The share of a core that other processes than the job's and the agent's use."""
 RATE_SECONDS_MIN = 1.0
 """The kernel counts processor time in hundredths of a second and several counters are compared: over less time the
 rounding alone looks like somebody else."""
 HEADROOM_CELSIUS = 10.0
-"""Below the first passive trip point; nsight-python waits for as much before it measures."""
+"""Degrees below the first passive trip point; nsight-python waits for as much before it measures."""
 MISSED_MAX = 0.01
 LATE_MAX = 0.20
-"""Of the interval."""
+"""A share of the interval."""
 
 _Look = Callable[[], list[str]]
 

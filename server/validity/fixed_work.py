@@ -8,7 +8,7 @@ import time
 
 REPEATS = 5
 STEPS = 280_000
-"""Of the arithmetic: about 25 ms on the build machine."""
+"""The rounds of the arithmetic: about 25 ms on the build machine."""
 BLOCK_BYTES = 1 << 20
 PASSES = 54
 """Over the block: about as long."""

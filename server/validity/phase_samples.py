@@ -11,7 +11,7 @@ IDLE = "idle"
 SAMPLES_MIN = 2
 """Within a phase; with fewer, what happened in it is anybody's guess."""
 BEAT_TOLERANCE = 1e-3
-"""Of an interval: a sample is never early, but its time is rounded."""
+"""A share of an interval: a sample is never early, but its time is rounded."""
 
 
 class NotCheckable(Exception):
@@ -79,7 +79,7 @@ class PhaseSamples:
             yield [self.telemetry.series[key][at] for key in keys]
 
     def growth(self, metric: str) -> list[Growth]:
-        """Of each series of a counter; raises NotCheckable without one that was read on both sides."""
+        """The growth of each series of a counter; raises NotCheckable without one that was read on both sides."""
         t_s = self.telemetry.t_s
         grown = []
         for key in self.keys(metric):

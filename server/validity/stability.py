@@ -9,7 +9,7 @@ from server.validity.phase_samples import NotCheckable
 
 DRIFT_SUSPECT = 0.05
 DRIFT_UNRELIABLE = 0.10
-"""Of the first third's median. AndroidX Benchmark calls a fixed piece of work 10 % slower throttled; half is a hint."""
+"""A share of the first third's median. AndroidX Benchmark calls work that is 10 % slower throttled; half is a hint."""
 DRIFT_SAMPLES_MIN = 30
 """Ten a third: with fewer the median of a third is itself a matter of chance."""
 NOISE_MAX = 0.10

@@ -54,7 +54,7 @@ class Arena:
         self._memory = mmap.mmap(writable, self.size_bytes)
         self._view = memoryview(self._memory)
         self.fd = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY)
-        """For workers, which only read."""
+        """The descriptor for workers, which only read."""
         os.close(writable)
         self._free = list(range(slots))
 

@@ -37,7 +37,7 @@ now = time.perf_counter_ns
 
 
 class OrderFailed(Exception):
-    """An order that cannot be carried out; the worker itself is well."""
+    """An order that cannot be executed; the worker itself is well."""
 
     def __init__(self, code: ErrorCode, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""A worker process: take an order, carry it out, answer; end when the agent hangs up.
+"""A worker process: take an order, execute it, answer; end when the agent hangs up.
 
 Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES DEVICE...`.
 """
@@ -71,7 +71,7 @@ def try_out(runtime: Runtime) -> Hello:
 
 
 def answer(classifier: Classifier, order: Order, memory: memoryview) -> Answer:
-    """Carry out one order; whatever goes wrong with it becomes its answer."""
+    """Execute one order; whatever goes wrong with it becomes its answer."""
     try:
         if isinstance(order, Prepare):
             classifier.prepare(order.model, order.threads)

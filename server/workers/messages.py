@@ -19,9 +19,9 @@ class ModelSource:
 
     format: str
     path: str
-    """Of the main file."""
+    """The path of the main file."""
     digest: str
-    """Of all files: `contract.models.identity`."""
+    """The digest of all files: `contract.models.identity`."""
     parts: dict[str, str]
     """Paths of the others by name; they lie beside the main one under these names."""
 
@@ -43,7 +43,7 @@ class ModelSpec:
 
     @property
     def digest(self) -> str:
-        """Of all files."""
+        """The digest of all files."""
         return self.source.digest
 
 
@@ -90,7 +90,7 @@ class Hello:
     delegate: str | None
     load_ms: float | None
     first_inference_ms: float | None
-    """Of the embedded model; None for a runtime that cannot read it."""
+    """Milliseconds that the embedded model took; None for a runtime that cannot read it."""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class Pool:
             if worker.ready:
                 self._prepare(worker)
 
-    def forgive(self, digest: str) -> None:
+    def clear_quarantine(self, digest: str) -> None:
         """Forget the crashes of a model that was uploaded anew."""
         self._crashes.pop(digest, None)
 
@@ -174,7 +174,7 @@ class Pool:
             job.order.threads = self._options.lone_threads if lone else self._options.busy_threads
             worker.give(job)
 
-    def greeted(self, worker: WorkerProcess, hello: Hello) -> None:
+    def on_worker_ready(self, worker: WorkerProcess, hello: Hello) -> None:
         """A worker is up: load the default model there, start the next worker, hand out what waits."""
         self.hello = hello
         self._failed_starts = 0
@@ -185,19 +185,19 @@ class Pool:
         self._fill()
         self._hand_out()
 
-    def answered(self) -> None:
+    def on_answer(self) -> None:
         """A worker has room again."""
         self._hand_out()
 
-    def ended(self, worker: WorkerProcess) -> None:
+    def on_worker_exit(self, worker: WorkerProcess) -> None:
         """A worker is gone: fail what it worked on, save what waited in its hands, start another."""
         self._workers.remove(worker)
-        code, self._last_end = worker.epitaph()
+        code, self._last_end = worker.exit_reason()
         if self._stopping:
             return
         log.warning("worker %d is gone: %s", worker.pid, self._last_end)
         if worker.held:
-            self._mourn(worker, code)
+            self._fail_current(worker, code)
         if worker.hello is None:
             self._failed_starts += 1
             if worker.crashed and self._worker_options.delegates:
@@ -209,7 +209,7 @@ class Pool:
         asyncio.get_running_loop().call_later(delay, self._fill)
         self._hand_out()
 
-    def _mourn(self, worker: WorkerProcess, code: ErrorCode) -> None:
+    def _fail_current(self, worker: WorkerProcess, code: ErrorCode) -> None:
         current, *waiting = worker.held
         if worker.crashed:
             self._crashes[current.order.model.digest] += 1

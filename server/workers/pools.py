@@ -98,10 +98,10 @@ class Pools:
             if model.source.format in formats_of(name):
                 pool.prepare(model)
 
-    def forgive(self, digest: str) -> None:
+    def clear_quarantine(self, digest: str) -> None:
         """Give a model that was uploaded anew another chance."""
         for pool in self._pools.values():
-            pool.forgive(digest)
+            pool.clear_quarantine(digest)
 
     async def stop(self) -> None:
         """End all workers."""
@@ -111,7 +111,7 @@ class Pools:
         return Pool(_options(self._settings, runtime, self._devices_of(runtime)), self.arena, self.in_flight)
 
     def _devices_of(self, runtime: str) -> tuple[str, ...]:
-        """Of a runtime, best first, as the settings want them; asking for them takes a second."""
+        """The devices of a runtime, best first, as the settings want them; asking for them takes a second."""
         if self._settings.device == CPU or runtime not in self.installed:
             return (CPU,)
         try:

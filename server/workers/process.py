@@ -37,7 +37,7 @@ class WorkerOptions:
     memory_bytes: int
     """Private memory at which it is replaced."""
     devices: tuple[str, ...] = ("CPU",)
-    """On which models run, best first."""
+    """The devices on which models run, best first."""
 
 
 @dataclass
@@ -53,14 +53,14 @@ class PendingOrder:
 class Keeper(Protocol):
     """Who is told what becomes of a worker."""
 
-    def greeted(self, worker: "WorkerProcess", hello: Hello) -> None:
-        """It is up."""
+    def on_worker_ready(self, worker: "WorkerProcess", hello: Hello) -> None:
+        """A worker is up and has told what it runs."""
 
-    def answered(self) -> None:
-        """It has room for another picture."""
+    def on_answer(self) -> None:
+        """A worker has room for another picture."""
 
-    def ended(self, worker: "WorkerProcess") -> None:
-        """It is gone; `held` is what it leaves undone."""
+    def on_worker_exit(self, worker: "WorkerProcess") -> None:
+        """A worker is gone; `held` is what it leaves undone."""
 
 
 class WorkerProcess:
@@ -143,7 +143,7 @@ class WorkerProcess:
         self.killed = self.killed or (ErrorCode.SHUTTING_DOWN, "dismissed")
         self._socket.shutdown(socket.SHUT_RDWR)
 
-    def epitaph(self) -> tuple[ErrorCode, str]:
+    def exit_reason(self) -> tuple[ErrorCode, str]:
         """How it ended: as a code for the request it was working on, and in words."""
         code, how = self.killed or (ErrorCode.WORKER_LOST, exit_text(self._process.returncode))
         return code, f"{how}; its last words: {self._stderr[-1]}" if self._stderr and not self.killed else how
@@ -181,7 +181,7 @@ class WorkerProcess:
     def _take(self, answer: Answer) -> None:
         if isinstance(answer, Hello):
             self.hello = answer
-            self._keeper.greeted(self, answer)
+            self._keeper.on_worker_ready(self, answer)
         else:
             if answer.id != self.held[0].order.id:
                 raise ValueError(f"answer {answer.id} out of turn")
@@ -191,7 +191,7 @@ class WorkerProcess:
                 self.held[0].head_since = time.monotonic()
             if not job.future.done():
                 job.future.set_result(answer)
-            self._keeper.answered()
+            self._keeper.on_answer()
 
     def _read_stderr(self) -> None:
         try:
@@ -215,7 +215,7 @@ class WorkerProcess:
         self._loop.remove_reader(self._stderr_fd)
         os.close(self._stderr_fd)
         self._socket.close()
-        self._keeper.ended(self)
+        self._keeper.on_worker_exit(self)
 
 
 def _spawn(options: WorkerOptions, socket_fd: int, memory_fd: int, stderr: int) -> subprocess.Popen[bytes]:

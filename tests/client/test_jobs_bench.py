@@ -198,7 +198,7 @@ def test_misuse_is_said_before_anything_runs(edge: Home, arguments: list[str], c
 
 
 def test_cut_connections_cost_nothing(edge: Home, job_agent: RunningAgent) -> None:
-    """The connection breaks again and again while jobs are handed in and run: no result is missing, none is double."""
+    """The connection breaks again and again while jobs are submitted and run: no result is missing, none is double."""
     with proxied(job_agent) as (proxy, host):
         edge.hosts.put(host)
         command = [CLIENT, "bench", "--host", "proxied", "--model", "digits", "--duration", "1s", "--threads", "1,2"]

@@ -72,7 +72,7 @@ def test_formats_of_one_graph_agree(resnet: dict[str, ModelFiles]) -> None:
         model = openvino.load(resnet[name], LoadOptions())
         assert np.abs(real(model.invoke(frame)) - expected).max() < tolerance
         assert (model.execution.device, model.execution.precision) == ("CPU", "f32")
-        assert np.abs(real(model.twin().invoke(frame)) - expected).max() < tolerance
+        assert np.abs(real(model.clone().invoke(frame)) - expected).max() < tolerance
 
 
 def test_openvino_fixes_batches_and_refuses_other_arrays(resnet: dict[str, ModelFiles]) -> None:

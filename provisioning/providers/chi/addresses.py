@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.providers.chi.errors import SiteUnreachable, is_missing, reading, saying, status_of
+from provisioning.providers.chi.errors import SiteUnreachable, is_missing, retry_reads, status_of, translate_errors
 from provisioning.providers.chi.session import Site
 
 PUBLIC_NETWORK = "public"
@@ -32,8 +32,8 @@ class Addresses:
 
     def every(self) -> list[Address]:
         """All of them, others' too."""
-        with saying("listing floating addresses"):
-            return [_address(each) for each in reading(self._neutron.list_floatingips)["floatingips"]]
+        with translate_errors("listing floating addresses"):
+            return [_address(each) for each in retry_reads(self._neutron.list_floatingips)["floatingips"]]
 
     def own(self, owner: str) -> list[Address]:
         """Those that one deployment took."""
@@ -52,7 +52,7 @@ class Addresses:
 
     def bind(self, address: Address, port_id: str | None) -> Address:
         """Let an address lead to a port, or to none."""
-        with saying("binding the floating address"):
+        with translate_errors("binding the floating address"):
             body = {"floatingip": {"port_id": port_id}}
             return _address(self._neutron.update_floatingip(address.id, body)["floatingip"])
 
@@ -75,7 +75,7 @@ class Addresses:
         wanted = {"port_id": port_id, "floating_network_id": self._public_network()}
         wanted["description"] = f"{MARK} {name} {owner}"
         try:
-            with saying("taking a floating address"):
+            with translate_errors("taking a floating address"):
                 return _address(self._neutron.create_floatingip({"floatingip": wanted})["floatingip"])
         except ProvisioningError as error:
             cause = error.__cause__
@@ -86,8 +86,8 @@ class Addresses:
             return made[0]
 
     def _public_network(self) -> str:
-        with saying("looking for the public network"):
-            found = reading(lambda: self._neutron.list_networks(name=PUBLIC_NETWORK))["networks"]
+        with translate_errors("looking for the public network"):
+            found = retry_reads(lambda: self._neutron.list_networks(name=PUBLIC_NETWORK))["networks"]
         if not found:
             raise ProvisioningError(f"the site has no network {PUBLIC_NETWORK!r} to take addresses from")
         return str(found[0]["id"])

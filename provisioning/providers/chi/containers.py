@@ -11,7 +11,14 @@ from urllib.parse import quote_plus
 
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report
-from provisioning.providers.chi.errors import RETRY_STATUSES, SiteUnreachable, is_missing, reading, saying, status_of
+from provisioning.providers.chi.errors import (
+    RETRY_STATUSES,
+    SiteUnreachable,
+    is_missing,
+    retry_reads,
+    status_of,
+    translate_errors,
+)
 from provisioning.providers.chi.session import Site
 
 NAME_LABEL = "edgerun-name"
@@ -64,8 +71,8 @@ class Containers:
 
     def every(self) -> list[Container]:
         """All of them, others' too."""
-        with saying("listing containers"):
-            return [_container(each) for each in reading(self._zun.list)]
+        with translate_errors("listing containers"):
+            return [_container(each) for each in retry_reads(self._zun.list)]
 
     def own(self, owner: str) -> list[Container]:
         """Those that one deployment made."""
@@ -73,9 +80,9 @@ class Containers:
 
     def get(self, identifier: str) -> Container | None:
         """One container, None when it is gone."""
-        with saying("looking at the container"):
+        with translate_errors("looking at the container"):
             try:
-                return _container(reading(lambda: self._zun.get(identifier)))
+                return _container(retry_reads(lambda: self._zun.get(identifier)))
             except Exception as error:
                 if is_missing(error):
                     return None
@@ -86,7 +93,7 @@ class Containers:
         labels = {NAME_LABEL: name, OWNER_LABEL: owner}
         hints = {"reservation": reservation}
         try:
-            with saying("creating the container"):
+            with translate_errors("creating the container"):
                 return _container(self._zun.create(name=name, labels=labels, hints=hints, **spec))
         except ProvisioningError as error:
             cause = error.__cause__
@@ -130,9 +137,9 @@ class Containers:
         command = shlex.join(words)
         if len(quote_plus(command)) > COMMAND_LIMIT:
             raise ProvisioningError("the command is too long for the site", hint="push a script and run that")
-        with saying("running a command in the container"):
+        with translate_errors("running a command in the container"):
             call = partial(self._zun.execute, identifier, command=command, run=True)
-            answer = reading(call) if again else call()
+            answer = retry_reads(call) if again else call()
         return CommandOutput(str(answer.get("output") or ""), answer.get("exit_code"))
 
     def shell(self, identifier: str, script: str, *arguments: str, again: bool = False) -> CommandOutput:
@@ -141,18 +148,18 @@ class Containers:
 
     def put(self, identifier: str, folder: str, archive: bytes) -> None:
         """Unpack a tar in a folder of the container; the site does not say when that fails."""
-        with saying("uploading"):
-            reading(lambda: self._zun.put_archive(identifier, folder, archive))  # twice is as good as once
+        with translate_errors("uploading"):
+            retry_reads(lambda: self._zun.put_archive(identifier, folder, archive))  # twice is as good as once
 
     def fetch(self, identifier: str, folder: str) -> bytes:
         """A tar of a folder's contents."""
-        with saying("downloading"):
-            return bytes(reading(lambda: self._zun.get_archive(identifier, folder))["data"])
+        with translate_errors("downloading"):
+            return bytes(retry_reads(lambda: self._zun.get_archive(identifier, folder))["data"])
 
     def logs(self, identifier: str, tail: int) -> list[str]:
         """The last lines that the container printed."""
-        with saying("reading the container's log"):
-            text = reading(lambda: self._zun.logs(identifier, stdout=True, stderr=True, tail=tail))
+        with translate_errors("reading the container's log"):
+            text = retry_reads(lambda: self._zun.logs(identifier, stdout=True, stderr=True, tail=tail))
         return str(text or "").splitlines()[-tail:]
 
     def delete(self, identifier: str) -> None:

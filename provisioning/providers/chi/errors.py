@@ -77,7 +77,7 @@ def explained(error: Exception, doing: str) -> ProvisioningError:
 
 
 @contextmanager
-def saying(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turn whatever a client raises into a ProvisioningError about what was being done."""
     try:
         yield
@@ -87,7 +87,7 @@ def saying(doing: str) -> Iterator[None]:
         raise explained(error, doing) from error
 
 
-def reading(call: Callable[[], T]) -> T:
+def retry_reads(call: Callable[[], T]) -> T:
     """Make a call that changes nothing, again while the site stumbles; raises what the last attempt raised."""
     for pause in RETRY_PAUSES_S:
         try:

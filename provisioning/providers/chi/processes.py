@@ -12,7 +12,7 @@ from provisioning.providers.chi.containers import Containers
 
 POLL_FIRST_S, POLL_MOST_S = 0.05, 2.0
 ANSWER_BYTES = 48_000
-"""Of each stream, fetched at a time."""
+"""The most bytes of each stream that are fetched at a time."""
 
 BEGIN = (
     'mkdir -p "$1" && cd "$2" && d=$1 && PATH="$2/venv/bin:$PATH" && export PATH && shift 2 && '

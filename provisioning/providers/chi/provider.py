@@ -84,7 +84,7 @@ class ChiProvider:
 
     def certificate(self, deployment: Deployment) -> str | None:
         """Read by a command in the container, over the site's own protected connection."""
-        containers, container = _there(deployment)
+        containers, container = _running_container(deployment)
         done = containers.execute(container, "cat", f"{_folder(deployment)}/tls/cert.pem", again=True)
         if done.code != 0:
             hint = f"`provision repair {deployment.name}` starts its agent again"
@@ -110,22 +110,22 @@ class ChiProvider:
     def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
         """The container's log."""
         if "container" in deployment.resources:
-            containers, container = _there(deployment)
+            containers, container = _running_container(deployment)
             yield from containers.logs(container, tail)
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """Run a program in the container, detached, however long it takes."""
-        containers, container = _there(deployment)
+        containers, container = _running_container(deployment)
         return run_detached(containers, container, _folder(deployment), command, out=out, err=err)
 
     def push(self, deployment: Deployment, local: Path, remote: str) -> None:
         """Copy a file or a folder into the container, in parts."""
-        containers, container = _there(deployment)
+        containers, container = _running_container(deployment)
         Files(containers, container, _folder(deployment)).push(local, remote)
 
     def pull(self, deployment: Deployment, remote: str, local: Path) -> None:
         """Copy a file or a folder from the container, in parts."""
-        containers, container = _there(deployment)
+        containers, container = _running_container(deployment)
         Files(containers, container, _folder(deployment)).pull(remote, local)
 
     def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
@@ -264,7 +264,7 @@ def _wait_until_it_answers(addresses: Addresses, address: Address, port_id: str,
     raise ProvisioningError(f"the agent runs, but {address.address}:{port} does not answer", hint=hint)
 
 
-def _there(deployment: Deployment) -> tuple[Containers, str]:
+def _running_container(deployment: Deployment) -> tuple[Containers, str]:
     if "container" not in deployment.resources:
         raise ProvisioningError(f"{deployment.name} has no container yet", hint="`provision up` makes one")
     return Containers(open_site()), deployment.resources["container"]

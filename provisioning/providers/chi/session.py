@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from provisioning.errors import ProvisioningError
-from provisioning.providers.chi.errors import reading, saying
+from provisioning.providers.chi.errors import retry_reads, translate_errors
 from provisioning.providers.chi.settings import credentials
 
 TIMEOUT_VARIABLE = "EDGERUN_CHI_TIMEOUT"
@@ -47,12 +47,12 @@ def _opened(variables: tuple[tuple[str, str], ...]) -> Site:
     chi.set("timeout", timeout_s())
     chi.set("connect_retries", 0)
     session = chi.session()
-    with saying("logging in to CHI@Edge"):
-        reading(session.get_token)
+    with translate_errors("logging in to CHI@Edge"):
+        retry_reads(session.get_token)
     urls = {kind: _endpoint(session, kind, what) for kind, what in SERVICES.items()}
     from zunclient.client import Client as Zun
 
-    with saying("opening the services of CHI@Edge"):
+    with translate_errors("opening the services of CHI@Edge"):
         # chi.zun() ignores the region and calls every failure "Not authorized".
         zun = Zun(chi.clients.ZUN_API_VERSION, session=session, endpoint_override=urls["container"])
         return Site(zun, chi.blazar(), chi.neutron())
@@ -85,7 +85,7 @@ def _missing(why: str) -> ProvisioningError:
 
 
 def _endpoint(session: Any, kind: str, what: str) -> str:
-    with saying(f"looking for the service of {what}"):
+    with translate_errors(f"looking for the service of {what}"):
         region = session.region_name
         url = session.session.get_endpoint(service_type=kind, region_name=region, interface="public")
     if not url:

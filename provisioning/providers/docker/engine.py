@@ -28,7 +28,7 @@ __all__ = ["Container", "DockerEngine", "engine_errors", "missing_is_fine"]
 IMAGE = "edgerun-agent"
 CHECKOUT = Path(__file__).parents[3]
 TIMEOUT_S = 120
-"""For one answer of the engine; stopping an agent takes up to half a minute."""
+"""The longest wait for one answer of the engine; stopping an agent takes up to half a minute."""
 ENGINE_HINT = "start Docker, or set DOCKER_HOST or `docker context use NAME`"
 
 HINTS = {
@@ -139,7 +139,7 @@ def _connect(place: str | None) -> tuple[DockerClient, str]:
 
 
 def _digest(platform: str | None, extras: str) -> str:
-    """Of everything that goes into the image: another state of the checkout is another image."""
+    """The digest of everything that goes into the image: another state of the checkout is another image."""
     if not (CHECKOUT / "Dockerfile").is_file():
         hint = "run provision from a checkout of edgerun, or give --image"
         raise ProvisioningError("there is no Dockerfile to build an image from", hint=hint)

@@ -23,9 +23,9 @@ class Batched:
     mode: BatchMode
     detail: str | None = None
 
-    def twin(self) -> "Batched":
+    def clone(self) -> "Batched":
         """The same once more, to run at the same time."""
-        return replace(self, model=self.model.twin())
+        return replace(self, model=self.model.clone())
 
     def prepare(self, group: Sequence[Frame]) -> list[Frame]:
         """A group as the invocations it takes."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from image_model.postprocess import dequantise, softmax, top_k
 from server.jobs.host.events import Events
+from server.jobs.host.failover import Failover
 from server.jobs.host.failure import JobFailed
-from server.jobs.host.relay import Relay
 from server.jobs.host.windows import Finished, report_windows
 from server.jobs.order import BenchmarkOrder
 from server.runtimes.base import Array, ModelFault, Tensor
@@ -21,15 +21,15 @@ SHOWN_CLASSES = 3
 
 
 def run_benchmark(fields: dict[str, Any], events: Events) -> None:
-    """Carry out one order; raises JobFailed."""
+    """Execute one order; raises JobFailed."""
     order = BenchmarkOrder.from_wire(fields)
     events.phase("idle")
     before_ms = fixed_work_ms()
     events.write("probe", before_ms=before_ms)
     try:
-        relay = _load(order, events)
-        _warm_up(order, relay, events)
-        _measure(order, relay, events)
+        failover = _load(order, events)
+        _warm_up(order, failover, events)
+        _measure(order, failover, events)
     except SourceError as error:
         raise JobFailed(error.code, str(error)) from error
     except ModelFault as fault:
@@ -38,12 +38,12 @@ def run_benchmark(fields: dict[str, Any], events: Events) -> None:
     events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
-def _load(order: BenchmarkOrder, events: Events) -> Relay:
+def _load(order: BenchmarkOrder, events: Events) -> Failover:
     """Load one model a stream; the first is timed, its first inference too."""
     files = read_files(order.model)
     events.phase("load")
-    relay = Relay(order, files, events)
-    base = relay.base
+    failover = Failover(order, files, events)
+    base = failover.base
     events.write(
         "loaded",
         load_ms=base.load_ms,
@@ -51,7 +51,7 @@ def _load(order: BenchmarkOrder, events: Events) -> Relay:
         predictions=_predictions(order, base.model.outputs[0], base.reference.outputs[0]),
         **base.facts(),
     )
-    return relay
+    return failover
 
 
 def _predictions(order: BenchmarkOrder, sink: Tensor, stored: Array) -> list[tuple[int, float]]:
@@ -63,12 +63,12 @@ def _predictions(order: BenchmarkOrder, sink: Tensor, stored: Array) -> list[tup
     return [(int(index), float(scores[index])) for index in top_k(scores, SHOWN_CLASSES)]
 
 
-def _warm_up(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
+def _warm_up(order: BenchmarkOrder, failover: Failover, events: Events) -> None:
     """Run the first inferences; go on while an accelerator compiles, and begin anew on it."""
     events.phase("warm-up")
-    run = relay.runner(0)
+    run = failover.runner(0)
     number = 0
-    while relay.undecided:
+    while failover.undecided:
         run(number)
         number += 1
     took_ms = []
@@ -79,14 +79,14 @@ def _warm_up(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
     events.write("warm-up", took_ms=took_ms)
 
 
-def _measure(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
+def _measure(order: BenchmarkOrder, failover: Failover, events: Events) -> None:
     """Run all streams at once and report a window of what they did now and then."""
     limit = order.iterations if order.iterations is not None else 1 << 62
     length_ns = int(order.duration_s * 1e9) if order.duration_s is not None else 1 << 62
     numbers = itertools.count()
     finished: Finished = deque()
     faults: list[Exception] = []
-    relay.reset_counts()
+    failover.reset_counts()
     events.phase("timed")
     start_ns = time.perf_counter_ns()
 
@@ -96,13 +96,13 @@ def _measure(order: BenchmarkOrder, relay: Relay, events: Events) -> None:
         except Exception as fault:
             faults.append(fault)
 
-    threads = [threading.Thread(target=work, args=(relay.runner(stream),)) for stream in range(order.streams)]
+    threads = [threading.Thread(target=work, args=(failover.runner(stream),)) for stream in range(order.streams)]
     for thread in threads:
         thread.start()
     report_windows(order, threads, finished, start_ns, events)
     if faults:
         raise faults[0]
-    events.write("ran-on", iterations=relay.counts(), **relay.current.facts())
+    events.write("ran-on", iterations=failover.counts(), **failover.current.facts())
 
 
 def _loop(

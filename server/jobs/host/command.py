@@ -27,7 +27,7 @@ _PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN
 
 
 def run_command(fields: dict[str, Any], channels: Channels, events: Events, agent_pid: int) -> None:
-    """Carry out one order; raises JobFailed when the program cannot be started."""
+    """Execute one order; raises JobFailed when the program cannot be started."""
     order = CommandOrder(**fields)
     events.phase("idle")
     before_ms = fixed_work_ms()

@@ -24,10 +24,10 @@ class Engine:
 
     runtime: Runtime
     device: str
-    """As it was asked for."""
+    """The device as it was asked for."""
     streams: Sequence[Batched]
     groups: Sequence[Sequence[Frame]]
-    """For each iteration in turn, the invocations it consists of."""
+    """The invocations of which each iteration consists, in turn."""
     reference: Reference
     load_ms: float
     first_inference_ms: float
@@ -82,7 +82,7 @@ def open_engine(order: BenchmarkOrder, candidate: DeviceOrder, files: ModelFiles
     return Engine(
         runtime=runtime,
         device=candidate.device,
-        streams=[first, *(first.twin() for _ in range(order.streams - 1))],
+        streams=[first, *(first.clone() for _ in range(order.streams - 1))],
         groups=[first.prepare(group) for group in in_batches(frames, order.batch)],
         reference=reference,
         load_ms=(loaded - started) / 1e6,

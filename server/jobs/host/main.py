@@ -25,7 +25,7 @@ OUT_OF_MEMORY = ("bad_alloc", "can't start new thread", "llocate memory")
 
 
 def main(argv: list[str]) -> int:
-    """Carry out one order."""
+    """Execute one order."""
     agent_pid = int(argv[0])
     channels = Channels.of_arguments(argv[1:])
     with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ PLAIN_RUNS_MAX = 200
 
 
 def run_profile(fields: dict[str, Any], events: Events) -> None:
-    """Carry out one order; raises JobFailed."""
+    """Execute one order; raises JobFailed."""
     order = ProfileOrder.from_wire(fields)
     events.phase("idle")
     before_ms = fixed_work_ms()

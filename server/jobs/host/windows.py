@@ -13,7 +13,7 @@ from server.profilers.order import ProfileOrder
 from server.statistics import percentile
 
 SAMPLES_KEPT = 500_000
-"""Of one job. Of more than these every k-th is kept: a tiny model makes millions a minute."""
+"""The most samples kept of one job. Of more than these every k-th is kept: a tiny model makes millions a minute."""
 WINDOW_SAMPLES_MIN = 20
 
 Finished = deque[tuple[int, int]]

@@ -55,8 +55,8 @@ class FakeModel:
         outputs = self._inner.invoke(*arrays)
         return [np.roll(array, 1, -1) for array in outputs] if os.environ.get("FAKE_RESULTS") == "wrong" else outputs
 
-    def twin(self) -> "FakeModel":
-        return FakeModel(self._inner.twin())
+    def clone(self) -> "FakeModel":
+        return FakeModel(self._inner.clone())
 
     def close(self) -> None:
         self._inner.close()

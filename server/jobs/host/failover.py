@@ -12,7 +12,7 @@ from server.jobs.order import BenchmarkOrder, DeviceOrder
 from server.runtimes.base import ModelFault, ModelFiles
 
 
-class Relay:
+class Failover:
     """Engines of a benchmark. Streams run whatever is current; each stream runs on one thread."""
 
     def __init__(self, order: BenchmarkOrder, files: ModelFiles, events: Events) -> None:
@@ -76,12 +76,12 @@ class Relay:
             except ModelFault as fault:
                 if engine is self.base:
                     raise
-                self._lose(engine, str(fault))
+                self._fall_back(engine, str(fault))
             else:
                 self._counts[stream][engine.name] += 1
                 return
 
-    def _lose(self, engine: Engine, why: str) -> None:
+    def _fall_back(self, engine: Engine, why: str) -> None:
         """Go back to the processor; several streams may notice at once."""
         with self._lock:
             noticed, self._current = self._current is engine, self.base
