@@ -80,7 +80,7 @@ class Campaign:
         """Store all jobs on all hosts; a host that fails does not keep the others from theirs."""
         await self._on_each(hosts, self._submit)
 
-    async def run(self, hosts: Sequence[Host]) -> None:
+    async def measure(self, hosts: Sequence[Host]) -> None:
         """Submit what is not there yet, and collect everything until all jobs have ended."""
 
         async def both(client: AsyncEdgeClient, entries: list[Entry]) -> None:
@@ -115,11 +115,11 @@ class Campaign:
         for entry in entries:
             entry.device = device
             if entry.job is None:
-                await self._hand_in_one(client, entry)
+                await self._submit_one(client, entry)
                 self.save()
         self.report.submitted(client.host.name, sum(entry.job is not None for entry in entries))
 
-    async def _hand_in_one(self, client: AsyncEdgeClient, entry: Entry) -> None:
+    async def _submit_one(self, client: AsyncEdgeClient, entry: Entry) -> None:
         """A configuration that the agent refuses does not keep the others from being measured."""
         try:
             entry.job = await client.submit(entry.request, entry.key)

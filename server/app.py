@@ -13,13 +13,13 @@ from server.http.auth import Authentication
 from server.http.openapi import DescribedAPI
 from server.http.requests import RequestIds, install_error_handlers
 from server.routes import blobs, classify, health, info, jobs, models, page, session, synthetic, telemetry
-from server.routes.fast_path import Express
+from server.routes.fast_path import FastPath
 
 
 def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
     app = _api(agent)
-    return RequestIds(Authentication(Express(app), agent.settings.token_sha256, agent.sessions))
+    return RequestIds(Authentication(FastPath(app), agent.settings.token_sha256, agent.sessions))
 
 
 def _api(agent: Agent) -> FastAPI:

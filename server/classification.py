@@ -32,11 +32,11 @@ class ClassificationService:
 
     async def admit(self, model_name: str | None, options: ClassifyOptions) -> "Admitted":
         """Find model and pool and see that they can answer, before a body is read; raises AgentError."""
-        self._pools.check_free()
+        self._pools.gate.check_free()
         model = self._registry.find(model_name)
         pool = await self._pools.pool(self._registry.runtime_for(model, options.runtime))
         pool.check_able()
-        return Admitted(model, pool, options, self._max_pixels, self._pools.check_free)
+        return Admitted(model, pool, options, self._max_pixels, self._pools.gate.check_free)
 
 
 class Admitted:

@@ -155,7 +155,7 @@ def _carry_out(
     """Do the work. Ends the program with 130 when it is interrupted."""
     with reporting(quiet=quiet) as report:
         campaign = Campaign(run, folder, report, blobs)
-        work = campaign.submit(hosts) if detach else campaign.run(hosts)
+        work = campaign.submit(hosts) if detach else campaign.measure(hosts)
         try:
             asyncio.run(work)
         except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: readers skip it, and proxies see that the connection lives."""
 KEEP_ALIVE_S = 15.0
+"""A comment is sent this often, so that nobody in between takes the silence for the end."""
 MEDIA_TYPE = "text/event-stream"
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from pydantic import BaseModel
 
 from contract.results import Window
-from server.http.sse import event
 
 STATE, PROGRESS, WINDOW = "state", "progress", "window"
 
@@ -22,9 +21,9 @@ class FeedEvent:
     number: int | None = None
 
     @cached_property
-    def encoded(self) -> bytes:
-        """As it is sent, the same to all watchers."""
-        return event(self.name, self.data.model_dump_json(), self.number)
+    def text(self) -> str:
+        """The data as JSON, made once for all watchers."""
+        return self.data.model_dump_json()
 
 
 class JobFeed:

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 AnyJob = TypeVar("AnyJob", bound=JobStatus)
 
-IDLE_POLL_S = 0.02
 ID_BYTES = 8
 STOP_TIMEOUT_S = 7.0
 """For the running job to end and to be settled; what takes longer is settled at the next start. With what else a stop
@@ -226,7 +225,6 @@ class Jobs:
             outcome = JobOutcome(JobState.FAILED, job_error(fault), execution.journal, None)
         finally:
             self._running = None
-            self._pools.reserved_for = None
         await asyncio.to_thread(self._settling.settle, job, outcome)
         await self._call(self._settling.note)
         await self._tell(job_id)
@@ -242,11 +240,9 @@ class Jobs:
             order = await self._call(lambda: self._archive.begin(job))
         except AgentError as error:
             return JobOutcome(JobState.FAILED, JobError(code=error.code, detail=error.detail), Journal(), None)
-        self._pools.reserved_for = job.id
-        while self._pools.in_flight():  # whoever was let in before is answered first
-            await asyncio.sleep(IDLE_POLL_S)
-        await self._tell(job.id)
-        return await execution.run(order, note_process)
+        async with self._pools.gate.reserve(job.id):
+            await self._tell(job.id)
+            return await execution.run(order, note_process)
 
     def _recover(self) -> None:
         """Settle jobs that were running when the agent died, and remove folders of jobs that were never stored."""

@@ -107,7 +107,7 @@ class ModelRegistry:
         async with self._one_at_a_time:  # each check may need as much memory as a worker
             if (known := self.store.find(name)) is not None and known.manifest == manifest:
                 return known.description, False
-            self._pools.check_free()
+            self._pools.gate.check_free()
             description = await self._examine(name, manifest)
             self.store.put(manifest, description)
         log.info("model %s is there: %s", name, description.digest)

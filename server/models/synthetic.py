@@ -62,7 +62,7 @@ class SyntheticWriter:
         async with self._one_at_a_time:
             if (known_model := self._registry.store.find(name)) is not None:
                 return known_model.description, False
-            self._pools.check_free()
+            self._pools.gate.check_free()
             path = self._folder / f".{name}.{secrets.token_hex(8)}.part"
             try:
                 await _write_in_a_child(name, path)

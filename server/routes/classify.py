@@ -26,36 +26,25 @@ JSON = "application/json"
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "properties": {"picture": {"type": "array", "items": _PICTURE["schema"]}}}}
-_DOCUMENTATION: dict[str, Any] = {
-    "responses": {
-        **problems(400, 404, 409, 415, 422, 504),
-        200: {"model": ClassifyReply | BatchReply, "description": "A BatchReply for multipart, else a ClassifyReply"},
-    },
-    "openapi_extra": {
-        "parameters": query_parameters(ClassifyOptions),
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/jpeg": _PICTURE,
-                "image/png": _PICTURE,
-                "image/webp": _PICTURE,
-                "multipart/form-data": _FORM,
+_MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "title": "Name"}}
+
+
+def _described(*parameters: dict[str, Any]) -> dict[str, Any]:
+    """What FastAPI cannot read from a handler that takes the request alone."""
+    pictures = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _PICTURE)
+    return {
+        "responses": {
+            **problems(400, 404, 409, 415, 422, 504),
+            200: {
+                "model": ClassifyReply | BatchReply,
+                "description": "A BatchReply for multipart, else a ClassifyReply",
             },
         },
-    },
-}
-
-
-@router.post(CLASSIFY, operation_id="classify", **_DOCUMENTATION)
-async def classify(request: Request) -> Response:
-    """Classify with the agent's default model."""
-    return await answer(request, None)
-
-
-@router.post(CLASSIFY_WITH, operation_id="classify_with", **_DOCUMENTATION)
-async def classify_with(name: str, request: Request) -> Response:
-    """Classify with a named model."""
-    return await answer(request, name)
+        "openapi_extra": {
+            "parameters": [*parameters, *query_parameters(ClassifyOptions)],
+            "requestBody": {"required": True, "content": {**pictures, "multipart/form-data": _FORM}},
+        },
+    }
 
 
 @lru_cache(maxsize=256)
@@ -69,10 +58,17 @@ def _options(query: bytes) -> ClassifyOptions:
         raise RequestValidationError(faults) from error
 
 
-async def answer(request: Request, model: str | None) -> Response:
-    """Classify what the request brings with a model, the default one for None; raises AgentError."""
+@router.post(CLASSIFY, operation_id="classify", description="Classify with the agent's default model.", **_described())
+@router.post(
+    CLASSIFY_WITH, operation_id="classify_with", description="Classify with a named model.", **_described(_MODEL_NAME)
+)
+async def classify(request: Request) -> Response:
+    """Classify what the request brings with the model of its path, else with the default one; raises AgentError.
+
+    It is called by `server.routes.fast_path`, past FastAPI's router.
+    """
     agent, options = agent_of(request), _options(request.scope["query_string"])
-    admitted = await agent.classification.admit(model, options)
+    admitted = await agent.classification.admit(request.path_params.get("name"), options)
     place = await agent.pools.admission.enter(exchange_of(request.scope))
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         async with agent.intake.parts(request, place) as parts:

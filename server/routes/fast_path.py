@@ -1,9 +1,9 @@
 """The short way to what is asked for most, or by anybody.
 
 FastAPI's middlewares, router and dependency solver take as long as all else the agent's own process does for a
-picture (docs/performance.md has the figures), so POSTs of pictures go straight to their endpoint. So do GETs of the
-page's files: strangers may ask for those as often as they like, and must not take time from others. FastAPI still
-describes the paths of pictures in the schema and answers other methods on them.
+picture (docs/performance.md has the figures), so POSTs of pictures go straight to the handler that FastAPI's router has
+for them. So do GETs of the page's files: strangers may ask for those as often as they like, and must not take time
+from others.
 """
 
 import re
@@ -16,12 +16,12 @@ from contract.paths import CLASSIFY, CLASSIFY_WITH, PAGE, STATIC_PREFIX
 from server.http.limits import DocumentLimit
 from server.http.requests import error_response, to_agent_error
 from server.routes import page
-from server.routes.classify import answer
+from server.routes.classify import classify
 
 _WITH_MODEL = re.compile(re.escape(CLASSIFY_WITH).replace(r"\{name\}", "([^/]+)"))
 
 
-class Express:
+class FastPath:
     """ASGI middleware that serves these paths itself and hands everything else on."""
 
     def __init__(self, app: FastAPI) -> None:
@@ -33,9 +33,10 @@ class Express:
             method, path = scope["method"], scope["path"]
             if method == "POST":
                 if path == CLASSIFY:
-                    return await self._answer(lambda request: answer(request, None), scope, receive, send)
+                    return await self._answer(classify, scope, receive, send)
                 if named := _WITH_MODEL.fullmatch(path):
-                    return await self._answer(lambda request: answer(request, named[1]), scope, receive, send)
+                    scope["path_params"] = {"name": named[1]}
+                    return await self._answer(classify, scope, receive, send)
             elif method == "GET" and (path == PAGE or path.startswith(STATIC_PREFIX)):
                 return await self._answer(page.file, scope, receive, send)
         await self._others(scope, receive, send)

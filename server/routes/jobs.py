@@ -25,7 +25,7 @@ from contract.telemetry import Telemetry
 from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
-from server.http.sse import KEEP_ALIVE
+from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
 from server.jobs.files import follow_log, stream_tar
 from server.routes import AgentDependency, problems, unchanged
@@ -35,8 +35,6 @@ router = APIRouter(tags=["jobs"])
 
 JSON = "application/json"
 OFFSET_MAX = 1 << 62
-SSE_PAUSE_S = 15.0
-"""A comment is sent this often, so that nobody in between takes the silence for the end."""
 
 Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
 
@@ -109,12 +107,12 @@ async def watch_job(
 ) -> StreamingResponse:
     """What happens, as server-sent events: `state` (Job), `progress` (Progress), `window` (Window, with an id)."""
     await agent.jobs.get(id)
-    return StreamingResponse(_events(agent, id, last), media_type="text/event-stream")
+    return StreamingResponse(_events(agent, id, last), media_type=MEDIA_TYPE)
 
 
 async def _events(agent: Agent, job_id: str, after: int) -> AsyncIterator[bytes]:
-    async for each in agent.jobs.watch(job_id, after, SSE_PAUSE_S):
-        yield KEEP_ALIVE if each is None else each.encoded
+    async for each in agent.jobs.watch(job_id, after, KEEP_ALIVE_S):
+        yield KEEP_ALIVE if each is None else event(each.name, each.text, each.number)
 
 
 @router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404, 410, 422))

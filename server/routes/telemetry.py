@@ -1,5 +1,7 @@
 """What the device's sensors say now."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -7,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
-from server.http.sse import MEDIA_TYPE, kept_alive
+from server.http.sse import MEDIA_TYPE, event, kept_alive
 from server.routes import AgentDependency, problems
 from server.telemetry.live import PAST_MAX_S
 
@@ -42,6 +44,15 @@ async def stream(
     agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S, past_s: Past = 0.0
 ) -> StreamingResponse:
     """Samples as server-sent events until the reader hangs up."""
-    events = agent.telemetry.events(interval_s, past_s)
+    past = agent.telemetry.past(past_s) if past_s > 0 else None
+    events = _events(past, agent.telemetry.texts(interval_s))
     headers = {"x-accel-buffering": "no"}  # a proxy in between must not collect them
     return StreamingResponse(kept_alive(events), media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _events(past: str | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(texts):
+        if past is not None:
+            yield event("past", past)
+        async for text in texts:
+            yield event("sample", text)

@@ -11,12 +11,10 @@ from pathlib import Path
 from contract.codes import ErrorCode
 from contract.telemetry import DEFAULT_INTERVAL_S, TelemetrySample
 from server.errors import AgentError
-from server.http.sse import event
 from server.telemetry.recorder import Recorder
 from server.telemetry.sensors import Sensors
 
 STREAMS_MAX = 8
-EVENT_NAME, PAST_NAME = "sample", "past"
 PAST_MAX_S = 300.0
 """So much of the past is kept while the sampler runs, for who begins to look."""
 IDLE_STOP_S = 60.0
@@ -43,8 +41,8 @@ class LiveTelemetry:
         self._looked_at = 0.0
         self._idle: asyncio.Task[None] | None = None
         self._ended = False
-        self._frames_of: datetime | None = None
-        self._frames: dict[tuple[float, bool], bytes] = {}
+        self._texts_of: datetime | None = None
+        self._known_texts: dict[tuple[float, bool], str] = {}
         self._past: deque[tuple[float, str]] = deque()
 
     @property
@@ -70,12 +68,16 @@ class LiveTelemetry:
             raise AgentError(ErrorCode.QUEUE_FULL, f"{STREAMS_MAX} streams of telemetry are open already")
         return self._samples(interval_s)
 
-    def events(self, interval_s: float, past_s: float = 0.0) -> AsyncGenerator[bytes, None]:
-        """`samples` as server-sent events, with `info` in the first one only.
+    def texts(self, interval_s: float) -> AsyncGenerator[str, None]:
+        """`samples` as JSON, with `info` in the first one only; encoded once for all streams that are at a sample."""
+        return self._texts(self.samples(interval_s))
 
-        With `past_s`, an event `past` comes first: a list of the samples of so many seconds, as far as there are any.
-        """
-        return self._events(self.samples(interval_s), past_s)
+    def past(self, past_s: float) -> str | None:
+        """The samples of so many seconds as a JSON list without `info`, as far as there are any; None without any."""
+        if not self._past:
+            return None
+        since_s = self._past[-1][0] - past_s
+        return f"[{','.join(text for t_s, text in self._past if t_s >= since_s)}]"
 
     def end_streams(self) -> None:
         """End all streams and begin none any more: the agent stops."""
@@ -102,26 +104,20 @@ class LiveTelemetry:
             self._streams -= 1
             self._looked_at = time.monotonic()
 
-    async def _events(
-        self, samples: AsyncGenerator[TelemetrySample, None], past_s: float
-    ) -> AsyncGenerator[bytes, None]:
+    async def _texts(self, samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[str, None]:
         first = True
-        if past_s > 0 and self._past:
-            since_s = self._past[-1][0] - past_s
-            yield event(PAST_NAME, f"[{','.join(text for t_s, text in self._past if t_s >= since_s)}]")
         async with aclosing(samples):
             async for sample in samples:
-                yield self._frame(sample, first)
+                yield self._text(sample, first)
                 first = False
 
-    def _frame(self, sample: TelemetrySample, first: bool) -> bytes:
-        """A sample's event, encoded once for all streams that are at it."""
-        if self._frames_of != sample.at:
-            self._frames_of, self._frames = sample.at, {}
+    def _text(self, sample: TelemetrySample, first: bool) -> str:
+        if self._texts_of != sample.at:
+            self._texts_of, self._known_texts = sample.at, {}
         key = (sample.interval_s, first)
-        if key not in self._frames:
-            self._frames[key] = event(EVENT_NAME, sample.model_dump_json() if first else _without_info(sample))
-        return self._frames[key]
+        if key not in self._known_texts:
+            self._known_texts[key] = sample.model_dump_json() if first else _without_info(sample)
+        return self._known_texts[key]
 
     async def _from(self, due_s: float) -> TelemetrySample | None:
         """The first sample that is taken from now on and not before it is due; None when the agent stops."""

@@ -99,11 +99,6 @@ class Pool:
         return any(worker.ready for worker in self._workers)
 
     @property
-    def prepared(self) -> bool:
-        """Whether at least one worker is ready with nothing left to load."""
-        return any(worker.ready and not worker.held for worker in self._workers)
-
-    @property
     def uses_delegates(self) -> bool:
         """False once a delegate crashed a worker before it said hello."""
         return self._worker_options.delegates

@@ -12,6 +12,7 @@ from server.runtimes.selection import CPU, NoDevice, choose
 from server.settings import Settings
 from server.workers.admission import BODIES_MAX, Admission
 from server.workers.arena import Arena, MemoryBudget
+from server.workers.gate import DeviceGate
 from server.workers.messages import ModelSpec
 from server.workers.pool import Pool, PoolOptions
 from server.workers.process import DEPTH, WorkerOptions
@@ -26,15 +27,14 @@ class Pools:
         self.devices = devices or Devices()
         self._default_model: ModelSpec | None = None
         self.installed: Mapping[str, str] = installed_runtimes()
-        self.reserved_for: str | None = None
-        """Id of the job that has the device for itself."""
+        self.gate = DeviceGate(self.in_flight)
         self.arena = Arena(settings.max_image_bytes, BODIES_MAX, MemoryBudget(settings.max_held_bytes))
         self.admission = Admission(
             DEPTH * settings.worker_count,
             settings.queue,
             settings.queue_timeout_s,
             self.arena.budget,
-            self.check_free,
+            self.gate.check_free,
         )
         self._pools = {settings.runtime: self._pool(settings.runtime)}
 
@@ -67,11 +67,6 @@ class Pools:
             how = f"; the extra `{extra}` brings it: provision up --with {extra}" if extra else ""
             detail = f"{runtime!r} is not installed on this agent"
             raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, detail, hint=f"{here}{how}")
-
-    def check_free(self) -> None:
-        """Raise AgentError while a job has the device for itself."""
-        if self.reserved_for is not None:
-            raise AgentError(ErrorCode.MEASURING, f"job {self.reserved_for} measures, so that nothing else may run")
 
     async def pool(self, runtime: str | None) -> Pool:
         """The pool of a runtime, the default one for None; raises AgentError for one that is not installed."""

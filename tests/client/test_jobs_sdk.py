@@ -19,7 +19,7 @@ def ended(client: EdgeClient, job_id: str) -> bool:
     return client.job(job_id).state.ended
 
 
-def test_a_job_from_hand_in_to_removal(job_agent: RunningAgent) -> None:
+def test_a_job_from_submission_to_removal(job_agent: RunningAgent) -> None:
     """State, result, telemetry; gone after its removal."""
     with EdgeClient(job_agent.host) as client:
         job = client.submit(QUICK)
