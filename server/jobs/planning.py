@@ -28,19 +28,13 @@ from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
 from server.profilers.order import ProfileOrder
 from server.resources import allowed_resources
+from server.runtimes import KNOWN, profilers_of
 from server.runtimes.selection import CPU, Candidate, Choice, NoDevice, choose
 from server.settings import Settings
 from server.storage.trees import Folder
 from server.workers.pools import Pools
 
 CACHE_NAME = "compiled"
-PROFILE_METHODS = {
-    "litert": (ProfileMethod.NATIVE, ProfileMethod.SINGLE_OPERATOR),
-    "tflite": (ProfileMethod.SINGLE_OPERATOR,),
-    "openvino": (ProfileMethod.NATIVE,),
-    "onnx": (ProfileMethod.NATIVE,),
-}
-"""How each runtime's operators can be timed."""
 
 
 class Planner:
@@ -196,9 +190,9 @@ def _bounded(spec: BenchmarkSpec, model: StoredModel) -> tuple[int, int, int | N
 
 def _require_method(method: ProfileMethod | None, runtime: str) -> None:
     """Raise AgentError for a way of timing operators that a runtime does not have."""
-    methods = PROFILE_METHODS.get(runtime, ())
+    methods = profilers_of(runtime)
     if not methods:
-        others = ", ".join(PROFILE_METHODS)
+        others = ", ".join(name for name, package in KNOWN.items() if package.profilers)
         raise AgentError(
             ErrorCode.RUNTIME_UNAVAILABLE, f"{runtime} has no way to time operators", hint=f"these have: {others}"
         )

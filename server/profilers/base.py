@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from server.profilers.order import ProfileOrder
 from server.runtimes.base import Execution
+from server.runtimes.selection import CPU
 
 ON_CPU = Execution("CPU", None)
 """What profilers that know the processor only begin with."""
@@ -28,6 +30,12 @@ class Executed:
     output_shape: tuple[int, ...] | None = None
     output_dtype: str | None = None
     """What the runtime tells of its first output; None where only the file does."""
+
+
+def require_cpu(order: ProfileOrder) -> None:
+    """Raise MethodUnavailable for a job on another device."""
+    if order.device != CPU:
+        raise MethodUnavailable(f"operators of {order.runtime} are timed on the {CPU} only, not on {order.device}")
 
 
 class Profiler(Protocol):

@@ -7,14 +7,24 @@ import numpy as np
 
 from server.processes.children import child_command, exit_text
 from server.profilers.alignment import align
-from server.profilers.base import ON_CPU, Executed, MethodUnavailable
+from server.profilers.base import ON_CPU, Executed, MethodUnavailable, require_cpu
 from server.profilers.order import ProfileOrder
-from server.runtimes.base import ModelFault
+from server.runtimes.base import ModelFault, ModelFiles
 from server.runtimes.litert_profiler import NativeModel, ProfilerLibrary, ProfilerUnavailable
 from server.runtimes.noise import noise
+from server.tflite.facts import GraphFacts
 
 METHOD = "litert-native"
 TRIAL_TIMEOUT_S = 120.0
+
+
+def create(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> "NativeProfiler":
+    """The profiler of a job, once a trial of it ended well; raises MethodUnavailable."""
+    require_cpu(order)
+    assert facts is not None
+    profiler = NativeProfiler(order, files.content, [operator.kind for operator in facts.operators])
+    survives(trial_command(order))
+    return profiler
 
 
 class NativeProfiler:

@@ -11,12 +11,18 @@ from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, ModelFault, ModelFiles, NodeTime
 from server.runtimes.noise import noise
 from server.runtimes.onnx import TracedModel
+from server.tflite.facts import GraphFacts
 
 METHOD = "onnxruntime-trace"
 TRACED_OPERATORS = 20_000
 """The most operators that one session traces, in a file of about half a kilobyte each."""
 COLD_RUNS = 3
 """Runs at the beginning of each session that are not counted."""
+
+
+def create(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> "OnnxProfiler":
+    """The profiler of a job."""
+    return OnnxProfiler(order, files)
 
 
 class OnnxProfiler:

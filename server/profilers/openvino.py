@@ -28,6 +28,11 @@ KINDS = {
 """How OpenVINO's names of weighted operators begin, and TFLite's."""
 
 
+def create(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> "OpenVinoProfiler":
+    """The profiler of a job."""
+    return OpenVinoProfiler(order, files, facts)
+
+
 class OpenVinoProfiler:
     """One inference request of a model that was compiled with counters."""
 

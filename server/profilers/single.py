@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from server.profilers.base import ON_CPU, Executed, MethodUnavailable
+from server.profilers.base import ON_CPU, Executed, MethodUnavailable, require_cpu
 from server.profilers.order import ProfileOrder
-from server.runtimes.base import Array
+from server.runtimes.base import Array, ModelFiles
 from server.runtimes.inspection import InspectedModel
 from server.runtimes.noise import noise
 from server.tflite.cutting import CannotBeCut, cut
+from server.tflite.facts import GraphFacts
 from server.tflite.graph import Graph
 from server.tflite.writer import write
 
@@ -27,6 +28,12 @@ OVERHEAD_NS = 2_000_000_000
 """Time after which fewer runs are enough."""
 THREADED_BLOCK = 32
 SETTLE_NS = 5_000_000
+
+
+def create(order: ProfileOrder, files: ModelFiles, facts: GraphFacts | None) -> "SingleOperatorProfiler":
+    """The profiler of a job; raises MethodUnavailable for another device than the CPU."""
+    require_cpu(order)
+    return SingleOperatorProfiler(order, files.content)
 
 
 class SingleOperatorProfiler:

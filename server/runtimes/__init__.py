@@ -1,7 +1,7 @@
 """Inference runtimes behind one Protocol. This module imports none of them; `open_runtime` does, in workers only."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING
@@ -16,23 +16,35 @@ MAIN_NAMES = {"tflite": "model.tflite", "openvino": "model.xml", "onnx": "model.
 """What the main file of each format is called: some runtimes tell the format by the suffix."""
 
 
+NATIVE, SINGLE_OPERATOR = "native", "single-operator"
+"""Ways to time operators: by the runtime's own profiler, and by a model of each operator."""
+
+
 @dataclass(frozen=True)
 class RuntimePackage:
-    """A runtime edgerun knows: which distributions bring it, and what it reads."""
+    """What is known of a runtime without importing it: the whole of its registration."""
 
     distributions: tuple[str, ...]
+    """Each of them brings it."""
     formats: tuple[str, ...]
+    """Model formats it reads."""
     extra: str | None = None
     """The extra of edgerun that installs it, None for those that come with `server`."""
+    profilers: Mapping[str, str] = field(default_factory=dict)
+    """By way of timing operators, preferred first, the module of `server.profilers` that does it."""
+    splits_graphs: bool = False
+    """Whether it takes HETERO, one graph on several devices."""
 
 
 KNOWN = {
-    "litert": RuntimePackage(("ai-edge-litert",), ("tflite",)),
-    "tflite": RuntimePackage(("tflite-runtime",), ("tflite",)),
-    "openvino": RuntimePackage(("openvino",), ("tflite", "openvino", "onnx"), "openvino"),
-    "onnx": RuntimePackage(("onnxruntime", "onnxruntime-gpu"), ("onnx",), "onnx"),
+    "litert": RuntimePackage(("ai-edge-litert",), ("tflite",), profilers={NATIVE: "native", SINGLE_OPERATOR: "single"}),
+    "tflite": RuntimePackage(("tflite-runtime",), ("tflite",), profilers={SINGLE_OPERATOR: "single"}),
+    "openvino": RuntimePackage(
+        ("openvino",), ("tflite", "openvino", "onnx"), "openvino", {NATIVE: "openvino"}, splits_graphs=True
+    ),
+    "onnx": RuntimePackage(("onnxruntime", "onnxruntime-gpu"), ("onnx",), "onnx", {NATIVE: "onnx"}),
 }
-"""Default first."""
+"""The runtimes of this tree, the default one first; each is the module of its name in this folder."""
 
 
 def installed_runtimes() -> dict[str, str]:
@@ -46,7 +58,13 @@ def installed_runtimes() -> dict[str, str]:
 def formats_of(name: str) -> Sequence[str]:
     """Model formats a runtime reads; one from another distribution is given every format to refuse."""
     package = KNOWN.get(name)
-    return package.formats if package else ("tflite", "openvino", "onnx")
+    return package.formats if package else tuple(MAIN_NAMES)
+
+
+def profilers_of(name: str) -> Mapping[str, str]:
+    """Ways to time a runtime's operators with their modules, preferred first; none for one of another distribution."""
+    package = KNOWN.get(name)
+    return package.profilers if package else {}
 
 
 def open_runtime(name: str, *, delegates: bool) -> "Runtime":

@@ -18,6 +18,7 @@ import numpy as np
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report each session to its maker, from 1.31 on Linux too
 import onnxruntime as ort
 
+from server.runtimes import KNOWN
 from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, NodeTime, Tensor
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -43,7 +44,7 @@ class OnnxRuntime:
     """Sessions on one provider."""
 
     name = "onnx"
-    formats = ("onnx",)
+    formats = KNOWN["onnx"].formats
 
     def __init__(self, version: str) -> None:
         self.version = version

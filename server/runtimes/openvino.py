@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from server.runtimes import KNOWN
 from server.runtimes.base import Array, Execution, FoundDevice, LoadOptions, ModelFault, ModelFiles, NodeTime, Tensor
 
 _WEIGHTED = ("Convolution", "FullyConnected", "MatMul", "RNNSeq", "Deconvolution")
@@ -35,7 +36,7 @@ class OpenVinoRuntime:
     """One core, which keeps its plug-ins loaded."""
 
     name = "openvino"
-    formats = ("tflite", "openvino", "onnx")
+    formats = KNOWN["openvino"].formats
 
     def __init__(self, version: str) -> None:
         self.version = version

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.devices import Rejection, RuntimeDevice
+from server.runtimes import KNOWN
 
 CPU = "CPU"
 _NAMED_ONLY = ("NPU",)
 """AUTO takes these only when they are named: many models fail on them or lose accuracy."""
 _DISCRETE = "dGPU"
-_SPLITTING = "openvino"
+_SPLITTING = next(name for name, package in KNOWN.items() if package.splits_graphs)
 """The runtime that takes HETERO."""
 
 
