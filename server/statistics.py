@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from contract.percentiles import percentile
 from contract.results import LatencySummary
 
 PERCENTILES = (90, 95, 99)
@@ -25,14 +26,6 @@ def samples_needed(percentile: int) -> int:
 
 
 NEEDED = {percentile: samples_needed(percentile) for percentile in PERCENTILES}
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Value below which so many per cent of an ordered sample lie, interpolated (Hyndman and Fan's type 7)."""
-    place = (len(ordered) - 1) * percent / 100
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def median_interval(ordered: Sequence[float]) -> tuple[float, float] | None:

@@ -72,10 +72,17 @@ def _text(
 ) -> str | None:
     if info.kind is MetricKind.GAUGE:
         return human(value, info.unit)
-    earlier = before.values.get(key) if before is not None else None
-    if before is None or earlier is None or sample.t_s <= before.t_s or value < earlier:
+    if before is None:
         return None
-    return human_rate((value - earlier) / (sample.t_s - before.t_s), info.unit)
+    growth = rate(before.t_s, before.values.get(key), sample.t_s, value)
+    return None if growth is None else human_rate(growth, info.unit)
+
+
+def rate(t0_s: float, before: float | None, t1_s: float, now: float | None) -> float | None:
+    """A counter's growth in a second; None where a value is missing, or the counter began anew."""
+    if before is None or now is None or now < before or t1_s <= t0_s:
+        return None
+    return (now - before) / (t1_s - t0_s)
 
 
 def human(value: float, unit: str) -> str:

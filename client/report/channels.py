@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from client.analysis.readings import group_of, name_of
+from client.analysis.readings import group_of, name_of, rate
 from client.report.model import Component
 from contract.telemetry import MetricKind, SeriesInfo, Telemetry
 
@@ -123,9 +123,7 @@ def _form(info: SeriesInfo) -> _Form:
 
 
 def _rates(t_s: Sequence[float], counts: Sequence[float | None]) -> list[float | None]:
-    """Growth in a second; None where a value is missing, or a counter began anew."""
-    found: list[float | None] = [None]
-    for (t0, before), (t1, now) in pairwise(zip(t_s, counts, strict=True)):
-        known = before is not None and now is not None and now >= before and t1 > t0
-        found.append((now - before) / (t1 - t0) if known else None)  # type: ignore[operator]
+    """Growth in a second since the sample before."""
+    pairs = pairwise(zip(t_s, counts, strict=True))
+    found: list[float | None] = [None, *(rate(*before, *now) for before, now in pairs)]
     return found[: len(counts)]

@@ -17,11 +17,11 @@ from client.report.model import (
     Histogram,
     JobWindows,
     Reason,
-    Statistics,
     WindowRow,
 )
 from client.report.names import Name
 from contract.jobs import PictureInput
+from contract.percentiles import percentile
 from contract.results import BenchmarkResult
 from contract.validity import Validity
 
@@ -72,7 +72,7 @@ def _figures(row: Row, energy_mj: float | None) -> Figures:
         first_inference_ms=row.first_inference_ms,
         p50_ms=row.median_ms,
         interval_ms=row.interval_ms,
-        p5_ms=_quantile_of_jobs(row, 0.05),
+        p5_ms=_percentile_of_jobs(row, 5),
         p90_ms=row.percentile_ms("p90"),
         p95_ms=row.percentile_ms("p95"),
         p99_ms=row.percentile_ms("p99"),
@@ -83,8 +83,8 @@ def _figures(row: Row, energy_mj: float | None) -> Figures:
     )
 
 
-def _quantile_of_jobs(row: Row, share: float) -> float | None:
-    values = [sorted(samples)[int(share * len(samples))] for samples in row.samples_ms]
+def _percentile_of_jobs(row: Row, percent: float) -> float | None:
+    values = [percentile(sorted(samples), percent) for samples in row.samples_ms]
     return median(values) if values else None
 
 
@@ -162,9 +162,7 @@ def window_channels(entry: Entry) -> dict[str, Channel]:
 
 
 def _stepped(windows: Sequence[WindowRow], values: Sequence[float]) -> Channel:
-    ordered = sorted(values)
-    p95 = ordered[math.ceil(0.95 * len(ordered)) - 1]
-    statistics = Statistics(median=median(ordered), p95=p95, min=ordered[0], max=ordered[-1])
+    statistics = recordings.statistics_of(values)
     return Channel(t_s=[round(window.end_s, 2) for window in windows], values=list(values), statistics=statistics)
 
 

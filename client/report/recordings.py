@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from client.report import channels
 from client.report.model import Channel, Component, ShownRecording, Span, Statistics
 from client.report.thinning import corners, m4
 from client.report.throttling import throttled, watched
+from contract.percentiles import percentile
 from contract.telemetry import Telemetry
 
 POINTS_BUDGET = 120_000
@@ -110,7 +110,7 @@ def _channel(telemetry: Telemetry, key: str, points_max: int) -> Channel:
     return Channel(
         t_s=[round(telemetry.t_s[index], 2) for index in kept],
         values=[values[index] for index in kept],
-        statistics=_statistics(telemetry, values),
+        statistics=statistics_of(in_phase(telemetry, values)),
         limit=channels.limit(telemetry, key),
         thinned=len(kept) < len(every),
     )
@@ -131,9 +131,10 @@ def in_phase(telemetry: Telemetry, values: Sequence[float | None]) -> list[float
     return inside or [value for value in values if value is not None]
 
 
-def _statistics(telemetry: Telemetry, values: Sequence[float | None]) -> Statistics | None:
-    found = sorted(in_phase(telemetry, values))
+def statistics_of(values: Sequence[float]) -> Statistics | None:
+    """Median, p95 and range of values in any order; None of none."""
+    found = sorted(values)
     if not found:
         return None
-    p95 = found[min(len(found) - 1, math.ceil(0.95 * len(found)) - 1)]
-    return Statistics(median=channels.significant(median(found)), p95=p95, min=found[0], max=found[-1])
+    middle, p95 = (channels.significant(percentile(found, percent)) for percent in (50, 95))
+    return Statistics(median=middle, p95=p95, min=found[0], max=found[-1])

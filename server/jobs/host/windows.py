@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from contract.percentiles import percentile
 from server.jobs.host.events import Events
 from server.jobs.order import BenchmarkOrder
 from server.profilers.order import ProfileOrder
-from server.statistics import percentile
 
 SAMPLES_KEPT = 500_000
 """The most samples kept of one job. Of more than these every k-th is kept: a tiny model makes millions a minute."""

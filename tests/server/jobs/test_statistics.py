@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.statistics import median_interval, percentile, samples_needed, summary
+from contract.percentiles import percentile
+from server.statistics import median_interval, samples_needed, summary
 
 SAMPLES = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=300)
 
