@@ -1,6 +1,7 @@
 """The arrows between packages, read from the imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -128,6 +129,19 @@ def test_rooms_have_no_circle() -> None:
 def test_few_modules_lie_loose(package: str) -> None:
     """A new one belongs into a folder, or a folder is missing."""
     assert len(list((ROOT / package).glob("*.py"))) <= LOOSE_MAX
+
+
+def test_the_page_on_architecture_names_what_there_is() -> None:
+    """Files, folders, and the tables in which something new is entered."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"(?<![\w/])((?:contract|image_model|server|client|provisioning|tests|docs)/[\w/.]*\w)", text)
+    assert len(named) > 30
+    assert [path for path in dict.fromkeys(named) if not (ROOT / path).exists()] == []
+    diagrams = re.findall("```mermaid\n(.*?)```", text, re.S)
+    assert len(diagrams) == 3
+    assert not any(";" in diagram for diagram in diagrams)  # it would end a statement, and nothing be drawn
+    for table, path in re.findall(r"`([A-Z][A-Za-z]+)`[^|`]* in `([\w/.]+\.py)`", text):
+        assert re.search(rf"\b{table}\b", (ROOT / path).read_text()), (table, path)
 
 
 def test_provisioning_uses_the_clients_sdk_not_its_commands() -> None:
