@@ -1,5 +1,6 @@
 """What the benchmarks share: the supplied model, an agent that holds it, and load from wrk."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -36,6 +37,14 @@ done = function(summary, latency)
     summary.requests, summary.duration / 1e6, errors, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """
+
+
+def alternation(doc: str | None) -> argparse.Namespace:
+    """How often two sides are measured in turn (`rounds`), and for how long each time (`seconds`)."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    return parser.parse_args()
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,15 @@ def push(host: Host, model: Supplied) -> None:
     manifest, files = manifest_of(model.pulled)
     with EdgeClient(host) as client:
         client.push_model(model.pulled.entry.name, manifest, files)
+
+
+@contextmanager
+def agent_with_model() -> Iterator[tuple[BenchmarkedAgent, Supplied]]:
+    """A real agent that holds the supplied model."""
+    model = supplied()
+    with agent() as running:
+        push(running.host, model)
+        yield running, model
 
 
 def wait_for_job(host: Host, request: AnyRequest) -> AnyResult:

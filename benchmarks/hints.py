@@ -4,14 +4,13 @@ Rounds alternate between the bare loops and one job a hint. A hint's rate (throu
 against the best bare loop of the same round. Aim: 0.95 of it.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
 from collections import defaultdict
 
-from benchmarks.common import BenchmarkedAgent, agent, push, supplied, table, wait_for_job
+from benchmarks.common import BenchmarkedAgent, agent_with_model, alternation, table, wait_for_job
 from contract.jobs import BenchmarkRequest, BenchmarkSpec, Hint
 from contract.results import BenchmarkResult
 
@@ -42,15 +41,9 @@ def settings(runtime: str, cores: int) -> dict[str, list[str]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    arguments = parser.parse_args()
-    model = supplied()
-    cores = len(os.sched_getaffinity(0))
-    rows = []
-    with agent() as running:
-        push(running.host, model)
+    arguments = alternation(__doc__)
+    cores, rows = len(os.sched_getaffinity(0)), []
+    with agent_with_model() as (running, model):
         for runtime in ("litert", "openvino"):
             ratios: dict[Hint, list[float]] = defaultdict(list)
             for number in range(arguments.rounds):

@@ -4,14 +4,13 @@ Alternating runs: one inference at a time on one thread (median latency), and on
 `-inference_only false` makes benchmark_app set its input for each inference, as a job does. Aim: within 3 %.
 """
 
-import argparse
 import os
 import re
 import statistics
 import subprocess
 from dataclasses import dataclass
 
-from benchmarks.common import BIN, BenchmarkedAgent, agent, push, supplied, table, wait_for_job
+from benchmarks.common import BIN, BenchmarkedAgent, agent_with_model, alternation, table, wait_for_job
 from contract.devices import Precision
 from contract.jobs import BenchmarkRequest, BenchmarkSpec
 from contract.results import BenchmarkResult
@@ -28,18 +27,12 @@ class Setting:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5)
-    arguments = parser.parse_args()
-    model = supplied()
-    cores = len(os.sched_getaffinity(0))
-    rows = []
-    with agent() as running:
-        push(running.host, model)
+    arguments = alternation(__doc__)
+    cores, rows = len(os.sched_getaffinity(0)), []
+    with agent_with_model() as (running, model):
         for setting in (Setting("1 stream", 1, "sync"), Setting(f"{cores} streams", cores, "async")):
             fps_ratios, p50_ratios = [], []
-            for number in range(arguments.runs):
+            for number in range(arguments.rounds):
                 fps, p50_ms = _benchmark_app(str(model.model), setting, arguments.seconds)
                 job_fps, job_p50_ms = _job(running, setting, arguments.seconds)
                 fps_ratios.append(job_fps / fps)

@@ -171,7 +171,24 @@ class OperatorProfile(BaseModel):
     """Reached: two operations a multiply-accumulate, over the mean time; None where that is too short to tell."""
 
 
-class ProfileResult(BaseModel):
+class ModelFacts(BaseModel):
+    """What a model takes, by its file and by the process that loaded it."""
+
+    macs: int | None = None
+    parameters: int | None = None
+    weight_bytes: int | None = None
+    peak_activation_bytes: int | None = None
+    """Largest sum of activations that live at once, by the file: what an arena needs at least."""
+    peak_operator: int | None = None
+    """Where that is. These five are None for files that are not TFLite."""
+    arena_bytes: int | None = None
+    """The arena that an interpreter with built-in kernels plans; what a delegate needs is not known."""
+    resident_before_load_bytes: int | None = None
+    peak_resident_bytes: int | None = None
+    """Largest resident memory of the process until the model was loaded and had run once, interpreter and all."""
+
+
+class ProfileResult(ModelFacts):
     """Where the time of an inference goes."""
 
     kind: Literal["profile"] = "profile"
@@ -201,18 +218,6 @@ class ProfileResult(BaseModel):
     explained: float | None
     """Sum of the operators over the whole graph, both with the profiler on; the rest is unattributed."""
     unattributed_us: float | None
-    macs: int | None = None
-    parameters: int | None = None
-    weight_bytes: int | None = None
-    peak_activation_bytes: int | None = None
-    """Largest sum of activations that live at once, by the file: what an arena needs at least."""
-    peak_operator: int | None = None
-    """Where that is. These five are None for files that are not TFLite."""
-    arena_bytes: int | None = None
-    """The arena that an interpreter with built-in kernels plans; what a delegate needs is not known."""
-    resident_before_load_bytes: int | None = None
-    peak_resident_bytes: int | None = None
-    """Largest resident memory of the process until the model was loaded and had run once, interpreter and all."""
     windows: list[Window]
     samples_ms: list[float]
     probe: Probe | None

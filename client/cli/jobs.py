@@ -173,15 +173,12 @@ def cancel_jobs(
     quiet: Quiet = False,
 ) -> None:
     """Cancel jobs with everything they started; nothing happens to those that have ended."""
-    each = chosen_one(host)
-    with EdgeClient(each) as client:
 
-        def cancel(job_id: str) -> None:
-            state = client.cancel_job(job_id).state
-            if not quiet:
-                note(f"{each.name}: {job_id} is {'being cancelled' if not state.ended else state}")
+    def cancel(client: EdgeClient, job_id: str) -> str:
+        state = client.cancel_job(job_id).state
+        return "being cancelled" if not state.ended else state
 
-        _on_jobs(job_ids, cancel)
+    _on_jobs(chosen_one(host), job_ids, cancel, quiet=quiet)
 
 
 @app.command("rm")
@@ -191,25 +188,29 @@ def remove_jobs(
     quiet: Quiet = False,
 ) -> None:
     """Remove jobs that have ended, with their results, logs, telemetry and artefacts."""
-    each = chosen_one(host)
-    with EdgeClient(each) as client:
 
-        def remove(job_id: str) -> None:
-            client.delete_job(job_id)
-            if not quiet:
-                note(f"{each.name}: {job_id} is removed")
+    def remove(client: EdgeClient, job_id: str) -> str:
+        client.delete_job(job_id)
+        return "removed"
 
-        _on_jobs(job_ids, remove)
+    _on_jobs(chosen_one(host), job_ids, remove, quiet=quiet)
 
 
-def _on_jobs(job_ids: Sequence[str], action: Callable[[str], None]) -> None:
-    """Do something with each; one that fails does not keep the others from theirs. Raises the last failure."""
+def _on_jobs(host: Host, job_ids: Sequence[str], action: Callable[[EdgeClient, str], str], *, quiet: bool) -> None:
+    """Do something with each and say what it is then; one that fails does not keep the others from theirs.
+
+    Raises the last failure.
+    """
     failures: list[EdgeError] = []
-    for job_id in job_ids:
-        try:
-            action(job_id)
-        except Refused as error:
-            failures.append(error)
+    with EdgeClient(host) as client:
+        for job_id in job_ids:
+            try:
+                done = action(client, job_id)
+            except Refused as error:
+                failures.append(error)
+                continue
+            if not quiet:
+                note(f"{host.name}: {job_id} is {done}")
     for failure in failures[:-1]:
         complain(failure, "client")
     if failures:

@@ -6,12 +6,11 @@ travels in the place of httpx's timeouts.
 
 import os
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import httpcore
 import httpx
-from httpcore import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend, NetworkStream
+from httpcore import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend, NetworkStream
 
 from client.errors import HostError, Malformed
 
@@ -160,30 +159,16 @@ class _Backend(NetworkBackend):
     def __init__(self, backend: NetworkBackend) -> None:
         self._backend = backend
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> NetworkStream:
-        return _Stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+    def connect_tcp(self, *arguments: Any, **named: Any) -> NetworkStream:
+        return _Stream(self._backend.connect_tcp(*arguments, **named))
 
 
 class _AsyncBackend(AsyncNetworkBackend):
     def __init__(self, backend: AsyncNetworkBackend) -> None:
         self._backend = backend
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        return _AsyncStream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+    async def connect_tcp(self, *arguments: Any, **named: Any) -> AsyncNetworkStream:
+        return _AsyncStream(await self._backend.connect_tcp(*arguments, **named))
 
 
 def bind(http: httpx.Client) -> httpx.Client:

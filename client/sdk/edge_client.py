@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from client.sdk import calls
 from client.sdk.calls import Progress
@@ -16,6 +17,15 @@ from contract.session import SessionCode
 
 Picture = bytes | str | Path
 """The bytes of a picture file, or where the file is."""
+
+
+class Options(TypedDict, total=False):
+    """How a picture is to be classified; what is left out is as in `ClassifyOptions`."""
+
+    top_k: int
+    runtime: str | None
+    decode: DecodeMode
+    quant: QuantMode
 
 
 @dataclass(frozen=True)
@@ -59,22 +69,10 @@ class Classification:
 class EdgeClient(JobMethods):
     """Talks to one agent; keeps its connection until closed. Use as a context manager."""
 
-    def classify(
-        self,
-        picture: Picture,
-        *,
-        model: str | None = None,
-        top_k: int = 5,
-        runtime: str | None = None,
-        decode: DecodeMode = DecodeMode.FAST,
-        quant: QuantMode = QuantMode.CORRECT,
-    ) -> Classification:
+    def classify(self, picture: Picture, *, model: str | None = None, **options: Unpack[Options]) -> Classification:
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
-        options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
-        watch = Stopwatch()
-        return Classification.seen(
-            self._run(calls.classify(_content(picture), model, options), watch), self.host.name, watch
-        )
+        call, watch = calls.classify(_content(picture), model, ClassifyOptions(**options)), Stopwatch()
+        return Classification.seen(self._run(call, watch), self.host.name, watch)
 
     def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""
@@ -131,22 +129,12 @@ class AsyncEdgeClient(AsyncJobMethods):
     """Talks to one agent from asyncio; keeps its connections until closed. Use as an async context manager."""
 
     async def classify(
-        self,
-        picture: Picture,
-        *,
-        model: str | None = None,
-        top_k: int = 5,
-        runtime: str | None = None,
-        decode: DecodeMode = DecodeMode.FAST,
-        quant: QuantMode = QuantMode.CORRECT,
+        self, picture: Picture, *, model: str | None = None, **options: Unpack[Options]
     ) -> Classification:
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
-        options = ClassifyOptions(top_k=top_k, runtime=runtime, decode=decode, quant=quant)
         content = await asyncio.to_thread(_content, picture)
-        watch = Stopwatch()
-        return Classification.seen(
-            await self._run(calls.classify(content, model, options), watch), self.host.name, watch
-        )
+        call, watch = calls.classify(content, model, ClassifyOptions(**options)), Stopwatch()
+        return Classification.seen(await self._run(call, watch), self.host.name, watch)
 
     async def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from client.errors import EdgeError, Malformed, Unreachable
+from client.errors import BadAnswer, EdgeError, Malformed, Unreachable
 from client.sdk.answers import Answer, check_head, check_type, parsed
 from client.sdk.calls import Call, located
 from client.sdk.hosts import Host
@@ -107,8 +107,10 @@ class Patience:
             raise Unreachable(f"{self._host.name}: its stream ends again and again without saying anything")
         return RETRY_WAIT_S
 
-    def after_break(self, error: httpx.TransportError | OSError) -> float:
+    def after_break(self, error: httpx.TransportError | OSError | Malformed) -> float:
         """Seconds to wait after a broken connection; raises EdgeError when it was never there, or is gone too long."""
+        if isinstance(error, Malformed):
+            raise BadAnswer(self._host.name, str(error)) from error
         if self._heard_s is None or self._is_over():
             raise unreachable(self._host, error) from error
         return 0.0 if isinstance(error, httpx.ReadTimeout) else RETRY_WAIT_S

@@ -1,10 +1,10 @@
 """How one call is executed, without saying how bytes move: retries, waits and errors for both clients."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -115,6 +115,30 @@ def conduct(host: Host, call: Call[T], retries: int, timeout_s: float) -> Genera
             yield Wait(wait_s)
         budget = Budget(budget.left_s, call.bytes_max + HEAD_MAX_BYTES)
     raise AssertionError("the last attempt returns or raises")
+
+
+class Attempts(Generic[T]):
+    """`conduct` for a loop that sends and waits in its own way: take `step` until it is None, then `result`."""
+
+    result: T
+
+    def __init__(self, host: Host, call: Call[T], retries: int, timeout_s: float) -> None:
+        self._steps = conduct(host, call, retries, timeout_s)
+        self.step: Send | Wait | None = next(self._steps)
+
+    def go_on(self, answer: Answer | None) -> None:
+        """Take the answer of a `Send`, or None after a `Wait`; raises EdgeError."""
+        self._next(lambda: self._steps.send(answer))
+
+    def fail(self, error: Exception) -> None:
+        """Take what the transport raised instead of an answer; raises EdgeError."""
+        self._next(lambda: self._steps.throw(error))
+
+    def _next(self, advance: Callable[[], Send | Wait]) -> None:
+        try:
+            self.step = advance()
+        except StopIteration as end:
+            self.step, self.result = None, end.value
 
 
 def _parsed(host: Host, call: Call[T], answer: Answer) -> T:

@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from client.errors import BadAnswer, Malformed
+from client.errors import Malformed
 from client.sdk.answers import HEAD_MAX_BYTES, Answer, check_head
 from client.sdk.budget import Budget, bind, bind_async, given_timeout_s
 from client.sdk.calls import Call, FileBody
 from client.sdk.events import PATIENCE_S, SILENCE_MAX_S, Feed, Patience
 from client.sdk.hosts import Host, HostsFile
-from client.sdk.request import Send, Stopwatch, Wait, conduct
+from client.sdk.request import Attempts, Send, Stopwatch, Wait
 from client.sdk.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
 
@@ -28,7 +28,7 @@ BROKEN = (httpx.TransportError, OSError)
 """What httpx raises when a connection fails, and what escapes it."""
 
 
-class _Base:
+class _Base(ABC):
     """What both transports are made of."""
 
     def __init__(
@@ -47,13 +47,18 @@ class _Base:
         self._timeout_s = min(filter(None, (timeout_s, self._given_s)), default=DEFAULT_TIMEOUT_S)
         verify = tls_context(self.host) or False
         token = self.host.secret()
-        self._settings: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "base_url": self.host.url,
             "headers": {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {token}"} if token else {})},
             "verify": verify,
             "trust_env": not self.host.is_loopback,  # no proxy on the way to this machine itself
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # agents need none, so none is kept
         }
+        self._open(settings)
+
+    @abstractmethod
+    def _open(self, settings: dict[str, Any]) -> None:
+        """Make the HTTP client, of httpx's settings."""
 
     def _arguments(self, call: Call[Any], budget: Budget) -> dict[str, Any]:
         """What `build_request` takes, but for the body."""
@@ -80,18 +85,13 @@ class _Base:
 class Transport(_Base):
     """Carries calls and waits for their answers; keeps its connection until closed. Use as a context manager."""
 
-    def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float | None = None, retries: int = DEFAULT_RETRIES
-    ) -> None:
-        super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = bind(httpx.Client(**self._settings))
+    def _open(self, settings: dict[str, Any]) -> None:
+        self._http = bind(httpx.Client(**settings))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -108,24 +108,19 @@ class Transport(_Base):
             return result
 
     def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
-        watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries, self._seconds(call))
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Wait):
-                    time.sleep(step.seconds)
-                    step = steps.send(None)
-                    continue
-                try:
-                    answer = self._send(step, watch)
-                except (*BROKEN, Malformed) as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        attempts = Attempts(self.host, call, self._retries, self._seconds(call))
+        while attempts.step is not None:
+            if isinstance(attempts.step, Wait):
+                time.sleep(attempts.step.seconds)
+                attempts.go_on(None)
+                continue
+            try:
+                answer = self._send(attempts.step, watch or Stopwatch())
+            except (*BROKEN, Malformed) as error:
+                attempts.fail(error)
+            else:
+                attempts.go_on(answer)
+        return attempts.result
 
     def _send(self, step: Send, watch: Stopwatch) -> Answer:
         arguments = self._arguments(step.call, step.budget)
@@ -155,38 +150,36 @@ class Transport(_Base):
                     failed = response.status_code >= httpx.codes.BAD_REQUEST
                     answer = self._whole(response) if failed else Answer(response.status_code, response.headers)
                     if patience.opened(answer, feed):
-                        budget.unbind()
-                        for chunk in response.iter_raw():
-                            signs = feed.signs
-                            yield from feed.take(chunk)
-                            if feed.signs != signs:
-                                budget.renew()
-                                patience.heard()
+                        yield from _items(response, feed, patience, budget)
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except Malformed as error:
-                raise BadAnswer(self.host.name, str(error)) from error
-            except BROKEN as error:
+            except (*BROKEN, Malformed) as error:
                 wait_s = patience.after_break(error)
             time.sleep(wait_s)
+
+
+def _items(response: httpx.Response, feed: Feed[T], patience: Patience, budget: Budget) -> Iterator[T]:
+    """What an open stream tells, until it ends."""
+    budget.unbind()
+    for chunk in response.iter_raw():
+        signs = feed.signs
+        yield from feed.take(chunk)
+        if feed.signs != signs:
+            budget.renew()
+            patience.heard()
 
 
 class AsyncTransport(_Base):
     """Carries calls for asyncio; keeps its connections until closed. Use as an async context manager."""
 
-    def __init__(
-        self, host: Host | str | None = None, *, timeout_s: float | None = None, retries: int = DEFAULT_RETRIES
-    ) -> None:
-        super().__init__(host, timeout_s=timeout_s, retries=retries)
-        self._http = bind_async(httpx.AsyncClient(**self._settings))
+    def _open(self, settings: dict[str, Any]) -> None:
+        self._http = bind_async(httpx.AsyncClient(**settings))
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -203,24 +196,19 @@ class AsyncTransport(_Base):
             return result
 
     async def _run(self, call: Call[T], watch: Stopwatch | None = None) -> T:
-        watch = watch or Stopwatch()
-        steps = conduct(self.host, call, self._retries, self._seconds(call))
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
-                    step = steps.send(None)
-                    continue
-                try:
-                    answer = await self._send(step, watch)
-                except (*BROKEN, Malformed) as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        attempts = Attempts(self.host, call, self._retries, self._seconds(call))
+        while attempts.step is not None:
+            if isinstance(attempts.step, Wait):
+                await asyncio.sleep(attempts.step.seconds)
+                attempts.go_on(None)
+                continue
+            try:
+                answer = await self._send(attempts.step, watch or Stopwatch())
+            except (*BROKEN, Malformed) as error:
+                attempts.fail(error)
+            else:
+                attempts.go_on(answer)
+        return attempts.result
 
     async def _send(self, step: Send, watch: Stopwatch) -> Answer:
         async def trace(event: str, info: dict[str, Any]) -> None:
@@ -253,20 +241,13 @@ class AsyncTransport(_Base):
                     failed = response.status_code >= httpx.codes.BAD_REQUEST
                     answer = await self._whole(response) if failed else Answer(response.status_code, response.headers)
                     if patience.opened(answer, feed):
-                        budget.unbind()
-                        async for chunk in response.aiter_raw():
-                            signs = feed.signs
-                            for item in feed.take(chunk):
+                        async with aclosing(_async_items(response, feed, patience, budget)) as items:
+                            async for item in items:
                                 yield item
-                            if feed.signs != signs:
-                                budget.renew()
-                                patience.heard()
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except Malformed as error:
-                raise BadAnswer(self.host.name, str(error)) from error
-            except BROKEN as error:
+            except (*BROKEN, Malformed) as error:
                 wait_s = patience.after_break(error)
             await asyncio.sleep(wait_s)
 
@@ -274,3 +255,17 @@ class AsyncTransport(_Base):
 async def _async_chunks(body: FileBody) -> AsyncIterator[bytes]:
     for chunk in body.chunks():
         yield chunk
+
+
+async def _async_items(
+    response: httpx.Response, feed: Feed[T], patience: Patience, budget: Budget
+) -> AsyncGenerator[T, None]:
+    """What an open stream tells, until it ends."""
+    budget.unbind()
+    async for chunk in response.aiter_raw():
+        signs = feed.signs
+        for item in feed.take(chunk):
+            yield item
+        if feed.signs != signs:
+            budget.renew()
+            patience.heard()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from contract.devices import DeviceEvent
-from contract.results import BatchMode, OperatorProfile, Probe, Window
+from contract.results import BatchMode, ModelFacts, OperatorProfile, Probe, Window
 
 NAME_MAX = 100
 DETAIL_MAX = 10_000
@@ -75,7 +75,7 @@ class WindowEvent(Window):
     samples_ms: list[FiniteFloat]
 
 
-class ProfiledEvent(BaseModel):
+class ProfiledEvent(ModelFacts):
     """Operators and what the file says of them; the rest is named as in ProfileResult."""
 
     event: Literal["profiled"]
@@ -86,14 +86,6 @@ class ProfiledEvent(BaseModel):
     device: str
     precision: str | None = None
     plain_p50_ms: FiniteFloat | None
-    macs: int | None = None
-    parameters: int | None = None
-    weight_bytes: int | None = None
-    peak_activation_bytes: int | None = None
-    peak_operator: int | None = None
-    arena_bytes: int | None = None
-    resident_before_load_bytes: int | None = None
-    peak_resident_bytes: int | None = None
 
     @property
     def graph(self) -> dict[str, Any]:

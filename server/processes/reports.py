@@ -7,7 +7,6 @@ a socket it detaches instead).
 
 import asyncio
 import socket
-from types import TracebackType
 
 
 class ChildReport:
@@ -26,9 +25,7 @@ class ChildReport:
     def __enter__(self) -> "ChildReport":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.theirs.close()
         if self._writer is not None:
             self._writer.close()

@@ -3,13 +3,11 @@
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from server.profilers.base import ON_CPU, Executed
 from server.profilers.order import ProfileOrder
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, ModelFault, ModelFiles, NodeTime
-from server.runtimes.noise import noise
+from server.runtimes.noise import noises
 from server.runtimes.onnx import TracedModel
 from server.tflite.facts import GraphFacts
 
@@ -46,8 +44,7 @@ class OnnxProfiler:
 
     def feed(self, seed: int) -> None:
         """Noise in all inputs."""
-        source = np.random.default_rng(seed)
-        self._frame = [noise(source, tensor.shape, tensor.dtype) for tensor in self._model.inputs]
+        self._frame = noises(seed, self._model.inputs)
 
     def plain(self) -> None:
         """Without a trace."""

@@ -11,7 +11,6 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 PRIVATE = 0o700
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -36,9 +35,7 @@ class Folder:
     def __enter__(self) -> "Folder":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

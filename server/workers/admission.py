@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect
@@ -69,9 +68,7 @@ class Place:
     def __enter__(self) -> "Place":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._admission.leave(self)
 
 

@@ -7,7 +7,6 @@ picture took is given back when it is answered.
 import heapq
 import mmap
 import os
-from types import TracebackType
 
 from contract.codes import ErrorCode
 from server.errors import AgentError
@@ -89,9 +88,7 @@ class Slot:
     def __enter__(self) -> "Slot":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._arena.budget.release(self._held_bytes)
         self._arena.give_back(self._number, self.size)
 
