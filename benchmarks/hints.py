@@ -11,8 +11,9 @@ import sys
 from collections import defaultdict
 
 from benchmarks.common import BenchmarkedAgent, agent_with_model, alternation, table, wait_for_job
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, Hint
+from contract.jobs import BenchmarkRequest
 from contract.results import BenchmarkResult
+from contract.specs import BenchmarkSpec, Hint
 
 Bare = dict[str, tuple[float, float]]
 """Frames per second and median in milliseconds by setting."""

@@ -24,8 +24,9 @@ from benchmarks.common import agent, push, supplied, table, wait_for_job
 from benchmarks.crowd import SENT
 from client.sdk.hosts import Host
 from client.sdk.trust import tls_context
-from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.jobs import BenchmarkRequest
 from contract.paths import CLASSIFY, HEALTH_LIVE, TLS_SERVER_NAME
+from contract.specs import BenchmarkSpec
 
 TOKEN = "a token that only benchmarks use"
 CLIENTS = 4

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.common import agent
-from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.jobs import BenchmarkRequest
 from contract.paths import JOB_CANCEL, JOB_EVENTS, JOBS, TELEMETRY_STREAM
+from contract.specs import BenchmarkSpec
 
 VIEWERS = 5
 SHARE_OF_CORE_MAX = 0.01

@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 from benchmarks.common import BenchmarkedAgent, Supplied, agent, push, supplied, table, wait_for_job
-from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.jobs import BenchmarkRequest
 from contract.results import BenchmarkResult
+from contract.specs import BenchmarkSpec
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from benchmarks.common import BIN, BenchmarkedAgent, agent_with_model, alternation, table, wait_for_job
 from contract.devices import Precision
-from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.jobs import BenchmarkRequest
 from contract.results import BenchmarkResult
+from contract.specs import BenchmarkSpec
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from benchmarks.common import agent, push, supplied, table, wait_for_job
 from client.analysis.operators import align_operators
-from contract.jobs import Kernels, ProfileMethod, ProfileRequest, ProfileSpec
+from contract.jobs import ProfileRequest
 from contract.results import ProfileResult
+from contract.specs import Kernels, ProfileMethod, ProfileSpec
 from image_model.catalog import PREFERRED_MODEL
 
 ITERATIONS = {"litert": 400, "tflite": 40}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.common import agent, table
 from client.sdk.edge_client import EdgeClient
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec
+from contract.jobs import BenchmarkRequest, CommandRequest
+from contract.specs import BenchmarkSpec, CommandSpec
 from server.jobs.folders import JobFolders
 from server.jobs.store import JobStore
 

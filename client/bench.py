@@ -16,8 +16,9 @@ from client.files.saved import file_name, write_telemetry_csv
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.hosts import Host
 from client.sdk.retry import Patiently, Running
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, label
+from contract.jobs import BenchmarkRequest, Job
 from contract.results import BenchmarkResult
+from contract.specs import BenchmarkSpec, label
 from contract.telemetry import Telemetry
 
 T = TypeVar("T")

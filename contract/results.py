@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from contract.classify import Prediction
 from contract.devices import Selection
-from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.models import Digest, ModelName
+from contract.specs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.validity import Validity
 
 RESULT_SCHEMA_VERSION = 1

@@ -8,7 +8,7 @@ from client.analysis.comparison import LONE_JOBS, Jobs, Ratio, speed_ratio, time
 from client.analysis.facets import FACETS, Facet, differences, varying
 from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, rows_of
-from contract.jobs import PictureInput
+from contract.specs import PictureInput
 from contract.validity import Verdict
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contract.jobs import BenchmarkSpec
 from contract.results import BatchMode, BenchmarkResult
+from contract.specs import BenchmarkSpec
 
 UNKNOWN = "-"
 """The text of what is not known: nothing asked for, and nothing ran."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from client.analysis.facets import AXES
 from client.errors import EdgeError
-from contract.jobs import BenchmarkSpec
+from contract.specs import BenchmarkSpec
 
 T = TypeVar("T")
 

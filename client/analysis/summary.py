@@ -8,8 +8,9 @@ from client.analysis.comparison import spread
 from client.analysis.facets import varying
 from client.analysis.runs import Entry, Run
 from contract.devices import DeviceStep
-from contract.jobs import BenchmarkSpec, JobState, PictureInput, label
+from contract.jobs import JobState
 from contract.results import BatchMode, BenchmarkResult, LatencySummary
+from contract.specs import BenchmarkSpec, PictureInput, label
 from contract.validity import Verdict
 
 WORST_LAST = tuple(Verdict)

@@ -43,7 +43,8 @@ from client.files.saved import make_folder, new_folder
 from client.sdk.calls import file_digest
 from client.sdk.hosts import Host, HostsFile
 from contract.devices import Precision
-from contract.jobs import DEFAULT_ITERATIONS, Hint, JobState, PictureInput, RandomInput, label
+from contract.jobs import JobState
+from contract.specs import DEFAULT_ITERATIONS, Hint, PictureInput, RandomInput, label
 from contract.validity import Verdict
 
 DEVICE_HELP = "Devices: AUTO,CPU,GPU,NPU; with a list: 'AUTO:GPU,CPU' or 'HETERO:GPU,CPU'. Default AUTO."
@@ -84,7 +85,7 @@ def bench(
     save: Annotated[Path | None, typer.Option(help="Folder for the run; default runs/TIME-NAME.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder; alone.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 8 unless every verdict is ok.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Hand the jobs in and do not wait.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Submit the jobs and do not wait.")] = False,
     output: OutputForm = Output.TABLE,
     quiet: Quiet = False,
 ) -> None:
@@ -98,19 +99,14 @@ def bench(
     else:
         hosts = chosen(host, all_hosts)
         source, blobs = _input(input)
-        length = {"iterations": iterations, "duration_s": duration, "warm_up_iterations": warm_up, "window_s": window}
-        specs = expand(
-            {"input": source, "cooldown_s": cooldown, **length},
-            {
-                "device": devices_of(device),
-                **_axes(model=model, runtime=runtime, precision=precision, model_cache=model_cache),
-                **_axes(hint=hint, streams=streams, threads=threads, batch=batch),
-            },
-        )
+        common = {"input": source, "cooldown_s": cooldown, "iterations": iterations, "duration_s": duration}
+        axes = {"device": devices_of(device), **_axes(model=model, runtime=runtime, precision=precision)}
+        axes |= _axes(model_cache=model_cache, hint=hint, streams=streams, threads=threads, batch=batch)
+        specs = expand(common | {"warm_up_iterations": warm_up, "window_s": window}, axes)
         options = job_options(priority, interval, _timeout_s(duration, cooldown), requeue=requeue)
         run = plan(name, hosts, in_rounds(specs, repeat), options)
         folder = make_folder(save or new_folder(name))
-    campaign = _carry_out(run, folder, hosts, blobs, detach=detach, quiet=quiet)
+    campaign = _measure(run, folder, hosts, blobs, detach=detach, quiet=quiet)
     _show(run, output, detached=detach)
     raise typer.Exit(_exit_code(campaign, len(hosts), strict=strict, detached=detach))
 
@@ -149,7 +145,7 @@ def _unfinished(folder: Path) -> Run:
     return run
 
 
-def _carry_out(
+def _measure(
     run: Run, folder: Path, hosts: Sequence[Host], blobs: Mapping[str, Path], *, detach: bool, quiet: bool
 ) -> Campaign:
     """Do the work. Ends the program with 130 when it is interrupted."""
@@ -191,11 +187,11 @@ def _show(run: Run, output: Output, *, detached: bool) -> None:
         output,
         document=lambda: run.model_dump(mode="json"),
         rows=lambda: run_rows(run),
-        view=lambda: _handed_in_view(run) if detached else run_view(run),
+        view=lambda: _submitted_view(run) if detached else run_view(run),
     )
 
 
-def _handed_in_view(run: Run) -> RenderableType:
+def _submitted_view(run: Run) -> RenderableType:
     table = plain_table("host", "job", "measures")
     for entry in run.entries:
         state = entry.error or "not submitted"

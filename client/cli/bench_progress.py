@@ -10,7 +10,8 @@ from client.analysis.runs import Entry
 from client.bench import CampaignReport
 from client.console import complain, note, note_console, text_column
 from client.errors import EdgeError
-from contract.jobs import JobState, label
+from contract.jobs import JobState
+from contract.specs import label
 
 
 class Quietly:

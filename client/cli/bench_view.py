@@ -12,8 +12,8 @@ from client.analysis.ranking import verdict_lines
 from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, footnotes, rows_of
 from client.console import plain_table
-from contract.jobs import BenchmarkSpec, PictureInput
 from contract.results import BenchmarkResult, LatencySummary
+from contract.specs import BenchmarkSpec, PictureInput
 from contract.validity import Verdict
 
 VERDICT_STYLE = {Verdict.OK: "green", Verdict.SUSPECT: "yellow", Verdict.UNRELIABLE: "bold red"}

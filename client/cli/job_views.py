@@ -12,8 +12,9 @@ from client.cli.bench_view import VERDICT_STYLE
 from client.console import plain_table
 from client.durations import format_duration
 from client.sdk.hosts import Host
-from contract.jobs import BenchmarkRequest, Job, JobState, JobStatus, JobSummary, ProfileRequest, label
+from contract.jobs import BenchmarkRequest, Job, JobState, JobStatus, JobSummary, ProfileRequest
 from contract.results import AnyResult, BenchmarkResult, CommandResult
+from contract.specs import label
 from contract.validity import Validity
 
 LETTERS = {

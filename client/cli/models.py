@@ -1,24 +1,21 @@
 """`client models`: what an agent holds, and how models get there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
 
+from client.cli.model_views import list_view, model_view, model_row, rows_view, summary_of
 from client.cli.options import Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
-from client.console import Output, emit, note, plain_table, say, transferring
+from client.console import Output, emit, note, say, transferring
 from client.files.library import Library, LibraryError, manifest_of
 from client.files.model_files import local_model
 from client.sdk.calls import file_digest
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from contract.models import (
-    SYNTHETIC_SOURCE,
     Fit,
-    ModelDescription,
     ModelList,
     ModelManifest,
     Outputs,
@@ -64,8 +61,8 @@ def list_models(
                     for name, models in lists.items()
                 }
             },
-            rows=lambda: [_row(name, models, model) for name, models in lists.items() for model in models.models],
-            view=lambda: _list_view(lists, writable),
+            rows=lambda: [model_row(name, models, model) for name, models in lists.items() for model in models.models],
+            view=lambda: list_view(lists, writable),
         )
 
 
@@ -80,7 +77,7 @@ def known_models(output: OutputForm = Output.TABLE) -> None:
         rows.append(
             {"name": entry.name, "state": state, "size_bytes": size, "licence": entry.licence, "title": entry.title}
         )
-    emit(output, document=lambda: {"models": rows}, rows=lambda: rows, view=lambda: _rows_view(rows))
+    emit(output, document=lambda: {"models": rows}, rows=lambda: rows, view=lambda: rows_view(rows))
 
 
 @app.command("show")
@@ -93,7 +90,7 @@ def show_model(
     with EdgeClient(chosen_one(host)) as client:
         model = client.model(name)
     document = model.model_dump(mode="json")
-    emit(output, document=lambda: document, rows=lambda: [document], view=lambda: _model_view(model))
+    emit(output, document=lambda: document, rows=lambda: [document], view=lambda: model_view(model))
 
 
 @app.command("pull")
@@ -198,7 +195,7 @@ def write_model(
         with EdgeClient(each) as client:
             model = client.write_model(name)
         if not quiet:
-            note(f"{each.name}: {_summary(model)}")
+            note(f"{each.name}: {summary_of(model)}")
 
     on_each(chosen(host), write)
 
@@ -244,7 +241,7 @@ def _push(name: str, manifest: ModelManifest, files: Mapping[str, Path], host: l
         with EdgeClient(each, timeout_s=PUSH_TIMEOUT_S) as client, transferring(quiet=quiet) as progress:
             model = client.push_model(name, manifest, files, progress)
         if not quiet:
-            note(f"{each.name}: {_summary(model)}")
+            note(f"{each.name}: {summary_of(model)}")
 
     on_each(chosen(host), push)
 
@@ -255,94 +252,3 @@ def _range(text: str) -> tuple[float, float]:
     except ValueError:
         raise typer.BadParameter(f"--input-range takes two numbers such as -1,1, not {text!r}") from None
     return low, high
-
-
-def _summary(model: ModelDescription) -> str:
-    runs = ", ".join(name for name, check in model.runtimes.items() if check.ok)
-    fails = "".join(f"; not on {name}: {check.detail}" for name, check in model.runtimes.items() if not check.ok)
-    kind = "" if model.classifier else f"; it does not classify pictures: {model.not_a_classifier_because}"
-    assumed = "; preprocessing is assumed, see `client models show`" if model.preprocessing_assumed else ""
-    return f"{model.name} is there, runs on {runs}{fails}{kind}{assumed}"
-
-
-def _row(host: str, models: ModelList, model: ModelDescription) -> dict[str, object]:
-    return {
-        "host": host,
-        "name": model.name,
-        "format": model.format,
-        "default": model.name == models.default,
-        "size_bytes": model.size_bytes,
-        "input": "x".join(map(str, model.inputs[0].shape)) if model.inputs else None,
-        "dtype": model.inputs[0].dtype if model.inputs else None,
-        "classes": model.class_count,
-        "runtimes": " ".join(name for name, check in model.runtimes.items() if check.ok),
-        "synthetic": model.source == SYNTHETIC_SOURCE,
-        "digest": model.digest,
-    }
-
-
-def _list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> RenderableType:
-    table = plain_table("host", "", "name", "input", "type", "classes", "size", "runs on", right=("classes", "size"))
-    for host, models in lists.items():
-        for model in models.models:
-            row = _row(host, models, model)
-            values = [row[key] or "" for key in ("input", "dtype", "classes")]
-            size = f"{model.size_bytes / 1e6:.2f} MB"
-            mark = "*" if row["default"] else ""
-            name = f"{model.name} (synthetic weights)" if row["synthetic"] else model.name
-            table.add_row(host, mark, name, *map(str, values), size, str(row["runtimes"]))
-    several = len(lists) > 1
-    notes = [
-        Text(f"{host + ': ' if several else ''}written when first used, with synthetic weights: {', '.join(names)}")
-        for host, names in writable.items()
-        if names
-    ]
-    notes += [
-        Text(f"{host + ': ' if several else ''}{model.name} is damaged, push it again or remove it: {model.reason}")
-        for host, models in lists.items()
-        for model in models.damaged
-    ]
-    return Group(table, *([Text(), *notes] if notes else []))
-
-
-def _rows_view(rows: Sequence[dict[str, object]]) -> RenderableType:
-    table = plain_table(*rows[0], right=("size_bytes",))
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    return table
-
-
-def _model_view(model: ModelDescription) -> RenderableType:
-    table = plain_table("", "")
-    table.show_header = False
-    facts: dict[str, object] = {
-        "name": model.name,
-        "digest": model.digest,
-        "format": model.format if not model.parts else f"{model.format} with {', '.join(model.parts)}",
-        "size": f"{model.size_bytes / 1e6:.2f} MB",
-        "classes": model.class_count,
-        "labels": model.label_count,
-        "outputs": model.output_kind,
-        "source": model.source,
-        "licence": model.licence,
-    }
-    if model.preprocessing is not None:
-        how = f"pixels to {model.preprocessing.input_range}, {model.preprocessing.fit}"
-        facts["preprocessing"] = f"{how} (assumed)" if model.preprocessing_assumed else how
-    if not model.classifier:
-        facts["not a classifier"] = model.not_a_classifier_because
-    for name, tensors in (("input", model.inputs), ("output", model.outputs)):
-        for tensor in tensors:
-            scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
-            table.add_row(name, f"{tensor.name}: {tensor.dtype} {tensor.shape}{scale}")
-    for name, check in model.runtimes.items():
-        took = (
-            f"runs: load {check.load_ms:.1f} ms, first inference {check.first_inference_ms:.1f} ms" if check.ok else ""
-        )
-        table.add_row(name, took or f"does not run: {check.detail}")
-    head = plain_table("", "")
-    head.show_header = False
-    for fact, value in facts.items():
-        if value is not None:
-            head.add_row(fact, Text(str(value)))
-    return Group(head, table)

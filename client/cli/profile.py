@@ -16,19 +16,12 @@ from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note
 from client.files.saved import write_text
 from client.report.profile_chart import check_chart, write_profile_chart
 from client.sdk.edge_client import EdgeClient
+from client.sdk.hosts import Host
 from client.sdk.retry import Running
 from contract.devices import DEVICE_PATTERN, Precision
-from contract.jobs import (
-    DEFAULT_ITERATIONS,
-    PROFILE_ITERATIONS_MAX,
-    Job,
-    JobState,
-    Kernels,
-    ProfileMethod,
-    ProfileRequest,
-    ProfileSpec,
-)
+from contract.jobs import Job, JobState, ProfileRequest
 from contract.results import OperatorProfile, ProfileResult
+from contract.specs import DEFAULT_ITERATIONS, PROFILE_ITERATIONS_MAX, Kernels, ProfileMethod, ProfileSpec
 
 POLL_S = 0.3
 LEFT = ("operator", "as executed", "output")
@@ -84,18 +77,7 @@ def profile(
         iterations=iterations,
         warm_up_iterations=warm_up,
     )
-    with EdgeClient(each) as client:
-        job = client.submit(ProfileRequest(spec=spec))
-        try:
-            job = _watched(client, job, quiet=quiet)
-        except KeyboardInterrupt:
-            note(f"the job goes on: client jobs show {job.id} --host {each.name}")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        if job.state is not JobState.SUCCEEDED:
-            note(f"{each.name}: the job is {job.state}" + (f": {job.error.detail}" if job.error else ""))
-            raise typer.Exit(EXIT_JOB_FAILED)
-        result = client.job_result(job.id)
-    assert isinstance(result, ProfileResult)
+    job, result = _measured(each, spec, quiet=quiet)
     if save is not None:
         write_text(save, result.model_dump_json(indent=1) + "\n")
     if chart is not None:
@@ -107,6 +89,23 @@ def profile(
         rows=lambda: rows,
         view=lambda: profile_view(result, top),
     )
+
+
+def _measured(host: Host, spec: ProfileSpec, *, quiet: bool) -> tuple[Job, ProfileResult]:
+    """Run the job to its end; ends the program when it is interrupted or the job did not succeed."""
+    with EdgeClient(host) as client:
+        job = client.submit(ProfileRequest(spec=spec))
+        try:
+            job = _watched(client, job, quiet=quiet)
+        except KeyboardInterrupt:
+            note(f"the job goes on: client jobs show {job.id} --host {host.name}")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        if job.state is not JobState.SUCCEEDED:
+            note(f"{host.name}: the job is {job.state}" + (f": {job.error.detail}" if job.error else ""))
+            raise typer.Exit(EXIT_JOB_FAILED)
+        result = client.job_result(job.id)
+    assert isinstance(result, ProfileResult)
+    return job, result
 
 
 def _row(operator: OperatorProfile) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
 from client.sdk.hosts import Host
 from client.sdk.retry import Patiently, Running
 from contract.codes import ErrorCode
-from contract.jobs import AnyRequest, CommandRequest, CommandSpec, Job, JobState
+from contract.jobs import AnyRequest, CommandRequest, Job, JobState
 from contract.results import CommandResult
+from contract.specs import CommandSpec
 from contract.text import NAME_MAX, visible
 
 POLL_INTERVAL_S = 0.5

@@ -20,9 +20,9 @@ from client.report.model import (
     WindowRow,
 )
 from client.report.names import Name
-from contract.jobs import PictureInput
 from contract.percentiles import percentile
 from contract.results import BenchmarkResult
+from contract.specs import PictureInput
 from contract.validity import Validity
 
 BINS = 80

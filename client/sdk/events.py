@@ -5,21 +5,18 @@ A feed says how to ask for what is still missing and turns bytes into items; it 
 
 import re
 import shutil
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-import httpx
 from pydantic import BaseModel, ValidationError
 
-from client.errors import BadAnswer, EdgeError, Malformed, Unreachable
-from client.sdk.answers import Answer, check_head, check_type, parsed
+from client.errors import EdgeError, Malformed
+from client.sdk.answers import parsed
 from client.sdk.calls import Call, located
-from client.sdk.hosts import Host
-from client.sdk.request import RETRIED_CODES, error_of, told, unreachable
+from client.sdk.request import told
 from client.sdk.sse import EventParser, ServerSentEvent
 from contract import paths
 from contract.jobs import Job, Progress
@@ -29,11 +26,6 @@ from contract.telemetry import TelemetrySample
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-SILENCE_MAX_S = 30.0
-"""A stream that says nothing for so long is opened again, from where it was: a dead connection looks the same."""
-PATIENCE_S = 120.0
-"""How long an agent that answered before may be away."""
-RETRY_WAIT_S = 1.0
 BEGINNINGS_MAX = 10
 """How often what has an end is asked for."""
 USELESS_MAX_BYTES = 4 * 1024 * 1024
@@ -69,55 +61,6 @@ class Feed(ABC, Generic[T]):
     def ended(self) -> bool:
         """Whether a stream that ended orderly has said everything."""
         return True
-
-
-class Patience:
-    """How long a broken stream is opened again: as long as the agent answers now and then."""
-
-    def __init__(self, host: Host, heard_s: float | None, patience_s: float = PATIENCE_S) -> None:
-        """`heard_s` is when the agent last answered another call, on the monotonic clock."""
-        self._host = host
-        self._patience_s = patience_s
-        self._heard_s = heard_s
-        self._opened = False
-
-    def heard(self) -> None:
-        """Take note of a sign of life."""
-        self._heard_s = time.monotonic()
-
-    def opened(self, answer: Answer, feed: Feed[Any]) -> bool:
-        """Whether the answer is the stream; False for a refusal that passes by itself. Raises Answered, Malformed."""
-        check_head(answer)
-        if answer.status == httpx.codes.OK:
-            check_type(answer, feed.media_type)
-            if feed.quiet or not self._opened:
-                self.heard()
-            self._opened = True
-            return True
-        if answer.status < httpx.codes.BAD_REQUEST:
-            raise Malformed(f"it has the status {answer.status} instead of 200")
-        refusal = error_of(self._host, answer)
-        if self._heard_s is None or refusal.problem.code not in RETRIED_CODES or self._is_over():
-            raise refusal
-        return False
-
-    def after_end(self) -> float:
-        """Seconds to wait after a stream that ended too early; raises EdgeError when it says nothing for too long."""
-        if self._is_over():
-            raise Unreachable(f"{self._host.name}: its stream ends again and again without saying anything")
-        return RETRY_WAIT_S
-
-    def after_break(self, error: httpx.TransportError | OSError | Malformed) -> float:
-        """Seconds to wait after a broken connection; raises EdgeError when it was never there, or is gone too long."""
-        if isinstance(error, Malformed):
-            raise BadAnswer(self._host.name, str(error)) from error
-        if self._heard_s is None or self._is_over():
-            raise unreachable(self._host, error) from error
-        return 0.0 if isinstance(error, httpx.ReadTimeout) else RETRY_WAIT_S
-
-    def _is_over(self) -> bool:
-        silence_s = min(SILENCE_MAX_S, self._patience_s)
-        return self._heard_s is not None and time.monotonic() - self._heard_s > self._patience_s + silence_s
 
 
 EVENT_KINDS: Mapping[str, type[Job] | type[Progress] | type[Window]] = {

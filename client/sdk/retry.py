@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from client.errors import Answered, BadAnswer, Unreachable
 from client.sdk.budget import given_timeout_s
-from client.sdk.events import PATIENCE_S, RETRY_WAIT_S
+from client.sdk.patience import PATIENCE_S, RETRY_WAIT_S
 from client.sdk.request import RETRIED_CODES
 from contract.jobs import AnyRequest, Job, JobState
 

@@ -14,8 +14,9 @@ from client.errors import Malformed
 from client.sdk.answers import HEAD_MAX_BYTES, Answer, check_head
 from client.sdk.budget import Budget, bind, bind_async, given_timeout_s
 from client.sdk.calls import Call, FileBody
-from client.sdk.events import PATIENCE_S, SILENCE_MAX_S, Feed, Patience
+from client.sdk.events import Feed
 from client.sdk.hosts import Host, HostsFile
+from client.sdk.patience import PATIENCE_S, SILENCE_MAX_S, Patience
 from client.sdk.request import Attempts, Send, Stopwatch, Wait
 from client.sdk.trust import tls_context
 from contract.paths import TLS_SERVER_NAME

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkSpec, PictureInput
 from contract.models import TensorInfo
+from contract.specs import BenchmarkSpec, PictureInput
 from server.errors import AgentError
 from server.jobs.order import RANDOM_FRAMES
 from server.resources import allowed_resources, allowed_tasks

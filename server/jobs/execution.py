@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.codes import ErrorCode
-from contract.jobs import DEFAULT_ITERATIONS, Job, JobError, JobState, Progress
+from contract.jobs import Job, JobError, JobState, Progress
+from contract.specs import DEFAULT_ITERATIONS
 from contract.telemetry import Telemetry
 from server.jobs.channels import EVENTS_NAME, GO, STDERR_NAME, STDOUT_NAME, Channels
 from server.jobs.events import PhaseEvent, WindowEvent

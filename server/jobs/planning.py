@@ -7,11 +7,10 @@ from pathlib import Path
 
 from contract.codes import ErrorCode
 from contract.devices import Selection
-from contract.jobs import (
+from contract.jobs import AnyRequest, CommandRequest
+from contract.specs import (
     DEFAULT_ITERATIONS,
-    AnyRequest,
     BenchmarkSpec,
-    CommandRequest,
     Hint,
     Kernels,
     PictureInput,

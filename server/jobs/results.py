@@ -6,7 +6,6 @@ from typing import Any
 
 from contract.classify import Prediction
 from contract.devices import Selection
-from contract.jobs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.results import (
     BenchmarkResult,
     CommandResult,
@@ -14,6 +13,7 @@ from contract.results import (
     LatencySummary,
     ProfileResult,
 )
+from contract.specs import BenchmarkSpec, CommandSpec, ProfileSpec
 from contract.telemetry import Telemetry
 from server.jobs.artifacts import Left
 from server.jobs.events import Ended, ReportedEngine

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.codes import ErrorCode
-from contract.jobs import NUMBER_MAX, AnyRequest, Job, JobError, JobState, JobSummary, title_of
+from contract.jobs import AnyRequest, Job, JobError, JobState, JobSummary, title_of
+from contract.specs import NUMBER_MAX
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.folders import JobFolders

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import StreamingResponse
 
 from contract.codes import ErrorCode
-from contract.jobs import NUMBER_MAX, PAGE_MAX, Job, JobList, JobRequest, JobState
+from contract.jobs import PAGE_MAX, Job, JobList, JobRequest, JobState
 from contract.paths import (
     JOB,
     JOB_ARTIFACTS,
@@ -20,6 +20,7 @@ from contract.paths import (
     JOBS,
 )
 from contract.results import AnyResult
+from contract.specs import NUMBER_MAX
 from contract.tables import telemetry_lines
 from contract.telemetry import Telemetry
 from contract.text import Name

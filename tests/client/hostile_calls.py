@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from client import AsyncEdgeClient, EdgeClient, EdgeError, Host
-from contract.jobs import BenchmarkRequest, BenchmarkSpec
+from contract.jobs import BenchmarkRequest
 from contract.models import ModelManifest
+from contract.specs import BenchmarkSpec
 
 AT_ONCE = 16
 JOB = "0123456789abcdef"

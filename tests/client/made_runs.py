@@ -8,8 +8,9 @@ from statistics import median
 from typing import Any
 
 from client.analysis.runs import Entry, Run
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, Job, JobState
+from contract.jobs import BenchmarkRequest, Job, JobState
 from contract.results import BatchMode, BenchmarkResult, Conditions, LatencySummary, Window
+from contract.specs import BenchmarkSpec
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
 CONDITIONS = Conditions(

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from client import AsyncEdgeClient, EdgeClient, Unreachable
 from client.files.unpack import unpack
 from client.sdk.answers import Answer
-from client.sdk.events import Patience, TelemetryFeed
+from client.sdk.events import TelemetryFeed
 from client.sdk.hosts import Host
+from client.sdk.patience import Patience
 from client.sdk.sse import EventParser, ServerSentEvent
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, Job, JobState, Progress
+from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobState, Progress
 from contract.results import Window
+from contract.specs import BenchmarkSpec, CommandSpec
 from tests.agents import RunningAgent
 from tests.client.proxy import proxied
 

@@ -6,8 +6,9 @@ import pytest
 
 from client import EdgeClient, Refused
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobState
+from contract.jobs import BenchmarkRequest, CommandRequest, JobState
 from contract.results import BenchmarkResult
+from contract.specs import BenchmarkSpec, CommandSpec
 from tests.agents import RunningAgent
 from tests.agents import wait_for as wait_until
 

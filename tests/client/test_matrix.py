@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.analysis.matrix import UsageError, expand, in_rounds, values_of
-from contract.jobs import Hint, label
+from contract.specs import Hint, label
 
 VALUES = st.lists(st.integers(1, 16), unique=True, max_size=3)
 

@@ -39,22 +39,15 @@ from contract.info import (
 )
 from contract.jobs import (
     BenchmarkRequest,
-    BenchmarkSpec,
     CommandRequest,
-    CommandSpec,
-    Hint,
     Job,
     JobError,
     JobList,
     JobState,
     JobStatus,
     JobSummary,
-    Kernels,
-    PictureInput,
     ProfileRequest,
-    ProfileSpec,
     Progress,
-    RandomInput,
 )
 from contract.models import (
     BlobReceipt,
@@ -82,6 +75,7 @@ from contract.results import (
     Window,
 )
 from contract.session import Session, SessionCode, SessionRequest
+from contract.specs import BenchmarkSpec, CommandSpec, Hint, Kernels, PictureInput, ProfileSpec, RandomInput
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
 from contract.validity import CheckCode, Finding, Validity, Verdict
 

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from contract.classify import Prediction
-from contract.jobs import COMMAND_BYTES_MAX, CommandSpec
 from contract.models import Preprocessing
+from contract.specs import COMMAND_BYTES_MAX, CommandSpec
 from contract.tables import csv_line
 from contract.text import ARGUMENT_BYTES_MAX, LINE_MAX, Argument, Line, VariableName, visible
 

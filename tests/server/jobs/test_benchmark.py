@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkSpec, Hint, JobState
+from contract.jobs import JobState
 from contract.results import BatchMode, BenchmarkResult
+from contract.specs import BenchmarkSpec, Hint
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Verdict
 from server.jobs.host.frames import in_batches

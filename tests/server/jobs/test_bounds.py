@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkSpec, JobState, PictureInput
+from contract.jobs import JobState
 from contract.models import TensorInfo
+from contract.specs import BenchmarkSpec, PictureInput
 from server.errors import AgentError
 from server.jobs.bounds import Bounds, bounds_here, require_memory, require_threads
 from server.jobs.host.main import _reason

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from contract.codes import ErrorCode
-from contract.jobs import BenchmarkRequest, BenchmarkSpec, CommandRequest, CommandSpec, JobError, JobState
+from contract.jobs import BenchmarkRequest, CommandRequest, JobError, JobState
+from contract.specs import BenchmarkSpec, CommandSpec
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.folders import JobFolders
