@@ -10,32 +10,16 @@ from contract.models import DIGEST_PATTERN
 from contract.text import Argument, Name, VariableName
 
 DEFAULT_ITERATIONS = 1000
-
-
 BATCH_MAX = 256
-
-
 ITERATIONS_MAX = 1_000_000
-
-
 PROFILE_ITERATIONS_MAX = 100_000
-
-
 NUMBER_MAX = (1 << 63) - 1
 """The largest number that an agent's list of jobs takes."""
-
-
 COMMAND_BYTES_MAX = 512 * 1024
 """Words and variables of a command together."""
-
-
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 """What is asked for: nothing unknown, no number that is none."""
-
-
 Seed = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
-
-
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli.model_views import list_view, model_view, model_row, rows_view, summary_of
+from client.cli.model_views import list_view, model_row, model_view, rows_view, summary_of
 from client.cli.options import Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.console import Output, emit, note, say, transferring
 from client.files.library import Library, LibraryError, manifest_of

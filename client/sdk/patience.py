@@ -7,18 +7,14 @@ import httpx
 
 from client.errors import BadAnswer, Malformed, Unreachable
 from client.sdk.answers import Answer, check_head, check_type
-from client.sdk.hosts import Host
 from client.sdk.events import Feed
+from client.sdk.hosts import Host
 from client.sdk.request import RETRIED_CODES, error_of, unreachable
 
 SILENCE_MAX_S = 30.0
 """A stream that says nothing for so long is opened again, from where it was: a dead connection looks the same."""
-
-
 PATIENCE_S = 120.0
 """How long an agent that answered before may be away."""
-
-
 RETRY_WAIT_S = 1.0
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from provisioning.providers.chi.provider import STOCK_IMAGE
+from provisioning.providers.chi.spec import STOCK_IMAGE
 from tests.chi_at_edge.containers import Pod
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 

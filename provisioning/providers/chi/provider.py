@@ -1,19 +1,18 @@
 """An agent on a device that was leased at CHI@Edge: a container, a floating address, and nothing left of both after."""
 
 import contextlib
-import hashlib
 import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from provisioning import extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.provider import Report, Save, State, Status, agent_arguments
+from provisioning.provider import Report, Save, State, Status
 from provisioning.providers.chi import ssh as chi_ssh
 from provisioning.providers.chi.addresses import Address, Addresses
 from provisioning.providers.chi.containers import Container, Containers, require_container_name
@@ -23,9 +22,8 @@ from provisioning.providers.chi.install import install_agent
 from provisioning.providers.chi.leases import device_reservation, find_lease, usable_lease
 from provisioning.providers.chi.processes import run_detached
 from provisioning.providers.chi.session import Site, open_site
+from provisioning.providers.chi.spec import FOLDER, PORT, container_spec
 
-STOCK_IMAGE = "python:3.11-slim-bookworm"
-PORT = 8080
 AGENT_TIMEOUT_S = 180.0
 REACH_TIMEOUT_S = 60.0
 REBIND_AFTER_S = 15.0
@@ -35,16 +33,6 @@ LATE_S = 5.0
 """After which a call that was cut off has either taken effect or never will."""
 T = TypeVar("T")
 
-FOLDER = "${EDGERUN_DATA:-/srv/edgerun}"
-"""The agent's folder: as the image says, else where root may write in any image."""
-START = f"""
-d={FOLDER}
-mkdir -p "$d"
-until command -v server >/dev/null || [ -f "$d/installed" ]; do sleep 0.2; done
-[ -f "$d/installed" ] && PATH="$d/venv/bin:$PATH" && export PATH
-exec server --data "$d" "$@"
-"""
-"""The container's program: waits until there is an agent, and again after a restart has lost it."""
 LOOK = f'd={FOLDER}; mkdir -p "$d" && echo "$d" && if command -v server >/dev/null; then echo agent; fi'
 
 
@@ -158,26 +146,6 @@ class ChiProvider:
         asked = [f"a {resources['asked']} that was being asked for"] if resources.get("asked") else []
         hint = "`provision orphans` lists what is still allocated at CHI@Edge, and gives it back"
         return [*known, *asked, hint] if known or asked else []
-
-
-def container_spec(deployment: Deployment, device: str | None) -> dict[str, Any]:
-    """What a container is made of, without its name and marks. Of the token it holds the SHA-256 alone."""
-    options = deployment.options
-    port = int(options.get("port") or PORT)
-    environment = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
-    if device:
-        environment["EDGERUN_DEVICE_TYPE"] = device
-    words = ["--port", str(port), *agent_arguments(options, without=("port",))]
-    spec: dict[str, Any] = {
-        "image": options.get("image") or STOCK_IMAGE,
-        "entrypoint": ["sh", "-c"],  # `command` alone would become arguments of the image's own entrypoint
-        "command": [START, "sh", *words],
-        "environment": environment,
-        "exposed_ports": {str(each): {} for each in (port, *(chi_ssh.PORTS if "ssh-key" in options else ()))},
-    }
-    if profiles := options.get("device-profile"):
-        spec["device_profiles"] = profiles
-    return spec
 
 
 def _own_container(site: Site, containers: Containers, deployment: Deployment, save: Save, report: Report) -> Container:
