@@ -69,6 +69,7 @@ from contract.results import (
     CommandResult,
     Conditions,
     LatencySummary,
+    ModelFacts,
     OperatorProfile,
     Probe,
     ProfileResult,
@@ -310,6 +311,7 @@ SAMPLE = TelemetrySample(
 )
 
 EXAMPLES: list[BaseModel] = [
+    ModelFacts(macs=1000, parameters=20, weight_bytes=80, peak_activation_bytes=64, peak_operator=1, arena_bytes=128),
     SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),
     SyntheticModel(name="a", title="b", written=False),
     *(SPEC, PROGRAM, PICTURES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),

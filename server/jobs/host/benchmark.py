@@ -11,21 +11,18 @@ from image_model.postprocess import dequantise, softmax, top_k
 from server.jobs.host.events import Events
 from server.jobs.host.failover import Failover
 from server.jobs.host.failure import JobFailed
+from server.jobs.host.surroundings import Surroundings
 from server.jobs.host.windows import Finished, report_windows
 from server.jobs.order import BenchmarkOrder
 from server.runtimes.base import Array, ModelFault, Tensor
-from server.validity.fixed_work import fixed_work_ms
 from server.workers.sources import SourceError, read_files
 
 SHOWN_CLASSES = 3
 
 
-def run_benchmark(fields: dict[str, Any], events: Events) -> None:
+def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
     """Execute one order; raises JobFailed."""
-    order = BenchmarkOrder.from_wire(fields)
-    events.phase("idle")
-    before_ms = fixed_work_ms()
-    events.write("probe", before_ms=before_ms)
+    order, events = BenchmarkOrder.from_wire(fields), surroundings.events
     try:
         failover = _load(order, events)
         _warm_up(order, failover, events)
@@ -34,8 +31,6 @@ def run_benchmark(fields: dict[str, Any], events: Events) -> None:
         raise JobFailed(error.code, str(error)) from error
     except ModelFault as fault:
         raise JobFailed("model_rejected", f"{order.candidates[-1].runtime}: {fault}") from fault
-    events.phase("cool-down")
-    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
 def _load(order: BenchmarkOrder, events: Events) -> Failover:

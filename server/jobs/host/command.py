@@ -11,13 +11,12 @@ from typing import Any
 
 from server.jobs.channels import Channels
 from server.jobs.host.bundle import BadBundle, unpack
-from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
+from server.jobs.host.surroundings import Surroundings
 from server.jobs.order import CommandOrder
 from server.processes.confinement import die_first, die_with
 from server.processes.process_tree import end_descendants, snapshot
 from server.storage.permissions import PROGRAM_UMASK
-from server.validity.fixed_work import fixed_work_ms
 
 AGENT_DIED = signal.SIGUSR1
 PROCESSES_MAX = 4096
@@ -26,21 +25,18 @@ PROGRAM_OOM_SCORE = 1000
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "EDGERUN_JOB")
 
 
-def run_command(fields: dict[str, Any], channels: Channels, events: Events, agent_pid: int) -> None:
+def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
     """Execute one order; raises JobFailed when the program cannot be started."""
-    order = CommandOrder(**fields)
-    events.phase("idle")
-    before_ms = fixed_work_ms()
-    events.write("probe", before_ms=before_ms)
+    order, events = CommandOrder(**fields), surroundings.events
     if order.bundle is not None:
         try:
             unpack(Path(order.bundle), Path(order.work), order.max_file_bytes)
         except BadBundle as error:
             raise JobFailed("invalid_request", f"the bundle: {error}") from error
-    _end_with_the_agent(agent_pid)
+    _end_with_the_agent(surroundings.agent_pid)
     events.phase("command")
     started = time.monotonic()
-    code = _run(order, channels)
+    code = _run(order, surroundings.channels)
     left_running = end_descendants()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     events.write(
@@ -52,8 +48,6 @@ def run_command(fields: dict[str, Any], channels: Channels, events: Events, agen
         cpu_s=used.ru_utime + used.ru_stime,
         max_resident_bytes=used.ru_maxrss * 1024,
     )
-    events.phase("cool-down")
-    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
 def _end_with_the_agent(agent_pid: int) -> None:

@@ -12,13 +12,20 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
+from typing import Any
 
 from contract.codes import ErrorCode
 from server.jobs.channels import GO, Channels
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
+from server.jobs.host.surroundings import Surroundings
 from server.processes.confinement import adopt_orphans, die_first, die_with, forbid_new_privileges, limit_memory
 from server.storage.trees import FULL
+from server.validity.fixed_work import fixed_work_ms
+
+KINDS = {"benchmark": "benchmark", "profile": "profile", "command": "command"}
+"""By kind of job, the module of this folder whose `run` does it."""
 
 OUT_OF_MEMORY = ("bad_alloc", "can't start new thread", "llocate memory")
 """What libraries say that get no more memory."""
@@ -42,7 +49,7 @@ def main(argv: list[str]) -> int:
     if sys.stdin.buffer.read() != GO:
         return 1
     try:
-        _run(order, channels, events, agent_pid)
+        _run(order, Surroundings(events, channels, agent_pid))
     except Exception as error:
         code, detail = _reason(error, order.get("memory_bytes"))
         if code == ErrorCode.INTERNAL_ERROR:
@@ -65,19 +72,16 @@ def _reason(error: Exception, memory_bytes: int | None) -> tuple[str, str]:
     return ErrorCode.STORAGE_FULL if full else ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
 
 
-def _run(order: dict[str, object], channels: Channels, events: Events, agent_pid: int) -> None:
-    if order["kind"] == "command":
-        from server.jobs.host.command import run_command
-
-        run_command(order, channels, events, agent_pid)
-    elif order["kind"] == "profile":
-        from server.jobs.host.profile import run_profile
-
-        run_profile(order, events)
-    else:
-        from server.jobs.host.benchmark import run_benchmark
-
-        run_benchmark(order, events)
+def _run(order: dict[str, Any], surroundings: Surroundings) -> None:
+    """Do the work of a kind, between two looks at how fast the machine is: the same around every kind."""
+    work = import_module(f"server.jobs.host.{KINDS[order['kind']]}")  # each loads what it needs and no more
+    events = surroundings.events
+    events.phase("idle")
+    before_ms = fixed_work_ms()
+    events.write("probe", before_ms=before_ms)
+    work.run(order, surroundings)
+    events.phase("cool-down")
+    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
+from server.jobs.host.surroundings import Surroundings
 from server.jobs.host.windows import Finished, report_windows
 from server.profilers.base import MethodUnavailable, Profiler
 from server.profilers.choice import open_profiler
@@ -18,7 +19,6 @@ from server.profilers.rows import Times, graph_row, operator_rows
 from server.runtimes.base import ModelFault, ModelFiles
 from server.runtimes.inspection import InspectedModel
 from server.tflite.facts import GraphFacts, graph_facts
-from server.validity.fixed_work import fixed_work_ms
 from server.workers.sources import SourceError, read_files
 
 INTERPRETERS = ("litert", "tflite")
@@ -26,21 +26,17 @@ PLAIN_RUNS_MAX = 200
 """Without the profiler, to know what it costs."""
 
 
-def run_profile(fields: dict[str, Any], events: Events) -> None:
+def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
     """Execute one order; raises JobFailed."""
     order = ProfileOrder.from_wire(fields)
-    events.phase("idle")
-    before_ms = fixed_work_ms()
-    events.write("probe", before_ms=before_ms)
     try:
-        _profile(order, events)
+        _profile(order, surroundings.events)
     except SourceError as fault:
         raise JobFailed(fault.code, str(fault)) from fault
     except MethodUnavailable as reason:
         raise JobFailed("runtime_unavailable", str(reason)) from reason
     except (ModelFault, ValueError, RuntimeError) as fault:
         raise JobFailed("model_rejected", f"profiling with {order.runtime}: {fault}") from fault
-    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
 
 
 def _profile(order: ProfileOrder, events: Events) -> None:
@@ -54,7 +50,6 @@ def _profile(order: ProfileOrder, events: Events) -> None:
     times, whole_us = _measure(order, profiler, len(executed), events)
     events.phase("plain")
     plain_ms = _plain(order, profiler)
-    events.phase("cool-down")
     events.write(
         "profiled",
         method=profiler.method,
