@@ -1,4 +1,4 @@
-"""What five viewers of the live page cost the agent: processor time of its own process, with and without them."""
+"""What five viewers of the live page cost the agent: CPU time of its own process, with and without them."""
 
 import argparse
 import os
@@ -21,17 +21,17 @@ LIST_EVERY_S = 2.0
 """As the page asks for the list of jobs."""
 
 
-def processor_s(pid: int) -> float:
-    """Processor time of a process and of all its threads so far."""
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of all its threads so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def share(pid: int, seconds: float) -> float:
     """Share of a core that a process takes during so many seconds."""
-    before, began = processor_s(pid), time.monotonic()
+    before, began = cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
-    return (processor_s(pid) - before) / (time.monotonic() - began)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
 class Viewer:

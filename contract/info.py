@@ -31,7 +31,7 @@ class DeviceInfo(BaseModel):
     """Instruction set: `aarch64`, `x86_64`, ..."""
     cpu_model: str | None
     cpu_count: int
-    """Processors of the machine; `allowed` says what the agent may use of them."""
+    """CPUs of the machine; `allowed` says what the agent may use of them."""
     memory_bytes: int | None
 
 

@@ -98,7 +98,7 @@ class BenchmarkResult(BaseModel):
     device: str
     """What ran the timed inferences; several by comma, in the order of their use."""
     selection: Selection | None = None
-    """None from agents that knew the processor only."""
+    """None from agents that knew the CPU only."""
     precision: str | None = None
     """The precision of most weighted operators, as the runtime ran them; None where it does not tell."""
     loaded_from_cache: bool | None = None

@@ -58,7 +58,7 @@ class BenchmarkSpec(BaseModel):
     model: Name | None = None
     runtime: Name | None = None
     device: str = Field(default="AUTO", pattern=DEVICE_PATTERN, max_length=200)
-    """AUTO prefers accelerators and starts on the processor while one compiles; `AUTO:GPU,CPU` considers these only,
+    """AUTO prefers accelerators and starts on the CPU while one compiles; `AUTO:GPU,CPU` considers these only,
     `HETERO:GPU,CPU` splits the graph; any other name is that device and nothing else."""
     precision: Precision | None = None
     """The precision of the arithmetic; None for that of the file. The result says what really ran."""
@@ -76,7 +76,7 @@ class BenchmarkSpec(BaseModel):
     warm_up_iterations: int = Field(default=10, ge=0, le=100_000)
     window_s: float = Field(default=1.0, ge=0.1, le=600)
     cooldown_s: float = Field(default=0.0, ge=0, le=3600)
-    """Longest wait before the start until the processor is 10 degrees below its first trip point."""
+    """Longest wait before the start until the CPU is 10 degrees below its first trip point."""
     input: RandomInput | PictureInput = Field(default=RandomInput(), discriminator="kind")
 
     @model_validator(mode="after")

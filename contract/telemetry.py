@@ -56,7 +56,7 @@ class SamplerQuality(BaseModel):
     late_s_max: float
     """Largest delay of a sample behind its beat."""
     self_cpu_ratio: float
-    """Processor time of the sampler itself, as a share of one core."""
+    """CPU time of the sampler itself, as a share of one core."""
 
 
 class Telemetry(BaseModel):

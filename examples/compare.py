@@ -28,8 +28,8 @@ def growth(values: Values) -> float:
 
 
 GAUGES: tuple[tuple[str, str, Callable[[Values], float], float], ...] = (
-    ("processor used, mean %", "cpu_utilization_ratio", statistics.fmean, 100),
-    ("processor temperature, most °C", "cpu_temperature_celsius", max, 1),
+    ("CPU used, mean %", "cpu_utilization_ratio", statistics.fmean, 100),
+    ("CPU temperature, most °C", "cpu_temperature_celsius", max, 1),
     ("GPU temperature, most °C", "gpu_temperature_celsius", max, 1),
     ("memory used by the program, most MiB", "job_memory_bytes", max, 2**-20),
     ("memory used on the device, most MiB", "memory_used_bytes", max, 2**-20),

@@ -23,7 +23,7 @@ _V1_UNLIMITED = 1 << 60
 
 @dataclass(frozen=True)
 class Allowed:
-    """Processors and memory that are left to this process, and what limits each."""
+    """CPUs and memory that are left to this process, and what limits each."""
 
     cpus: float
     cpus_source: str
@@ -32,12 +32,12 @@ class Allowed:
 
     @property
     def whole_cpus(self) -> int:
-        """Processors that can be kept busy without being throttled; at least one."""
+        """CPUs that can be kept busy without being throttled; at least one."""
         return max(1, int(self.cpus))
 
     @property
     def default_workers(self) -> int:
-        """One worker a whole processor, as far as memory reaches."""
+        """One worker a whole CPU, as far as memory reaches."""
         if self.memory_bytes is None:
             return self.whole_cpus
         return max(1, min(self.whole_cpus, self.memory_bytes // MEMORY_PER_WORKER_BYTES))
@@ -79,7 +79,7 @@ def physical_memory_bytes(root: Path = Path("/")) -> int | None:
 
 
 def cpu_model(root: Path = Path("/")) -> str | None:
-    """The processor's or board's name as /proc/cpuinfo gives it; ARM kernels often give none."""
+    """The CPU's or board's name as /proc/cpuinfo gives it; ARM kernels often give none."""
     for key in ("Model\t", "model name\t", "Hardware\t"):
         if name := _first_match(root / "proc/cpuinfo", key, lambda value: value.lstrip("\t: ").strip()):
             return name

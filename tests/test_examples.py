@@ -39,7 +39,7 @@ def test_two_trainings_are_compared(home: Home, tmp_path_factory: pytest.TempPat
     assert compared.returncode == 0, compared.stderr
     cells = (re.split(r"  +", line.strip()) for line in compared.stdout.splitlines())
     lines = {title: values for title, *values in cells}
-    for title in ("steps", "processor used, mean %", "memory used by the program, most MiB"):
+    for title in ("steps", "CPU used, mean %", "memory used by the program, most MiB"):
         assert len(lines[title]) == 2, compared.stdout
         assert all(float(value) > 0 for value in lines[title])
     assert "times as many steps a second" in compared.stdout

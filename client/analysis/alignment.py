@@ -155,7 +155,7 @@ def _described(entries: Sequence[Entry], rows: Sequence[Row]) -> dict[str, str]:
             for spec in specs
         ),
         "machine": _joined(f"{each.cpu_model or each.machine}" for each in conditions),
-        "processors allowed": _joined(f"{each.cpus_allowed:g}" for each in conditions),
+        "CPUs allowed": _joined(f"{each.cpus_allowed:g}" for each in conditions),
         "governor": _joined(each.governor for each in conditions),
         "kernel": _joined(each.kernel for each in conditions),
         "agent version": _joined(each.agent_revision or each.agent_version for each in conditions),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contract.telemetry import MetricKind, SeriesInfo, TelemetrySample
 
 GROUPS = {
-    "cpu": "processor",
+    "cpu": "CPU",
     "memory": "memory",
     "disk": "disk",
     "network": "network",

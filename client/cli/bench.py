@@ -76,7 +76,7 @@ def bench(
     input: Annotated[str, typer.Option(help="A picture, a folder of them, or random.")] = "random",
     repeat: Annotated[int, typer.Option(min=1, help="Jobs for each configuration, in rounds.")] = 1,
     cooldown: Annotated[
-        float, typer.Option(help="Longest wait before each job for the processor to cool down.", **DURATION)
+        float, typer.Option(help="Longest wait before each job for the CPU to cool down.", **DURATION)
     ] = 0.0,
     interval: Interval = 1.0,
     priority: Priority = 0,

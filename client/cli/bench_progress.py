@@ -42,7 +42,7 @@ class Lines(Quietly):
 
 
 class Bars(Quietly):
-    """A bar for each host with the running job's rate and the processor's temperature."""
+    """A bar for each host with the running job's rate and the CPU's temperature."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

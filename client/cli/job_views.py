@@ -201,7 +201,7 @@ def _command_facts(result: CommandResult) -> dict[str, Any]:
         "exit code": result.exit_code,
         "ended by": result.signal,
         "took": format_duration(result.duration_s),
-        "processor time": None if result.cpu_s is None else format_duration(result.cpu_s),
+        "CPU time": None if result.cpu_s is None else format_duration(result.cpu_s),
         "most memory": None if memory is None else f"{memory / 2**20:.0f} MiB",
         "left running": f"{result.left_running} processes, which were ended with it" if result.left_running else None,
         "printed": f"{result.stdout_bytes} bytes to stdout, {result.stderr_bytes} to stderr",

@@ -10,9 +10,9 @@ from contract.telemetry import MetricKind, SeriesInfo, Telemetry
 
 MIB = 1024.0 * 1024.0
 NAMES = {
-    "cpu_temperature_celsius": "Processor temperature",
-    "cpu_utilization_ratio": "Processor utilization",
-    "cpu_frequency_hertz": "Processor clock",
+    "cpu_temperature_celsius": "CPU temperature",
+    "cpu_utilization_ratio": "CPU utilization",
+    "cpu_frequency_hertz": "CPU clock",
     "memory_used_bytes": "Memory used",
     "disk_io_time_seconds_total": "Disk busy",
     "gpu_temperature_celsius": "GPU temperature",
@@ -22,12 +22,12 @@ NAMES = {
     "gpu_frequency_hertz": "GPU clock",
     "disk_read_bytes_total": "Disk read",
     "disk_written_bytes_total": "Disk written",
-    "job_cpu_seconds_total": "Processor time of the job",
+    "job_cpu_seconds_total": "CPU time of the job",
     "job_memory_bytes": "Memory of the job",
-    "other_cpu_seconds_total": "Processor time of others",
-    "pressure_cpu_waiting_seconds_total": "Tasks waiting for a processor",
-    "cpu_busy_seconds_total": "Processors busy",
-    "cpu_steal_seconds_total": "Processor time stolen by the host",
+    "other_cpu_seconds_total": "CPU time of others",
+    "pressure_cpu_waiting_seconds_total": "Tasks waiting for a CPU",
+    "cpu_busy_seconds_total": "CPUs busy",
+    "cpu_steal_seconds_total": "CPU time stolen by the host",
     "energy_joules_total": "Power from energy counter",
 }
 """How each metric is shown, in the order of the rows."""
@@ -37,7 +37,7 @@ MARKS = frozenset({"throttle_active", "throttle_since_boot", "under_voltage_alar
 LIMITS = {"cpu_temperature_celsius": "cpu_temperature_trip_celsius"}
 HIDDEN = MARKS | {"cpu_temperature_trip_celsius", "memory_total_bytes", "gpu_memory_total_bytes"}
 CORES_METRICS = frozenset({"job_cpu_seconds_total", "other_cpu_seconds_total", "cpu_busy_seconds_total"})
-"""Processor time that several cores spend at once: more than 100 % of one."""
+"""CPU time that several cores spend at once: more than 100 % of one."""
 
 
 @dataclass(frozen=True)

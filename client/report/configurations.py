@@ -205,14 +205,14 @@ def _of_result(result: BenchmarkResult) -> dict[str, str]:
         "iterations measured": str(result.iterations),
         "machine": f"{each.cpu_model or each.machine}, {each.machine}",
         "device name": each.device_type or each.device_name,
-        "processors allowed": f"{each.cpus_allowed:g}",
+        "CPUs allowed": f"{each.cpus_allowed:g}",
         "governor": each.governor or NOT_KNOWN,
         "kernel": each.kernel,
         "Python": each.python,
         "agent": each.agent_revision or each.agent_version,
         "load average before": NOT_KNOWN if each.load_average_before is None else f"{each.load_average_before:.2f}",
-        "processor temperature before": _celsius(each.cpu_temperature_before_celsius),
-        "processor temperature after": _celsius(each.cpu_temperature_after_celsius),
+        "CPU temperature before": _celsius(each.cpu_temperature_before_celsius),
+        "CPU temperature after": _celsius(each.cpu_temperature_after_celsius),
     }
 
 

@@ -7,7 +7,7 @@ from contract.telemetry import Telemetry
 
 SOURCES = {
     "power_total_watts": "power of the whole device",
-    "energy_joules_total": "energy counter of the processor package",
+    "energy_joules_total": "energy counter of the CPU package",
 }
 
 

@@ -12,7 +12,7 @@ LEVEL_METRICS = {
     "gpu_throttle_active": "GPU",
 }
 """Above zero while something holds back."""
-COUNTER_METRICS = {"cpu_throttle_events_total": "processor", "cgroup_cpu_throttled_periods_total": "processor quota"}
+COUNTER_METRICS = {"cpu_throttle_events_total": "CPU", "cgroup_cpu_throttled_periods_total": "CPU quota"}
 """Grow while something holds back."""
 STATE_METRIC = "cooling_state"
 """Above its first value while something cools by slowing down."""

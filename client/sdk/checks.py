@@ -76,7 +76,7 @@ def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
         return
     runtimes = [f"{runtime.name} {runtime.version}" for runtime in info.runtimes if runtime.installed]
     yield Check(host.name, "runtimes", bool(runtimes), ", ".join(runtimes) or "none installed")
-    allowed = f"{info.allowed.cpus:g} processors ({info.allowed.cpus_source}) of {info.device.cpu_count}"
+    allowed = f"{info.allowed.cpus:g} CPUs ({info.allowed.cpus_source}) of {info.device.cpu_count}"
     yield Check(host.name, "device", True, f"{info.device.cpu_model or info.device.machine}, {allowed}")
     ours = version("edgerun")
     same = info.agent.version == ours

@@ -163,7 +163,7 @@ class JobExecution:
         return recorder
 
     async def _cool_down(self) -> None:
-        """Wait, as long as was allowed, until the processor has room to warm up again."""
+        """Wait, as long as was allowed, until the CPU has room to warm up again."""
         request = self.job.request
         limit_s = request.spec.cooldown_s if request.kind == "benchmark" else 0.0
         deadline = time.monotonic() + limit_s

@@ -9,7 +9,7 @@ from server.runtimes.base import Execution
 from server.runtimes.selection import CPU
 
 ON_CPU = Execution("CPU", None)
-"""What profilers that know the processor only begin with."""
+"""What profilers that know the CPU only begin with."""
 
 
 class MethodUnavailable(Exception):

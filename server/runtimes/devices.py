@@ -36,7 +36,7 @@ class Devices:
 
 
 def _survey(runtime: str) -> Sequence[RuntimeDevice]:
-    """What a runtime says; one whose process crashes is left with the processor."""
+    """What a runtime says; one whose process crashes is left with the CPU."""
     read_fd, write_fd = os.pipe()
     with os.fdopen(read_fd, "rb") as report:
         try:
@@ -59,6 +59,6 @@ def _survey(runtime: str) -> Sequence[RuntimeDevice]:
 
 def _processor_only(why: str) -> Sequence[RuntimeDevice]:
     return [
-        RuntimeDevice(name="CPU", available=True, detail="the processor"),
+        RuntimeDevice(name="CPU", available=True, detail="the CPU"),
         RuntimeDevice(name="GPU", available=False, detail=why),
     ]

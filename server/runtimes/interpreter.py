@@ -65,7 +65,7 @@ class InterpreterRuntime:
     formats: Sequence[str] = ("tflite",)
 
     def devices(self) -> Sequence[FoundDevice]:
-        """The processor."""
+        """The CPU."""
         return [FoundDevice("CPU", True, "built-in kernels and XNNPACK")]
 
     def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:

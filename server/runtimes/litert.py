@@ -28,7 +28,7 @@ class LiteRt(InterpreterRuntime):
     """Interpreters on the CPU and the Edge TPU, compiled models on the GPU."""
 
     def devices(self) -> Sequence[FoundDevice]:
-        """The processor; the GPU if the embedded model compiles for it; the Edge TPU if its library finds one."""
+        """The CPU; the GPU if the embedded model compiles for it; the Edge TPU if its library finds one."""
         return [*super().devices(), _tried("GPU", "WebGPU", _try_gpu), _tried(EDGETPU, "Coral", _edgetpu)]
 
     def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:

@@ -68,22 +68,20 @@ def _automatic(
         refused += [_rejection(candidate, "AUTO takes it only when it is named: AUTO:NPU,CPU") for candidate in opt_in]
     accelerators.sort(key=lambda candidate: _DISCRETE not in _detail(candidate, found))  # stable: else as listed
     rejected += refused
-    processors = _usable([CPU], found)[0] if names is None or CPU in names else []
-    rejected += [
-        _rejection(candidate, f"{processors[0].runtime} is preferred on the {CPU}") for candidate in processors[1:]
-    ]
-    candidates = [*accelerators, *processors[:1]]
+    cpus = _usable([CPU], found)[0] if names is None or CPU in names else []
+    rejected += [_rejection(candidate, f"{cpus[0].runtime} is preferred on the {CPU}") for candidate in cpus[1:]]
+    candidates = [*accelerators, *cpus[:1]]
     if not candidates:
         raise NoDevice(_refusal("AUTO" if names is None else f"AUTO:{','.join(names)}", rejected))
-    return Choice(candidates, rejected, _reason(accelerators, processors))
+    return Choice(candidates, rejected, _reason(accelerators, cpus))
 
 
-def _reason(accelerators: Sequence[Candidate], processors: Sequence[Candidate]) -> str:
+def _reason(accelerators: Sequence[Candidate], cpus: Sequence[Candidate]) -> str:
     if not accelerators:
-        return f"no accelerator can be used here: {processors[0].runtime} on the {CPU}"
+        return f"no accelerator can be used here: {cpus[0].runtime} on the {CPU}"
     best = accelerators[0]
-    start = f", started on the {CPU} while it compiles" if processors else ""
-    return f"{best.runtime} on {best.device}: accelerators go before the processor{start}"
+    start = f", started on the {CPU} while it compiles" if cpus else ""
+    return f"{best.runtime} on {best.device}: accelerators go before the CPU{start}"
 
 
 def _split(

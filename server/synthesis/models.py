@@ -16,7 +16,7 @@ ARCHITECTURES = {"resnet20": resnet20, "mobilenet_v2": mobilenet_v2}
 def synthetic_model(name: str) -> bytes:
     """Write one of them; raises KeyError for an unknown name.
 
-    The same bytes each time on one machine. Another processor's calibration may round int8 ranges differently.
+    The same bytes each time on one machine. Another CPU's calibration may round int8 ranges differently.
     """
     title = SYNTHETIC_MODELS[name]
     architecture, _, dtype = name.rpartition("-")

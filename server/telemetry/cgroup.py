@@ -1,4 +1,4 @@
-"""This process' own control group, in either version: processor time, throttling by a quota, memory."""
+"""This process' own control group, in either version: CPU time, throttling by a quota, memory."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def _seconds(tree: Tree) -> Group:
     for folder in control_groups(tree.root, "cpu"):
         if "usage_usec" in _stat(tree, path := folder / "cpu.stat"):
             return _usage(tree.file(path), counter(metric, "seconds", tree.shown(path)))
-    return absent("no control group of this process counts processor time", counter(metric, "seconds", ""))
+    return absent("no control group of this process counts CPU time", counter(metric, "seconds", ""))
 
 
 def _usage(opened: SystemFile, info: SeriesInfo) -> Group:
@@ -41,7 +41,7 @@ def _throttling(tree: Tree) -> Group:
         counter("cgroup_cpu_throttled_seconds_total", "seconds", source),
     ]
     if not paths:
-        return absent("no control group of this process has a processor quota to count", *infos)
+        return absent("no control group of this process has a CPU quota to count", *infos)
     files = [tree.file(path) for path in paths]
 
     def read() -> list[float]:

@@ -1,4 +1,4 @@
-"""Processor: use in total and of each core, clock, load. Of the whole machine, also in a container."""
+"""CPU: use in total and of each core, clock, load. Of the whole machine, also in a container."""
 
 import os
 
@@ -23,7 +23,7 @@ def discover(tree: Tree) -> list[Group]:
 
 
 def ticks_per_second() -> int:
-    """The unit of processor times in /proc."""
+    """The unit of CPU times in /proc."""
     return os.sysconf("SC_CLK_TCK")
 
 

@@ -1,4 +1,4 @@
-"""Graphics processors: a Jetson's devfreq, amdgpu's files, NVIDIA's library where it is installed."""
+"""GPUs: a Jetson's devfreq, amdgpu's files, NVIDIA's library where it is installed."""
 
 from pathlib import Path
 

@@ -33,7 +33,7 @@ class _Member:
 
 
 class Processes:
-    """Processor time and memory of a process group. Its processes' files stay open while they live."""
+    """CPU time and memory of a process group. Its processes' files stay open while they live."""
 
     def __init__(self, tree: Tree, process_group: int) -> None:
         self._tree = tree
@@ -49,7 +49,7 @@ class Processes:
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
 
     def read(self) -> list[Reading]:
-        """Processor seconds of the job so far, and the resident memory of its living processes."""
+        """CPU seconds of the job so far, and the resident memory of its living processes."""
         if (now := time.monotonic()) - self._scanned_at >= SCAN_INTERVAL_S:
             self._scanned_at = now
             self._scan()

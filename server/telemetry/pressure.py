@@ -1,4 +1,4 @@
-"""Pressure: how long at least one task waited for a processor."""
+"""Pressure: how long at least one task waited for a CPU."""
 
 from server.telemetry.series import MICRO, Group, Tree, absent, counter
 

@@ -23,7 +23,7 @@ HEAD_FILE = "telemetry.json"
 SAMPLES_MAX_BYTES = 512 << 20
 HEAD_MAX_BYTES = 16 << 20
 OWN_COLUMNS = ("t_s", "late_s", "missed", "sampler_cpu_s")
-"""Columns before the series: when, how late, beats missed so far, processor time of the sampler so far."""
+"""Columns before the series: when, how late, beats missed so far, CPU time of the sampler so far."""
 
 
 class Head(BaseModel):

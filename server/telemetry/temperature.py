@@ -1,4 +1,4 @@
-"""Temperatures: every thermal zone and hwmon sensor, and which of them stands for the processor.
+"""Temperatures: every thermal zone and hwmon sensor, and which of them stands for the CPU.
 
 Both trees are read: a board with one odd hwmon chip must not hide its thermal zones.
 """
@@ -17,10 +17,10 @@ CPU_SENSORS = (
     *("cpu-thermal", "cpu_thermal", "cpu-therm", "coretemp package", "k10temp tctl", "soc_thermal"),
     *("soc-thermal", "x86_pkg_temp", "k10temp tdie"),
 )
-"""Sensors that stand for the processor: the first of these that a sensor's name begins with, in lower case."""
+"""Sensors that stand for the CPU: the first of these that a sensor's name begins with, in lower case."""
 GPU_SENSORS = ("gpu-therm", "gpu-thermal", "gpu_thermal", "amdgpu edge")
 PI_LIMIT_CELSIUS = 80.0
-"""Where the firmware of a Raspberry Pi begins to slow the processor down; no trip point of its zone says so.
+"""Where the firmware of a Raspberry Pi begins to slow the CPU down; no trip point of its zone says so.
 Source: Raspberry Pi documentation, "frequency management and thermal control"."""
 THROTTLED_FILES = ("sys/devices/platform/soc*/soc*:firmware/get_throttled", "sys/devices/platform/soc*/get_throttled")
 
@@ -37,7 +37,7 @@ class Sensor:
 
 
 def discover(tree: Tree) -> list[Group]:
-    """All sensors, the processor's, and where it begins to throttle. The GPU's own is in gpu.py."""
+    """All sensors, the CPU's, and where it begins to throttle. The GPU's own is in gpu.py."""
     found = sensors(tree)
     cpu = gauge("cpu_temperature_celsius", "celsius", "")
     if not found:
@@ -50,7 +50,7 @@ def discover(tree: Tree) -> list[Group]:
         names = ", ".join(sensor.name for sensor in found)
         return [
             *details,
-            absent(f"no sensor that is known as the processor's can be read; there are {names}", cpu),
+            absent(f"no sensor that is known as the CPU's can be read; there are {names}", cpu),
             _trip(tree, None),
         ]
     return [*details, celsius(tree, chosen, cpu.metric), _trip(tree, chosen)]
@@ -100,13 +100,13 @@ def _chips(tree: Tree) -> Iterator[Sensor]:
         chip, stem = path.parent, path.name.removesuffix("_input")
         label = tree.text(chip / f"{stem}_label")
         name = " ".join(filter(None, (tree.text(chip / "name") or chip.name, label)))
-        # Of an Intel processor, crit is where it slows itself down; elsewhere it may be where the board switches off.
+        # Of an Intel CPU, crit is where it slows itself down; elsewhere it may be where the board switches off.
         limits = (chip / f"{stem}_crit",) if name.startswith("coretemp") else ()
         yield Sensor(name, path, {"sensor": name, "zone": f"{chip.name}/{stem}"}, limits)
 
 
 def _trip(tree: Tree, cpu: Sensor | None) -> Group:
-    """Where the processor begins to be slowed down: its zone's first passive trip, or what is known of its kind."""
+    """Where the CPU begins to be slowed down: its zone's first passive trip, or what is known of its kind."""
     metric, unit = "cpu_temperature_trip_celsius", "celsius"
     limits = [(tree.number(path) or 0.0, path) for path in (cpu.limits if cpu else ())]
     if known := [limit for limit in limits if limit[0] > 0]:
@@ -114,4 +114,4 @@ def _trip(tree: Tree, cpu: Sensor | None) -> Group:
         return constant(gauge(metric, unit, tree.shown(path)), millidegrees * MILLI)
     if cpu and any(tree.paths(pattern) for pattern in THROTTLED_FILES):
         return constant(gauge(metric, unit, "Raspberry Pi documentation"), PI_LIMIT_CELSIUS)
-    return absent("no passive trip point is known for the processor's sensor", gauge(metric, unit, ""))
+    return absent("no passive trip point is known for the CPU's sensor", gauge(metric, unit, ""))

@@ -60,7 +60,7 @@ def _state(tree: Tree, path: Path, labels: dict[str, str]) -> Group:
 
 
 def _intel(tree: Tree) -> list[Group]:
-    """How often each package of an Intel processor slowed down; new container engines mask these files."""
+    """How often each package of an Intel CPU slowed down; new container engines mask these files."""
     metric, groups, seen = "cpu_throttle_events_total", [], set()
     for path in tree.paths("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/package_throttle_count"):
         package = tree.text(path.parents[1] / "topology/physical_package_id") or "0"

@@ -20,13 +20,13 @@ LOAD_MIN_CORES = 0.5
 PROBE_SLOWER_MAX = 0.10
 """AndroidX Benchmark's limit for its own fixed piece of work."""
 PRESSURE_MAX = 0.10
-"""Share of time in which some task waited for a processor."""
+"""Share of time in which some task waited for a CPU."""
 STEAL_MAX = 0.01
-"""Share of all processors' time that the host of this virtual machine gave to others."""
+"""Share of all CPUs' time that the host of this virtual machine gave to others."""
 OTHERS_MAX_CORES = 0.10
 """The share of a core that other processes than the job's and the agent's use."""
 RATE_SECONDS_MIN = 1.0
-"""The kernel counts processor time in hundredths of a second and several counters are compared: over less time the
+"""The kernel counts CPU time in hundredths of a second and several counters are compared: over less time the
 rounding alone looks like somebody else."""
 HEADROOM_CELSIUS = 10.0
 """Degrees below the first passive trip point; nsight-python waits for as much before it measures."""
@@ -52,7 +52,7 @@ def throttle_flag(cut: PhaseSamples) -> list[Finding]:
 
     def intel() -> list[str]:
         grown = sum(each.by for each in cut.growth("cpu_throttle_events_total"))
-        return [f"the processor slowed itself down {grown:.0f} times"] if grown > 0 else []
+        return [f"the CPU slowed itself down {grown:.0f} times"] if grown > 0 else []
 
     return _findings(CheckCode.THROTTLE_FLAG, Verdict.UNRELIABLE, _any_of(pi, nvidia, intel))
 
@@ -125,14 +125,14 @@ def probe_slow(probe: Probe | None) -> list[Finding]:
 
 
 def cpu_quota(cut: PhaseSamples) -> list[Finding]:
-    """The control group had used up its processor time."""
+    """The control group had used up its CPU time."""
     grown = sum(each.by for each in cut.growth("cgroup_cpu_throttled_periods_total"))
     details = [f"the control group was stopped in {grown:.0f} periods"] if grown > 0 else []
     return _findings(CheckCode.CPU_QUOTA, Verdict.UNRELIABLE, details)
 
 
 def contention(cut: PhaseSamples) -> list[Finding]:
-    """Somebody else wanted the processors too."""
+    """Somebody else wanted the CPUs too."""
     cores = max(1, len([key for key in cut.keys("cpu_utilization_ratio") if cut.telemetry.info[key].labels]))
 
     def rate(metric: str) -> float:
@@ -143,11 +143,11 @@ def contention(cut: PhaseSamples) -> list[Finding]:
 
     def pressure() -> list[str]:
         share = rate("pressure_cpu_waiting_seconds_total")
-        return [f"tasks waited for a processor {share:.0%} of the time"] if share > PRESSURE_MAX else []
+        return [f"tasks waited for a CPU {share:.0%} of the time"] if share > PRESSURE_MAX else []
 
     def steal() -> list[str]:
         share = rate("cpu_steal_seconds_total") / cores
-        return [f"the host of this virtual machine took {share:.1%} of the processors"] if share > STEAL_MAX else []
+        return [f"the host of this virtual machine took {share:.1%} of the CPUs"] if share > STEAL_MAX else []
 
     def others() -> list[str]:
         used = rate("other_cpu_seconds_total")
@@ -157,7 +157,7 @@ def contention(cut: PhaseSamples) -> list[Finding]:
 
 
 def hot_start(telemetry: Telemetry | None) -> list[Finding]:
-    """The processor was already close to where it is slowed down. Looks at the work's beginning, not the phase."""
+    """The CPU was already close to where it is slowed down. Looks at the work's beginning, not the phase."""
     if telemetry is None or not telemetry.t_s:
         raise NotCheckable("no telemetry was recorded")
     found: list[float] = []
@@ -170,7 +170,7 @@ def hot_start(telemetry: Telemetry | None) -> list[Finding]:
     start, trip = found
     if start <= trip - HEADROOM_CELSIUS:
         return []
-    detail = f"it began at {start:.0f} degrees Celsius; the processor is slowed down from {trip:.0f}"
+    detail = f"it began at {start:.0f} degrees Celsius; the CPU is slowed down from {trip:.0f}"
     return _findings(CheckCode.HOT_START, Verdict.SUSPECT, [detail])
 
 

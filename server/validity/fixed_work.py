@@ -20,7 +20,7 @@ _SWAPPED = bytes(range(255, -1, -1))
 def fixed_work_ms(repeats: int = REPEATS) -> float:
     """Milliseconds for the fixed work, the best of several: about 50 ms each on the build machine."""
     block = bytes(range(256)) * (BLOCK_BYTES // 256)
-    _work(block, STEPS // 10, PASSES // 10)  # wakes up a processor that has slowed down while idle
+    _work(block, STEPS // 10, PASSES // 10)  # wakes up a CPU that has slowed down while idle
     return min(_timed_ms(block) for _ in range(max(1, repeats)))
 
 

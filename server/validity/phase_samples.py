@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from contract.telemetry import Telemetry
 
 IDLE = "idle"
-"""The phase before a job's work, in which it may have waited for the processor to cool down."""
+"""The phase before a job's work, in which it may have waited for the CPU to cool down."""
 SAMPLES_MIN = 2
 """Within a phase; with fewer, what happened in it is anybody's guess."""
 BEAT_TOLERANCE = 1e-3

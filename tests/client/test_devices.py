@@ -43,7 +43,7 @@ def test_single_and_half_precision_in_one_table(home: Home, agent: RunningAgent,
 
 
 def test_auto_says_what_it_chose_and_why(home: Home, agent: RunningAgent) -> None:
-    """On a machine without an accelerator: the processor, with the reason of each device that was left out."""
+    """On a machine without an accelerator: the CPU, with the reason of each device that was left out."""
     home.knows(agent)
     done = home.client("bench", "--model", "digits", "--device", "auto,cpu", "--iterations", "20")
     assert done.returncode == 0, done.stderr

@@ -41,13 +41,13 @@ def test_groups_labels_and_rates() -> None:
     before = sample(10.0, cpu_utilization_ratio=0.1, disk_read_bytes_total=0)
     now = sample(12.0, cpu_utilization_ratio=0.25, disk_read_bytes_total=4 * 2**20, odd_things=None)
     found = [(reading.group, reading.name, dict(reading.values)) for reading in readings(now, before)]
-    assert found == [("processor", "utilization", {"": "25 %", "0": "50 %"}), ("disk", "read", {"": "2.0 MiB/s"})]
+    assert found == [("CPU", "utilization", {"": "25 %", "0": "50 %"}), ("disk", "read", {"": "2.0 MiB/s"})]
 
 
 @pytest.mark.parametrize("before", [None, sample(12.0, disk_read_bytes_total=5), sample(1.0, disk_read_bytes_total=50)])
 def test_no_rate_is_made_up(before: TelemetrySample | None) -> None:
     """Not from one sample, not without time between, not after a counter began again."""
-    assert [reading.group for reading in readings(sample(12.0, disk_read_bytes_total=9), before)] == ["processor"]
+    assert [reading.group for reading in readings(sample(12.0, disk_read_bytes_total=9), before)] == ["CPU"]
 
 
 def test_reasons_are_listed_once() -> None:

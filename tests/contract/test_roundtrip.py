@@ -173,7 +173,7 @@ LATENCY = LatencySummary(
     unsupported={"p90": "needs 64 samples, there are 7"},
 )
 WINDOW = Window(start_s=0.0, end_s=1.0, iterations=7, fps=7.0, p50_ms=2.0, max_ms=3.0)
-RUNTIME_DEVICE = RuntimeDevice(name="CPU", available=True, detail="the processor")
+RUNTIME_DEVICE = RuntimeDevice(name="CPU", available=True, detail="the CPU")
 REJECTION = Rejection(runtime="openvino", device="GPU", reason="libOpenCL.so.1 is missing")
 DEVICE_EVENT = DeviceEvent(at_s=0.5, step=DeviceStep.HANDED_OVER, runtime="litert", device="GPU")
 SELECTION = Selection(

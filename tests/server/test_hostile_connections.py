@@ -168,14 +168,14 @@ def test_running_out_of_descriptors_does_not_spin(tmp_path: Path) -> None:
         with ExitStack() as stack:
             for connection in idle_connections(agent, 150):
                 stack.callback(connection.close)
-            before = processor_s(agent.process.pid)
+            before = cpu_seconds(agent.process.pid)
             time.sleep(1)
-            assert processor_s(agent.process.pid) - before < 0.5
+            assert cpu_seconds(agent.process.pid) - before < 0.5
         wait_for(lambda: agent.get(HEALTH_LIVE).status_code == 200)
 
 
-def processor_s(pid: int) -> float:
-    """Processor time a process has used."""
+def cpu_seconds(pid: int) -> float:
+    """CPU time a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
 

@@ -90,6 +90,6 @@ def test_nothing_readable_is_no_failure(tmp_path: Path) -> None:
         ("processor\t: 0\nCPU part\t: 0xd0b\n", None),
     ],
 )
-def test_the_processor_is_named_where_the_kernel_names_it(tmp_path: Path, cpuinfo: str, name: str | None) -> None:
+def test_the_cpu_is_named_where_the_kernel_names_it(tmp_path: Path, cpuinfo: str, name: str | None) -> None:
     """A Pi's board, an x86 model, and nothing on bare ARM kernels."""
     assert cpu_model(tree(tmp_path, {"proc/cpuinfo": cpuinfo})) == name

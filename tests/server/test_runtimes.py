@@ -105,7 +105,7 @@ def test_an_accelerator_that_is_not_there_is_refused(resnet: dict[str, ModelFile
 
 
 def test_onnx_runs_batches_and_names_what_ran(tmp_path: Path) -> None:
-    """A free batch is taken, a fixed one is not; CUDA that is missing is an error and no silent processor."""
+    """A free batch is taken, a fixed one is not; CUDA that is missing is an error and no silent CPU."""
     runtime = open_runtime("onnx", delegates=True)
     free = ModelFiles("onnx", onnx_classifier().SerializeToString())
     model = runtime.load(free, LoadOptions(batch=3))

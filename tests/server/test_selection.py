@@ -32,7 +32,7 @@ RICH = {
     ],
 )
 def test_candidates_come_best_first(requested: str, found: dict[str, list[RuntimeDevice]], expected: list[str]) -> None:
-    """Discrete before integrated, accelerators before the processor, NPUs when named, and nothing else when named."""
+    """Discrete before integrated, accelerators before the CPU, NPUs when named, and nothing else when named."""
     chosen = choose(requested, found, {})
     assert {f"{each.runtime} {each.device}" for each in chosen.candidates} == set(expected)
     assert chosen.candidates[0] == Candidate(*expected[0].split(" "))
@@ -61,7 +61,7 @@ def test_only_openvino_splits_a_graph() -> None:
 
 
 def test_everything_that_was_left_out_is_listed() -> None:
-    """Runtimes that do not read the model, drivers that are missing, and processors that come second."""
+    """Runtimes that do not read the model, drivers that are missing, and CPUs that come second."""
     chosen = choose("AUTO", PROCESSOR, {"onnx": "it reads onnx, not tflite"})
     reasons = {(each.runtime, each.device): each.reason for each in chosen.rejected}
     assert reasons == {

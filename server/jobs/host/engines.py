@@ -15,7 +15,7 @@ from server.runtimes import open_runtime
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime
 
 ACCELERATOR_TOLERANCE = 0.05
-"""Largest difference to the processor's results, of the largest of them: accelerators compute in half precision."""
+"""Largest difference to the CPU's results, of the largest of them: accelerators compute in half precision."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What runs the model now: the processor first, an accelerator once it is ready, the processor again if it fails."""
+"""What runs the model now: the CPU first, an accelerator once it is ready, the CPU again if it fails."""
 
 import threading
 import time
@@ -82,7 +82,7 @@ class Failover:
                 return
 
     def _fall_back(self, engine: Engine, why: str) -> None:
-        """Go back to the processor; several streams may notice at once."""
+        """Go back to the CPU; several streams may notice at once."""
         with self._lock:
             noticed, self._current = self._current is engine, self.base
         if noticed:
@@ -96,7 +96,7 @@ class Failover:
                 engine = open_engine(self._order, candidate, self._files)
                 self._based.wait()
                 check_agreement(engine, self.base)
-            except Exception as fault:  # drivers raise what they like; the processor goes on
+            except Exception as fault:  # drivers raise what they like; the CPU goes on
                 self.report(DeviceStep.REJECTED, candidate, f"{fault}" or type(fault).__name__)
                 continue
             self._current = engine

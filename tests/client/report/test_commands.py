@@ -93,7 +93,7 @@ def test_pictures_of_a_real_run(real: RealRuns, home: Home) -> None:
     done = home.client("report", str(real.folder / "bench"), "-o", "r.html", "--png", "png")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (home.folder / "png").iterdir()}
-    assert {"load-time.png", "inference-time.png", "frames-per-second.png", "time-processor-utilization.png"} <= names
+    assert {"load-time.png", "inference-time.png", "frames-per-second.png", "time-cpu-utilization.png"} <= names
 
 
 def test_without_matplotlib_it_says_what_to_install(runs: Home, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_shares_go_from_0_to_100() -> None:
     ratio = SeriesInfo(metric="cpu_utilization_ratio", unit="ratio", source="x")
     row = component("cpu_utilization_ratio", ratio)
     assert (row.name, row.unit, row.most, row.zero_based, row.primary) == (
-        "Processor utilization",
+        "CPU utilization",
         "%",
         100,
         True,
@@ -169,7 +169,7 @@ def test_energy_is_measured_power_over_the_timed_phase() -> None:
     level = recording("watts", MetricKind.GAUGE, [5.0, 5.0, 7.0], "power_total_watts")
     assert mean_power(level) == (5.5, "power of the whole device")
     counted = recording("joules", MetricKind.COUNTER, [100.0, 110.0, 130.0], "energy_joules_total")
-    assert mean_power(counted) == (15.0, "energy counter of the processor package")
+    assert mean_power(counted) == (15.0, "energy counter of the CPU package")
     assert mean_power(recording("watts", MetricKind.GAUGE, [None, None, None], "power_total_watts")) is None
     entry = made_recorded_entry(10.0, made_telemetry(60))
     (configuration,) = data_of(made_run(entry)).configurations

@@ -80,5 +80,5 @@ def test_the_data_cannot_end_its_element(hostile: Run) -> None:
 def test_pictures_take_any_name(hostile: Run, tmp_path: Path) -> None:
     """Dollar signs are no formulas, letters that the font lacks no warnings, names of files harmless."""
     written = write_pictures(tmp_path / "png", report_data(Sources(runs=[("made", hostile)])))
-    assert {"load-time.png", "inference-time.png", "time-processor-temperature.png"} <= {each.name for each in written}
+    assert {"load-time.png", "inference-time.png", "time-cpu-temperature.png"} <= {each.name for each in written}
     assert all(each.read_bytes().startswith(b"\x89PNG") for each in written)

@@ -63,7 +63,7 @@ def test_auto_starts_on_the_processor_and_hands_over(tmp_path: Path) -> None:
 
 
 def test_an_accelerator_that_is_lost_costs_no_inference(tmp_path: Path) -> None:
-    """Each of two streams comes back to the processor; every iteration is counted where it ran."""
+    """Each of two streams comes back to the CPU; every iteration is counted where it ran."""
     with agent_with_fake_gpu(tmp_path, FAKE_INFERENCES="20000") as agent:
         result, selection = measured(agent, iterations=100_000, streams=2)
     assert result.device == "GPU,CPU"
@@ -84,7 +84,7 @@ VARIANTS: list[tuple[Mapping[str, str], str]] = [
 def test_an_accelerator_that_does_not_do_the_work_is_not_reported(
     tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:
-    """One that cannot compile, or computes something else, leaves the result to the processor and says why."""
+    """One that cannot compile, or computes something else, leaves the result to the CPU and says why."""
     with agent_with_fake_gpu(tmp_path, **variables) as agent:
         result, selection = measured(agent, iterations=50)
     assert (result.device, result.runtime) == ("CPU", "litert")
@@ -94,7 +94,7 @@ def test_an_accelerator_that_does_not_do_the_work_is_not_reported(
 
 
 def test_a_device_that_is_named_is_used_or_nothing(tmp_path: Path) -> None:
-    """Nobody who asks for the GPU gets the figures of a processor."""
+    """Nobody who asks for the GPU gets the figures of a CPU."""
     with agent_with_fake_gpu(tmp_path, FAKE_COMPILE="fails") as agent, agent.http() as http:
         job = wait_until_ended(http, submit(http, benchmark(device="GPU")).id)
     assert job.state is JobState.FAILED
@@ -139,7 +139,7 @@ def test_pictures_fall_back_to_the_processor_too(tmp_path: Path) -> None:
 
 
 def test_an_agent_for_a_device_that_is_not_there_does_not_start(tmp_path: Path) -> None:
-    """It says why, instead of serving from the processor in silence."""
+    """It says why, instead of serving from the CPU in silence."""
     complaint = "EDGETPU cannot be used here: litert EDGETPU"
     with pytest.raises(AssertionError, match=complaint), running_agent(tmp_path, "--device", "EDGETPU"):
         pass

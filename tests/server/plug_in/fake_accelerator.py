@@ -1,7 +1,7 @@
-"""A runtime from another distribution whose GPU is a fake: the processor computes, slowly made ready, easily lost.
+"""A runtime from another distribution whose GPU is a fake: the CPU computes, slowly made ready, easily lost.
 
 FAKE_COMPILE_S: how long it compiles. FAKE_INFERENCES: after how many it fails. FAKE_RESULTS=wrong: it gives nonsense.
-FAKE_COMPILE=fails: it cannot compile. FAKE_CPU: it knows the processor too.
+FAKE_COMPILE=fails: it cannot compile. FAKE_CPU: it knows the CPU too.
 """
 
 import os
@@ -27,7 +27,7 @@ class FakeRuntime:
 
     def devices(self) -> Sequence[FoundDevice]:
         found = [FoundDevice("GPU", True, "a fake GPU"), FoundDevice("NPU", False, "no fake NPU was made")]
-        return [*found, FoundDevice("CPU", True, "the processor")] if "FAKE_CPU" in os.environ else found
+        return [*found, FoundDevice("CPU", True, "the CPU")] if "FAKE_CPU" in os.environ else found
 
     def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:
         litert = open_runtime("litert", delegates=True)

@@ -155,7 +155,7 @@ def test_a_jetsons_fake_zone_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_source_of_the_chosen_temperature_is_named(tmp_path: Path) -> None:
-    """An odd chip that comes first is not taken for the processor."""
+    """An odd chip that comes first is not taken for the CPU."""
     with Sensors(trees.x86_with_amdgpu(tmp_path)) as sensors:
         source = sensors.info["cpu_temperature_celsius"].source
         assert source == "/sys/class/hwmon/hwmon1/temp1_input (coretemp Package id 0)"

@@ -176,7 +176,7 @@ def test_what_is_harmless_or_outside_the_phase_is_not_blamed(changes: dict[str, 
 
 
 def test_idle_clocks_are_not_a_drop() -> None:
-    """A governor lowers the clock of a processor that has nothing to do; then nothing can be said."""
+    """A governor lowers the clock of a CPU that has nothing to do; then nothing can be said."""
     idle = {f'cpu_utilization_ratio{{cpu="{core}"}}': [0.1] * COUNT for core in "01"}
     validity = verdict_of(idle | dict.fromkeys(FREQUENCIES, during(0.6 * GHZ, calm=1.5 * GHZ)))
     assert validity.reasons == []
