@@ -97,25 +97,25 @@ def _operators(profile: ProfileResult) -> list[_Operator]:
     if all(row.operator is None for row in rows):
         return [_Operator(None, row.kind or row.name, row.output, _shape(row), [row]) for row in rows]
     found: dict[int, _Operator] = {}
-    for row, place in zip(rows, _places(rows), strict=True):
-        operator = found.setdefault(place, _Operator(place, row.kind or row.name, row.output, _shape(row), []))
+    for row, index in zip(rows, _indices(rows), strict=True):
+        operator = found.setdefault(index, _Operator(index, row.kind or row.name, row.output, _shape(row), []))
         operator.executed.append(row)
         if row.operator is not None:
             operator.kind, operator.output, operator.shape = row.kind or row.name, row.output, _shape(row)
-    return [found[place] for place in sorted(found)]
+    return [found[index] for index in sorted(found)]
 
 
-def _places(rows: Sequence[OperatorProfile]) -> list[int]:
+def _indices(rows: Sequence[OperatorProfile]) -> list[int]:
     """For each executed operator one of the file: an added one counts for its neighbour."""
     known = [(number, row.operator) for number, row in enumerate(rows) if row.operator is not None]
-    places = []
+    indices = []
     for number, row in enumerate(rows):
-        before = next((place for at, place in reversed(known) if at <= number), None)
-        after = next((place for at, place in known if at >= number), None)
+        before = next((index for at, index in reversed(known) if at <= number), None)
+        after = next((index for at, index in known if at >= number), None)
         prepares = any(word in f"{row.name} {row.kernel}" for word in BEFORE_WORDS)
         order = (row.operator, after, before) if prepares else (row.operator, before, after)
-        places.append(next(place for place in order if place is not None))
-    return places
+        indices.append(next(index for index in order if index is not None))
+    return indices
 
 
 def _shape(row: OperatorProfile) -> tuple[int, ...] | None:

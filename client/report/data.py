@@ -159,8 +159,8 @@ def _headline_without_rows(sources: Sources) -> Headline:
         name, result = sources.profiles[0]
         slowest = max(result.operators, key=lambda operator: operator.mean_us, default=None)
         if slowest is not None:
-            place = slowest.number if slowest.operator is None else slowest.operator  # as in the table
-            what = f"{slowest.kind or slowest.name} (operator {place})"
+            index = slowest.number if slowest.operator is None else slowest.operator  # as in the table
+            what = f"{slowest.kind or slowest.name} (operator {index})"
             return Headline(f"{what} takes most of the time", f": {slowest.share:.1%} of an inference in {name}.")
     ended = sum(folder.job.error is None for folder in sources.programs)
     return Headline(f"{ended} of {len(sources.programs)} programs ended well.")

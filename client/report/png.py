@@ -99,11 +99,11 @@ def _bars(measure: _Measure, rows: Sequence[Configuration]) -> "Figure":
     values = [measure.value(each.figures) or 0.0 for each in rows]
     ends = [max(value, _whisker(measure, each)) for value, each in zip(values, rows, strict=True)]
     axes.barh(range(len(rows)), values, color=[COLOURS[each.id % len(COLOURS)] for each in rows], height=0.55)
-    for place, (each, end) in enumerate(zip(rows, ends, strict=True)):
+    for row, (each, end) in enumerate(zip(rows, ends, strict=True)):
         if _whisker(measure, each):
             low = each.figures.p5_ms or 0.0
-            axes.plot([low, end], [place, place], color=INK, linewidth=1.2, marker="|", markersize=7)
-        axes.annotate(_label(measure, each), (end, place), (8, 0), textcoords="offset points", va="center", color=INK)
+            axes.plot([low, end], [row, row], color=INK, linewidth=1.2, marker="|", markersize=7)
+        axes.annotate(_label(measure, each), (end, row), (8, 0), textcoords="offset points", va="center", color=INK)
     axes.set_yticks(range(len(rows)), [f"{each.title}\n{each.subtitle}" for each in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.3 * max(ends) or 1.0)

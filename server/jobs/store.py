@@ -244,7 +244,7 @@ class JobStore:
 
     def _positions(self) -> dict[int, int]:
         query = "SELECT number FROM jobs WHERE state = ? ORDER BY priority DESC, number"
-        return {number: place for place, (number,) in enumerate(self._db.execute(query, (JobState.QUEUED,)))}
+        return {number: position for position, (number,) in enumerate(self._db.execute(query, (JobState.QUEUED,)))}
 
 
 @contextlib.contextmanager

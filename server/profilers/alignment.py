@@ -42,15 +42,15 @@ def align(kinds: Sequence[str], executed: Sequence[OperatorTime]) -> list[int | 
     aligned: list[int | None] = []
     following = 0
     for operator in executed:
-        place = operator.index if not operator.delegated else _next(kinds, following, operator.name)
-        if place is not None and not 0 <= place < len(kinds):
-            place = None
-        if place is not None:
-            following = place + 1
-        aligned.append(place)
+        index = operator.index if not operator.delegated else _next(kinds, following, operator.name)
+        if index is not None and not 0 <= index < len(kinds):
+            index = None
+        if index is not None:
+            following = index + 1
+        aligned.append(index)
     return aligned
 
 
 def _next(kinds: Sequence[str], start: int, name: str) -> int | None:
     wanted = next((family for word, family in FAMILIES if word in name), frozenset())
-    return next((place for place in range(start, min(start + LOOK_AHEAD, len(kinds))) if kinds[place] in wanted), None)
+    return next((index for index in range(start, min(start + LOOK_AHEAD, len(kinds))) if kinds[index] in wanted), None)

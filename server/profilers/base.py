@@ -22,7 +22,7 @@ class Executed:
 
     name: str
     """The name that the runtime gives it."""
-    place: int | None
+    index: int | None
     """The operator of the file that it stands for; None where there is none."""
     delegated: bool = False
     kernel: str | None = None

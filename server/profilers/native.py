@@ -65,8 +65,8 @@ class NativeProfiler:
         """The operators of one run."""
         operators = self._model.profile().operators
         self._count = len(operators)
-        places = align(self._kinds, operators)
-        return [Executed(each.name, place, each.delegated) for each, place in zip(operators, places, strict=True)]
+        indices = align(self._kinds, operators)
+        return [Executed(each.name, index, each.delegated) for each, index in zip(operators, indices, strict=True)]
 
     def run(self) -> tuple[float, Sequence[float]]:
         """One run with the profiler on."""

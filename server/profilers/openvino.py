@@ -65,9 +65,9 @@ class OpenVinoProfiler:
         nodes, left_out = self._model.node_times()
         self.detail = f"operators of OpenVINO's own graph; {left_out} more were merged or optimised away"
         self._names = [node.name for node in nodes]
-        places = self._places(nodes)
+        indices = self._indices(nodes)
         return [
-            Executed(node.name, places.get(number), True, node.kernel, node.output_shape)
+            Executed(node.name, indices.get(number), True, node.kernel, node.output_shape)
             for number, node in enumerate(nodes)
         ]
 
@@ -83,7 +83,7 @@ class OpenVinoProfiler:
     def collected(self) -> None:
         """`run` tells all."""
 
-    def _places(self, nodes: Sequence[NodeTime]) -> dict[int, int]:
+    def _indices(self, nodes: Sequence[NodeTime]) -> dict[int, int]:
         """The file's operator for each weighted node; empty unless they correspond one to one."""
         if self._facts is None:
             return {}

@@ -28,7 +28,7 @@ def operator_rows(
     reached = _cumulative(means / whole)
     rows = []
     for number, operator in enumerate(executed):
-        fact = facts.operators[operator.place] if facts is not None and operator.place is not None else None
+        fact = facts.operators[operator.index] if facts is not None and operator.index is not None else None
         mean = float(means[number])
         rows.append(
             {
@@ -36,7 +36,7 @@ def operator_rows(
                 "name": operator.name,
                 "delegated": operator.delegated,
                 "kernel": operator.kernel,
-                "operator": operator.place,
+                "operator": operator.index,
                 **_facts(fact),
                 **_file_facts(operator, fact),
                 **_statistics(times[:, number]),

@@ -52,7 +52,7 @@ def _mounts(tree: Tree) -> Iterator[tuple[str, str]]:
         fields, kind = before.split(), after.split()
         if len(fields) > 4 and len(kind) > 1:
             mounts.append((fields[4], fields[2], kind[1]))
-    rank = {point: place for place, point in enumerate(PREFERRED_MOUNTS)}
+    rank = {point: position for position, point in enumerate(PREFERRED_MOUNTS)}
     for _, number, source in sorted(mounts, key=lambda mount: rank.get(mount[0], len(rank))):
         yield number, source
 

@@ -57,19 +57,19 @@ def cut(model: bytes) -> CutGraph:
 def _cut(tree: Any, graph: Any, index: int, kind: str) -> Cut:
     operator = graph.operators[index]
     inputs, outputs = _numbers(operator.inputs), _numbers(operator.outputs)
-    places: dict[int, int] = {-1: -1}  # an optional input that is left out
+    indices: dict[int, int] = {-1: -1}  # an optional input that is left out
     piece = schema.ModelT()
     piece.version, piece.description, piece.buffers = 3, f"operator {index}", [schema.BufferT()]
     alone = schema.SubGraphT()
     alone.name, alone.tensors = "main", []
     for number in (*inputs, *outputs):
-        if number not in places:
-            places[number] = len(alone.tensors)
+        if number not in indices:
+            indices[number] = len(alone.tensors)
             alone.tensors.append(_tensor(tree, piece, graph.tensors[number]))
     taken = tuple(dict.fromkeys(n for n in inputs if n >= 0 and not is_constant(tree, graph.tensors[n])))
-    alone.inputs, alone.outputs = _placed(places, taken), _placed(places, outputs)
+    alone.inputs, alone.outputs = _renumbered(indices, taken), _renumbered(indices, outputs)
     lone = copy.copy(operator)
-    lone.opcodeIndex, lone.inputs, lone.outputs = 0, _placed(places, inputs), _placed(places, outputs)
+    lone.opcodeIndex, lone.inputs, lone.outputs = 0, _renumbered(indices, inputs), _renumbered(indices, outputs)
     alone.operators = [lone]
     piece.operatorCodes, piece.subgraphs = [tree.operatorCodes[operator.opcodeIndex]], [alone]
     return Cut(index, kind, pack(piece), taken, outputs)
@@ -88,5 +88,5 @@ def _numbers(indices: Any) -> tuple[int, ...]:
     return () if indices is None else tuple(int(index) for index in indices)
 
 
-def _placed(places: dict[int, int], numbers: Sequence[int]) -> Any:
-    return np.array([places[number] for number in numbers], np.int32)
+def _renumbered(indices: dict[int, int], numbers: Sequence[int]) -> Any:
+    return np.array([indices[number] for number in numbers], np.int32)

@@ -33,7 +33,7 @@ def in_batches(frames: Sequence[Frame], batch: int) -> list[list[Frame]]:
     """Groups of `batch` frames that go through all frames in turn before they repeat."""
     count = len(frames)
     groups = count // math.gcd(count, batch)
-    return [[frames[(group * batch + place) % count] for place in range(batch)] for group in range(groups)]
+    return [[frames[(group * batch + offset) % count] for offset in range(batch)] for group in range(groups)]
 
 
 def stacked(group: Sequence[Frame]) -> Frame:
