@@ -28,7 +28,7 @@ cd "$1/ssh" || exit 1
 PATH="$1/venv/bin:$PATH"; export PATH
 if [ -f port ] && kill -0 "$(cat pid)" 2>/dev/null; then exit 0; fi
 rm -f port; d=$1/ssh; shift
-{ PYTHONPATH=asyncssh.zip setsid python chi_sshd.py "$d" "${EDGERUN_HOST:-}" "$@" >log 2>&1 </dev/null & echo $! >pid; }
+{ PYTHONPATH=asyncssh.zip setsid python sshd.py "$d" "${EDGERUN_HOST:-}" "$@" >log 2>&1 </dev/null & echo $! >pid; }
 """
 ASK = """
 cd "$1/ssh" || exit 1
