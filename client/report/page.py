@@ -11,10 +11,11 @@ from string import Template
 
 from client.report.model import ReportData
 
-ASSETS = files("client.report") / "assets"
+FOLDERS = (files("client.report") / "assets", files("web"))
+"""The report's own files, and those that it shares with the live page."""
 MODULES = (
-    *("data", "format", "dom", "table", "theme", "charts", "result", "bars", "distribution", "windows"),
-    *("selection", "plot", "panel", "matrix", "layers", "conditions", "downloads", "main"),
+    *("format", "dom", "colours", "data", "figures", "sections", "table", "theme", "charts", "result", "bars"),
+    *("distribution", "windows", "selection", "plot", "panel", "matrix", "layers", "conditions", "downloads", "main"),
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
@@ -40,7 +41,8 @@ def page(data: ReportData) -> str:
 
 def read_asset(name: str) -> str:
     """A text file of the page."""
-    return (ASSETS / name).read_text(encoding="utf-8")
+    path = next(path for folder in FOLDERS if (path := folder / name).is_file())
+    return path.read_text(encoding="utf-8")
 
 
 def page_code() -> str:

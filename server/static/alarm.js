@@ -6,7 +6,10 @@ const FLAGS = {
   throttled: "The firmware is limiting the clock",
   soft_temperature_limit: "The soft temperature limit is reached",
 };
-const GPU_HEAT = { software_thermal: "The GPU is slowed down by its driver, for heat", hardware_thermal: "The GPU is slowed down by its hardware, for heat" };
+const GPU_HEAT = {
+  software_thermal: "The GPU is slowed down by its driver, for heat",
+  hardware_thermal: "The GPU is slowed down by its hardware, for heat",
+};
 
 export function throttling(past) {
   if (past.samples.length === 0) return [];
@@ -16,11 +19,16 @@ export function throttling(past) {
 const raised = (past, metric) => past.keys(metric).filter((key) => past.value(key) > 0);
 
 function flags(past) {
-  const live = raised(past, "throttle_active").map((key) => FLAGS[past.label(key, "reason")]).filter(Boolean);
+  const live = raised(past, "throttle_active")
+    .map((key) => FLAGS[past.label(key, "reason")])
+    .filter(Boolean);
   return raised(past, "under_voltage_alarm").length ? [...live, FLAGS.under_voltage] : live;
 }
 
-const gpu = (past) => raised(past, "gpu_throttle_active").map((key) => GPU_HEAT[past.label(key, "reason")]).filter(Boolean);
+const gpu = (past) =>
+  raised(past, "gpu_throttle_active")
+    .map((key) => GPU_HEAT[past.label(key, "reason")])
+    .filter(Boolean);
 
 // Cooling that slows down is an alarm when it goes beyond the least that was seen.
 function cooling(past) {
@@ -36,5 +44,7 @@ function counters(past) {
 
 function heat(past) {
   const [now, trip] = ["cpu_temperature_celsius", "cpu_temperature_trip_celsius"].map((metric) => past.value(metric));
-  return now !== null && trip !== null && now >= trip ? [`The processor is at ${now.toFixed(0)} \u00b0C, where it is slowed down`] : [];
+  return now !== null && trip !== null && now >= trip
+    ? [`The processor is at ${now.toFixed(0)} \u00b0C, where it is slowed down`]
+    : [];
 }

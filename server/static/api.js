@@ -27,4 +27,5 @@ export async function ask(path, options = {}) {
 }
 
 export const read = async (path, options) => (await ask(path, options)).json();
-export const post = (path, body, type) => ask(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });
+export const post = (path, body, type) =>
+  ask(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });

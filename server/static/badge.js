@@ -1,7 +1,7 @@
 // A sign and a word in a colour.
 
-import { element } from "./dom.js";
+import { create } from "./dom.js";
 
 export function badge([sign, word, tone]) {
-  return element("span", { class: `badge ${tone}` }, element("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+  return create("span", { class: `badge ${tone}` }, create("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }

@@ -1,6 +1,6 @@
 // What the camera sees, once or every second. It is switched off as soon as it is not looked at.
 
-import { byId, element } from "./dom.js";
+import { byId, create } from "./dom.js";
 
 const EVERY_MS = 1000;
 const QUALITY = 0.9;
@@ -22,7 +22,7 @@ export class Camera {
       if (!media) throw new DOMException("", "SecurityError");
       this.stream = await media.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
-      byId("try-answer").replaceChildren(element("p", { class: "error" }, reason(error)));
+      byId("try-answer").replaceChildren(create("p", { class: "error" }, reason(error)));
       return;
     }
     this.video.srcObject = this.stream;
@@ -53,7 +53,8 @@ export class Camera {
 }
 
 function reason(error) {
-  if (error.name === "NotAllowedError") return "The browser does not let this page use the camera. Allow it, and choose Camera again.";
+  if (error.name === "NotAllowedError")
+    return "The browser does not let this page use the camera. Allow it, and choose Camera again.";
   if (error.name === "NotFoundError") return "No camera was found.";
   if (error.name === "SecurityError") return "Browsers give the camera to pages on https or on this machine only.";
   return `The camera cannot be used: ${error.message}`;

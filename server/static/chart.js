@@ -41,7 +41,10 @@ export class LineChart {
 
   // Another end of an axis; does nothing when it is the old one.
   scale({ x = this.x, y = this.y, trip = this.trip }) {
-    const same = [[x, this.x], [y, this.y]].every(([a, b]) => a.min === b.min && a.max === b.max);
+    const same = [
+      [x, this.x],
+      [y, this.y],
+    ].every(([a, b]) => a.min === b.min && a.max === b.max);
     if (same && trip?.value === this.trip?.value) return;
     Object.assign(this, { x, y, trip });
     this.restyle();
@@ -56,18 +59,29 @@ export class LineChart {
   restyle() {
     const [text, rule] = [color("--quiet"), color("--rule")];
     const axis = ({ min, max, interval, text: formatter }, align) => ({
-      type: "value", min, max, interval,
+      type: "value",
+      min,
+      max,
+      interval,
       axisLabel: { color: text, fontFamily: FONT, fontSize: 11, formatter, hideOverlap: true, ...align },
       axisTick: { show: false },
     });
     this.canvas.setOption({
       animation: false,
       grid: { left: 66, right: 10, top: 12, bottom: 28, outerBoundsMode: "none" },
-      xAxis: { ...axis(this.x, { alignMinLabel: "left", alignMaxLabel: "right", margin: 10 }), splitLine: { show: false }, axisLine: { show: false } },
+      xAxis: {
+        ...axis(this.x, { alignMinLabel: "left", alignMaxLabel: "right", margin: 10 }),
+        splitLine: { show: false },
+        axisLine: { show: false },
+      },
       yAxis: { ...axis(this.y), splitLine: { lineStyle: { color: rule } }, axisLine: { show: false } },
       tooltip: {
-        trigger: "axis", renderMode: "richText", confine: true,
-        backgroundColor: color("--surface"), borderColor: rule, padding: 8,
+        trigger: "axis",
+        renderMode: "richText",
+        confine: true,
+        backgroundColor: color("--surface"),
+        borderColor: rule,
+        padding: 8,
         textStyle: { color: color("--text"), fontFamily: FONT, fontSize: 12 },
         axisPointer: { lineStyle: { color: text } },
         formatter: (points) => this.tip(points),
@@ -79,7 +93,14 @@ export class LineChart {
   series(name, index) {
     const line = color(["--line-1", "--line-2"][index]);
     return {
-      name, type: "line", data: this.data[index], showSymbol: this.data[index].length < DOTS_BELOW, symbol: "circle", symbolSize: 5, silent: true, connectNulls: false,
+      name,
+      type: "line",
+      data: this.data[index],
+      showSymbol: this.data[index].length < DOTS_BELOW,
+      symbol: "circle",
+      symbolSize: 5,
+      silent: true,
+      connectNulls: false,
       lineStyle: { width: 1.75, color: line, type: index ? [4, 3] : "solid" },
       itemStyle: { color: line },
       markLine: index === 0 && this.trip ? this.mark() : { data: [] },
@@ -88,9 +109,17 @@ export class LineChart {
 
   mark() {
     return {
-      silent: true, symbol: "none", animation: false,
+      silent: true,
+      symbol: "none",
+      animation: false,
       lineStyle: { color: color("--alarm"), type: "dashed", width: 1 },
-      label: { formatter: this.trip.text, position: "insideStartBottom", color: color("--alarm"), fontFamily: FONT, fontSize: 11 },
+      label: {
+        formatter: this.trip.text,
+        position: "insideStartBottom",
+        color: color("--alarm"),
+        fontFamily: FONT,
+        fontSize: 11,
+      },
       data: [{ yAxis: this.trip.value }],
     };
   }

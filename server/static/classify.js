@@ -1,8 +1,9 @@
 // A picture in, labels and stage times out.
 
-import { post, read, Refusal } from "./api.js";
-import { button, byId, definitions, element, say } from "./dom.js";
-import { milliseconds, percent } from "./format.js";
+import { post, Refusal, read } from "./api.js";
+import { byId, create } from "./dom.js";
+import { createButton, createDefinitions, say } from "./elements.js";
+import { milliseconds, percent } from "./readings.js";
 
 const STAGES = ["queue", "load", "decode", "preprocess", "inference", "postprocess"];
 const TOP_K = 5;
@@ -15,7 +16,8 @@ export class Classify {
     this.waiting = null; // what is sent again when the job that measures is through
     byId("try-input").addEventListener("change", (event) => this.file(event.target.files[0]));
     byId("try-model").addEventListener("change", () => this.again());
-    for (const source of document.getElementsByName("try-source")) source.addEventListener("change", () => this.source(source.value));
+    for (const source of document.getElementsByName("try-source"))
+      source.addEventListener("change", () => this.source(source.value));
     takeDrops((file) => this.file(file));
     this.onSource = () => {};
     this.loadModels();
@@ -26,7 +28,9 @@ export class Classify {
     const { models, default: preferred } = await read("/v1/models");
     const chosen = byId("try-model").value || preferred;
     const names = models.filter((model) => model.classifier).map((model) => model.name);
-    byId("try-model").replaceChildren(...names.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+    byId("try-model").replaceChildren(
+      ...names.map((name) => create("option", { value: name, selected: name === chosen }, name)),
+    );
   }
 
   source(name) {
@@ -74,7 +78,9 @@ export class Classify {
     const began = performance.now();
     try {
       const model = encodeURIComponent(byId("try-model").value);
-      const reply = await (await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")).json();
+      const reply = await (
+        await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")
+      ).json();
       if (number === this.sent) byId("try-answer").replaceChildren(...answer(reply, performance.now() - began));
     } catch (error) {
       if (number === this.sent) this.refused(error);
@@ -84,13 +90,17 @@ export class Classify {
   refused(error) {
     if (error.code === "measuring") {
       this.waiting = this.picture;
-      const text = "A job is measuring: the agent takes no pictures meanwhile, so that numbers are never mixed. This one is sent again when the job is through.";
-      byId("try-answer").replaceChildren(element("p", { class: "missing" }, text));
+      const text =
+        "A job is measuring: the agent takes no pictures meanwhile, so that numbers are never mixed. This one is sent again when the job is through.";
+      byId("try-answer").replaceChildren(create("p", { class: "missing" }, text));
       return;
     }
     const known = error instanceof Refusal;
     const text = known ? `${error.message}. ${error.hint}` : "The agent does not answer.";
-    byId("try-answer").replaceChildren(element("p", { class: "error" }, text), button("Send again", () => this.again()));
+    byId("try-answer").replaceChildren(
+      create("p", { class: "error" }, text),
+      createButton("Send again", () => this.again()),
+    );
   }
 
   // A job began or ended.
@@ -125,33 +135,46 @@ function answer(reply, seen_ms) {
 
 function labels(reply) {
   const items = reply.predictions.map((prediction) => {
-    const bar = element("span", { class: "bar" });
+    const bar = create("span", { class: "bar" });
     bar.style.width = `${100 * prediction.score}%`;
-    return element("li", {},
-      element("span", { class: "label" }, prediction.label ?? `class ${prediction.index}`),
-      element("span", { class: "track", "aria-hidden": "true" }, bar),
-      element("span", { class: "score" }, percent(prediction.score, 1)));
+    return create(
+      "li",
+      {},
+      create("span", { class: "label" }, prediction.label ?? `class ${prediction.index}`),
+      create("span", { class: "track", "aria-hidden": "true" }, bar),
+      create("span", { class: "score" }, percent(prediction.score, 1)),
+    );
   });
-  return element("ol", { class: "labels", "aria-label": "Classes, best first" }, ...items);
+  return create("ol", { class: "labels", "aria-label": "Classes, best first" }, ...items);
 }
 
 function stages(times, seen_ms) {
   const there = STAGES.filter((stage) => times[stage] !== null && times[stage] !== undefined);
-  const strip = element("div", { class: "stages", "aria-hidden": "true" }, ...there.map((stage) => {
-    const part = element("span", { class: `stage ${stage}`, title: `${stage} ${milliseconds(times[stage])}` });
-    part.style.flexGrow = times[stage];
-    return part;
-  }));
-  const list = definitions([
+  const strip = create(
+    "div",
+    { class: "stages", "aria-hidden": "true" },
+    ...there.map((stage) => {
+      const part = create("span", { class: `stage ${stage}`, title: `${stage} ${milliseconds(times[stage])}` });
+      part.style.flexGrow = times[stage];
+      return part;
+    }),
+  );
+  const list = createDefinitions([
     ...there.map((stage) => [stage, milliseconds(times[stage])]),
-    ["agent in all", milliseconds(times.total)], ["seen from here", milliseconds(seen_ms)],
+    ["agent in all", milliseconds(times.total)],
+    ["seen from here", milliseconds(seen_ms)],
   ]);
   list.className = "stage-times";
   for (const [index, stage] of there.entries()) list.children[index].classList.add(stage);
-  return element("div", {}, strip, list);
+  return create("div", {}, strip, list);
 }
 
 function model({ model: { name }, runtime, picture }) {
-  const parts = [name, `${runtime.name} ${runtime.version} on ${runtime.device}`, runtime.delegate, `${picture.width} \u00d7 ${picture.height} ${picture.format}`];
-  return element("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
+  const parts = [
+    name,
+    `${runtime.name} ${runtime.version} on ${runtime.device}`,
+    runtime.delegate,
+    `${picture.width} \u00d7 ${picture.height} ${picture.format}`,
+  ];
+  return create("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
 }

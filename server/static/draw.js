@@ -22,7 +22,10 @@ export function paper(send) {
 
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * canvas.width, ((event.clientY - box.top) / box.height) * canvas.height];
+    return [
+      ((event.clientX - box.left) / box.width) * canvas.width,
+      ((event.clientY - box.top) / box.height) * canvas.height,
+    ];
   };
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -57,7 +60,17 @@ function cut(canvas, pen) {
   target.imageSmoothingQuality = "high";
   const height = INK_HEIGHT;
   const width = Math.min(INK_WIDTH, (box.width * INK_HEIGHT) / box.height);
-  target.drawImage(canvas, box.left, box.top, box.width, box.height, (SENT - width) / 2, (SENT - height) / 2, width, height);
+  target.drawImage(
+    canvas,
+    box.left,
+    box.top,
+    box.width,
+    box.height,
+    (SENT - width) / 2,
+    (SENT - height) / 2,
+    width,
+    height,
+  );
   return { toBlob: (done, type) => fresh.convertToBlob({ type }).then(done) };
 }
 

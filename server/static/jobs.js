@@ -2,8 +2,9 @@
 
 import { ask, post, read } from "./api.js";
 import { badge } from "./badge.js";
-import { button, byId, element, say } from "./dom.js";
-import { ago, duration, moment } from "./format.js";
+import { byId, create } from "./dom.js";
+import { createButton, say } from "./elements.js";
+import { ago, duration, moment } from "./readings.js";
 import { showResult } from "./result.js";
 import { jobDetail, jobTitle, stateWords, verdictWords } from "./words.js";
 
@@ -50,7 +51,11 @@ export class Jobs {
       this.ended(),
     ]);
     this.onRunning(running[0] ?? null);
-    drawQueue(queued.sort((a, b) => a.position - b.position), counts.queued ?? 0, (job) => this.queuedRow(job));
+    drawQueue(
+      queued.sort((a, b) => a.position - b.position),
+      counts.queued ?? 0,
+      (job) => this.queuedRow(job),
+    );
     this.drawEnded(ended, counts);
     this.tag = response.headers.get("etag"); // only now: whatever failed is asked for again
   }
@@ -70,14 +75,25 @@ export class Jobs {
     const total = ENDED.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     byId("jobs-none").hidden = jobs.length > 0;
     byId("jobs-ended").hidden = jobs.length === 0;
-    byId("jobs-ended").querySelector("tbody").replaceChildren(...jobs.map(endedRow));
+    byId("jobs-ended")
+      .querySelector("tbody")
+      .replaceChildren(...jobs.map(endedRow));
     byId("jobs-older").hidden = jobs.length >= Math.min(total, READ_MAX);
     showAges();
   }
 
   queuedRow(job) {
-    const cancel = button("Cancel", () => cancelJob(job).then(() => this.poll()), { "aria-label": `Cancel ${jobTitle(job)}` });
-    return element("tr", {}, element("td", {}, String(job.position + 1)), nameCell(job), ageCell(job.created_at), element("td", {}, cancel));
+    const cancel = createButton("Cancel", () => cancelJob(job).then(() => this.poll()), {
+      "aria-label": `Cancel ${jobTitle(job)}`,
+    });
+    return create(
+      "tr",
+      {},
+      create("td", {}, String(job.position + 1)),
+      nameCell(job),
+      ageCell(job.created_at),
+      create("td", {}, cancel),
+    );
   }
 }
 
@@ -86,8 +102,13 @@ const jobsIn = async (query) => (await read(`/v1/jobs?${query}`)).jobs;
 function drawQueue(jobs, waiting, row) {
   const shown = jobs.slice(0, QUEUE_SHOWN);
   byId("jobs-queue").hidden = waiting === 0;
-  say(byId("queue-heading"), waiting > shown.length ? `Waiting: ${waiting}, the next ${shown.length} of them` : `Waiting: ${waiting}`);
-  byId("jobs-queue").querySelector("tbody").replaceChildren(...shown.map(row));
+  say(
+    byId("queue-heading"),
+    waiting > shown.length ? `Waiting: ${waiting}, the next ${shown.length} of them` : `Waiting: ${waiting}`,
+  );
+  byId("jobs-queue")
+    .querySelector("tbody")
+    .replaceChildren(...shown.map(row));
 }
 
 // Asks first; gives when the agent was told, or at once when it shall go on.
@@ -105,19 +126,28 @@ export async function cancelJob(job) {
 }
 
 function endedRow(job) {
-  const open = button(jobTitle(job), () => showResult(job), { class: "link", title: "Show its result" });
+  const open = createButton(jobTitle(job), () => showResult(job), { class: "link", title: "Show its result" });
   const took = job.started_at ? duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000) : null;
-  const outcome = element("td", {}, badge(stateWords(job.state)));
-  const verdict = element("td", {}, job.verdict ? badge(verdictWords(job.verdict)) : null);
-  return element("tr", {}, nameCell(job, open), outcome, verdict, element("td", { class: "number" }, took), ageCell(job.ended_at));
+  const outcome = create("td", {}, badge(stateWords(job.state)));
+  const verdict = create("td", {}, job.verdict ? badge(verdictWords(job.verdict)) : null);
+  return create(
+    "tr",
+    {},
+    nameCell(job, open),
+    outcome,
+    verdict,
+    create("td", { class: "number" }, took),
+    ageCell(job.ended_at),
+  );
 }
 
 function nameCell(job, title = jobTitle(job)) {
-  return element("td", { class: "job" }, title, element("div", { class: "quiet" }, jobDetail(job)));
+  return create("td", { class: "job" }, title, create("div", { class: "quiet" }, jobDetail(job)));
 }
 
-const ageCell = (time) => element("td", { class: "quiet nowrap", "data-time": time, title: moment(time) });
+const ageCell = (time) => create("td", { class: "quiet nowrap", "data-time": time, title: moment(time) });
 
 function showAges() {
-  for (const cell of document.querySelectorAll("[data-time]")) say(cell, ago(Date.parse(cell.dataset.time), Date.now()));
+  for (const cell of document.querySelectorAll("[data-time]"))
+    say(cell, ago(Date.parse(cell.dataset.time), Date.now()));
 }

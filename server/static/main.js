@@ -2,8 +2,9 @@
 
 import { Camera } from "./camera.js";
 import { Classify } from "./classify.js";
-import { byId, say } from "./dom.js";
+import { byId } from "./dom.js";
 import { paper } from "./draw.js";
+import { say } from "./elements.js";
 import { Jobs } from "./jobs.js";
 import { Running } from "./running.js";
 import { enter, signOut, watchSession } from "./session.js";
@@ -13,7 +14,10 @@ import { jobTitle } from "./words.js";
 function showDevice({ device, agent, security }) {
   say(byId("device"), device.name);
   const kind = device.type ?? device.cpu_model ?? device.machine;
-  say(byId("device-detail"), `${kind}, ${device.cpu_count} processor${device.cpu_count === 1 ? "" : "s"}, agent ${agent.version}`);
+  say(
+    byId("device-detail"),
+    `${kind}, ${device.cpu_count} processor${device.cpu_count === 1 ? "" : "s"}, agent ${agent.version}`,
+  );
   document.title = `${device.name} - edgerun`;
   byId("sign-out").hidden = !security.token_required;
   byId("sign-out").addEventListener("click", signOut);

@@ -3,10 +3,11 @@
 import { read } from "./api.js";
 import { whileSeen } from "./attention.js";
 import { LineChart, niceCeiling } from "./chart.js";
-import { byId, element, say } from "./dom.js";
+import { byId, create } from "./dom.js";
+import { say } from "./elements.js";
 import { Stream } from "./events.js";
-import { duration, milliseconds, perSecond, significant } from "./format.js";
 import { cancelJob } from "./jobs.js";
+import { duration, milliseconds, perSecond, significant } from "./readings.js";
 import { jobDetail, jobTitle } from "./words.js";
 
 const WINDOWS_KEPT = 1800;
@@ -19,7 +20,10 @@ export class Running {
     this.job = null;
     byId("running-cancel").addEventListener("click", () => cancelJob(this.job));
     say(byId("running-hint"), IDLE_HINT);
-    whileSeen(() => this.follow(), () => this.stream?.stop());
+    whileSeen(
+      () => this.follow(),
+      () => this.stream?.stop(),
+    );
   }
 
   show(job) {
@@ -35,7 +39,7 @@ export class Running {
     if (job === null) return;
     this.readLength(job);
     say(byId("running-kind"), `Running ${job.kind}`);
-    byId("running-name").replaceChildren(jobTitle(job), element("span", { class: "quiet" }, ` ${jobDetail(job)}`));
+    byId("running-name").replaceChildren(jobTitle(job), create("span", { class: "quiet" }, ` ${jobDetail(job)}`));
     const measures = job.kind !== "command"; // a program tells neither how far nor how fast it is
     for (const node of document.querySelectorAll("#running-job .measured, #running-progress")) node.hidden = !measures;
     this.progress(job.progress);
@@ -125,7 +129,9 @@ export class Running {
 }
 
 function windowChart(title, x, text) {
-  const plot = element("div", { class: "plot low" });
-  byId("running-windows").append(element("section", { class: "panel", "aria-label": title }, element("h3", {}, title), plot));
+  const plot = create("div", { class: "plot low" });
+  byId("running-windows").append(
+    create("section", { class: "panel", "aria-label": title }, create("h3", {}, title), plot),
+  );
   return new LineChart(plot, { x, y: { min: 0, max: 1, interval: 0.5, text, exact: text }, lines: [title] });
 }

@@ -1,6 +1,6 @@
 // The way in: the one-time code behind the # of the address becomes a cookie that scripts cannot read.
 
-import { ask, post, read, Refusal, whenSessionEnds } from "./api.js";
+import { ask, post, Refusal, read, whenSessionEnds } from "./api.js";
 import { byId } from "./dom.js";
 
 // Gives /v1/info once the agent lets this browser in; shows the gate until then.

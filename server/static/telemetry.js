@@ -3,16 +3,19 @@
 import { throttling } from "./alarm.js";
 import { whileSeen } from "./attention.js";
 import { LineChart } from "./chart.js";
-import { byId, element, say } from "./dom.js";
-import { duration } from "./format.js";
+import { byId, create } from "./dom.js";
+import { say } from "./elements.js";
 import { Stream } from "./events.js";
-import { KEPT_S, Past, known } from "./past.js";
 import { PANELS } from "./panels.js";
+import { KEPT_S, known, Past } from "./past.js";
+import { duration } from "./readings.js";
 
 const STALE_BEATS = 3;
 const WATCH_MS = 250;
 const X_AXIS = {
-  min: -KEPT_S, max: 0, interval: 60,
+  min: -KEPT_S,
+  max: 0,
+  interval: 60,
   text: (x) => (x === 0 ? "now" : `${x / 60} min`),
   exact: (x) => (x === 0 ? "now" : `${duration(-x)} ago`),
 };
@@ -29,7 +32,10 @@ export class Telemetry {
     this.refusal = null;
     byId("pause").addEventListener("click", () => this.pause(!this.paused));
     document.addEventListener("visibilitychange", () => this.seen());
-    whileSeen(() => this.connect(), () => this.stream.stop());
+    whileSeen(
+      () => this.connect(),
+      () => this.stream.stop(),
+    );
     setInterval(() => this.watch(), WATCH_MS);
     this.connect();
   }
@@ -88,7 +94,8 @@ export class Telemetry {
   }
 
   state(now, silent, interval, stale) {
-    const again = this.waitsUntil === null ? "" : `, trying again in ${Math.max(1, Math.ceil((this.waitsUntil - now) / 1000))} s`;
+    const again =
+      this.waitsUntil === null ? "" : `, trying again in ${Math.max(1, Math.ceil((this.waitsUntil - now) / 1000))} s`;
     if (this.refusal) return ["stale", `${this.refusal.message}${again}`];
     if (stale && this.past.samples.length === 0) return ["stale", `no data yet${again}`];
     if (stale) return ["stale", `stale: no data for ${Math.floor(silent)} s${again}`];
@@ -103,13 +110,20 @@ class Panel {
   constructor(panel, parent) {
     this.panel = panel;
     this.highest = 0;
-    this.values = (panel.names ?? [""]).map((name, index) => element("span", name ? { class: `line-${index + 1}` } : {}));
-    this.value = element("strong", { class: "value" }, ...this.values.flatMap((value) => [value, " "]));
-    this.note = element("span", { class: "quiet" });
-    this.plot = element("div", { class: "plot" });
-    this.missing = element("p", { class: "missing" });
-    const heading = element("div", { class: "panel-head" }, element("h3", {}, panel.title), element("span", {}, this.value, " ", this.note));
-    this.root = element("section", { class: "panel", "aria-label": panel.title }, heading, this.plot, this.missing);
+    this.values = (panel.names ?? [""]).map((name, index) =>
+      create("span", name ? { class: `line-${index + 1}` } : {}),
+    );
+    this.value = create("strong", { class: "value" }, ...this.values.flatMap((value) => [value, " "]));
+    this.note = create("span", { class: "quiet" });
+    this.plot = create("div", { class: "plot" });
+    this.missing = create("p", { class: "missing" });
+    const heading = create(
+      "div",
+      { class: "panel-head" },
+      create("h3", {}, panel.title),
+      create("span", {}, this.value, " ", this.note),
+    );
+    this.root = create("section", { class: "panel", "aria-label": panel.title }, heading, this.plot, this.missing);
     this.root.hidden = true;
     parent.append(this.root);
   }
@@ -129,13 +143,18 @@ class Panel {
     }
     const data = lines.map((valueAt) => past.points(valueAt));
     const newest = data.map((points) => points.at(-1)[1]);
-    newest.forEach((value, i) => say(this.values[i], [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" ")));
+    newest.forEach((value, i) =>
+      say(this.values[i], [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" ")),
+    );
     say(this.note, this.panel.note?.(past) ?? "");
     this.plotLines(past, data);
   }
 
   plotLines(past, data) {
-    const values = data.flat().map((point) => point[1]).filter(known);
+    const values = data
+      .flat()
+      .map((point) => point[1])
+      .filter(known);
     this.highest = Math.max(this.highest, ...values);
     const y = this.panel.axis(past, this.highest);
     const at = this.panel.trip?.(past) ?? null;
@@ -155,7 +174,8 @@ class Panel {
 
 function showUnmeasured(past) {
   const reasons = new Map();
-  for (const [metric, reason] of Object.entries(past.unavailable)) reasons.set(reason, [...(reasons.get(reason) ?? []), metric]);
+  for (const [metric, reason] of Object.entries(past.unavailable))
+    reasons.set(reason, [...(reasons.get(reason) ?? []), metric]);
   const shown = byId("unmeasured");
   const count = Object.keys(past.unavailable).length;
   const text = `Not measured on this device: ${count} kind${count === 1 ? "" : "s"} of readings`;
@@ -163,6 +183,7 @@ function showUnmeasured(past) {
   if (shown.firstElementChild.textContent === text) return;
   say(shown.firstElementChild, text);
   const rows = [...reasons].map(([reason, metrics]) =>
-    element("div", {}, element("dt", {}, metrics.join(", ")), element("dd", {}, reason)));
+    create("div", {}, create("dt", {}, metrics.join(", ")), create("dd", {}, reason)),
+  );
   shown.lastElementChild.replaceChildren(...rows);
 }

@@ -1,6 +1,13 @@
-import { labelOf, report } from "./data.js";
-import { h } from "./dom.js";
+/**
+ * What can be saved from the page.
+ */
 
+import { labelOf, report } from "./data.js";
+import { byId, create } from "./dom.js";
+
+/** @typedef {string | number | null | undefined} Cell */
+
+/** Show the buttons that save what the report holds. */
 export function showDownloads() {
   const buttons = [
     download("Everything (JSON)", "report.json", "application/json", () => JSON.stringify(report, null, 1)),
@@ -8,17 +15,37 @@ export function showDownloads() {
     report.recordings.length ? csv("Telemetry as drawn (CSV)", "telemetry.csv", telemetry) : null,
     report.profiles.length ? csv("Layers (CSV)", "layers.csv", layers) : null,
   ];
-  document.getElementById("footer").append(
-    h("div", { class: "downloads" }, buttons.filter(Boolean)),
-    h("p", {}, `Made by edgerun ${report.edgerun_version}, ${report.generated_at}. Charts by Apache ECharts (Apache-2.0). Nothing on this page was loaded from anywhere.`),
+  byId("footer").append(
+    create("div", { class: "downloads" }, buttons.filter(Boolean)),
+    create(
+      "p",
+      {},
+      `Made by edgerun ${report.edgerun_version}, ${report.generated_at}. Charts by Apache ECharts (Apache-2.0). Nothing on this page was loaded from anywhere.`,
+    ),
   );
 }
 
+/**
+ * @param {string} words
+ * @param {string} name
+ * @param {() => readonly (readonly Cell[])[]} make
+ */
 function csv(words, name, make) {
-  return download(words, name, "text/csv", () => make().map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n");
+  return download(
+    words,
+    name,
+    "text/csv",
+    () =>
+      make()
+        .map((row) => row.map(cell).join(","))
+        .join("\r\n") + "\r\n",
+  );
 }
 
-// Text that a spreadsheet would take for a formula is marked as text.
+/**
+ * Write a cell. Text that a spreadsheet would take for a formula is marked as text.
+ * @param {Cell} value
+ */
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
@@ -26,18 +53,26 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/**
+ * @param {string} words
+ * @param {string} name of the file
+ * @param {string} type
+ * @param {() => string} make
+ */
 function download(words, name, type, make) {
   const save = () => {
     const address = URL.createObjectURL(new Blob([make()], { type }));
-    const link = h("a", { href: address, download: name });
+    const link = create("a", { href: address, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address));
   };
-  return h("button", { type: "button", class: "plain", onclick: save }, words);
+  return create("button", { type: "button", class: "plain", onclick: save }, words);
 }
 
+/** @returns {Cell[][]} */
 function results() {
-  const figures = Object.keys(report.configurations[0].figures).filter((key) => key !== "interval_ms");
+  const names = Object.keys(report.configurations[0].figures).filter((name) => name !== "interval_ms");
+  const figures = /** @type {import("./result.js").FigureName[]} */ (names);
   const head = ["run", "host", "configuration", "jobs", "verdict", "reasons", ...figures, "p50_low_ms", "p50_high_ms"];
   const rows = report.configurations.map((each) => [
     each.run,
@@ -52,6 +87,7 @@ function results() {
   return [head, ...rows];
 }
 
+/** @returns {Cell[][]} */
 function telemetry() {
   const names = new Map(report.components.map((each) => [each.key, each]));
   const rows = report.recordings.flatMap((recording) =>
@@ -62,8 +98,11 @@ function telemetry() {
   return [["recording", "series", "unit", "t_s", "value"], ...rows];
 }
 
+/** @returns {Cell[][]} */
 function layers() {
-  const columns = Object.keys(report.profiles[0].layers[0] ?? {});
-  const rows = report.profiles.flatMap((each) => each.layers.map((layer) => [each.name, ...columns.map((name) => layer[name])]));
+  const columns = /** @type {(keyof Report.Layer)[]} */ (Object.keys(report.profiles[0].layers[0] ?? {}));
+  const rows = report.profiles.flatMap((each) =>
+    each.layers.map((layer) => [each.name, ...columns.map((name) => layer[name])]),
+  );
   return [["profile", ...columns], ...rows];
 }

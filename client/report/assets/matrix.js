@@ -1,183 +1,311 @@
+/**
+ * Hardware during the run.
+ */
+
 import { discard, redraw } from "./charts.js";
 import { labelOf, lookOf, report } from "./data.js";
-import { h, section } from "./dom.js";
-import { figure, plural, seconds, withUnit } from "./format.js";
+import { create, isChecked, targetOf } from "./dom.js";
+import { figure, seconds, withUnit } from "./figures.js";
+import { plural } from "./format.js";
 import { forgetCursors, panel } from "./panel.js";
 import { scaleOf, valueAt } from "./plot.js";
 import { who } from "./result.js";
-import { chosenComponents, chosenRecordings, isMeasured, longest, remember, restore, selection, setRange } from "./selection.js";
+import { appendSection } from "./sections.js";
+import {
+  chosenComponents,
+  chosenRecordings,
+  isMeasured,
+  longest,
+  remember,
+  restore,
+  selection,
+  setRange,
+} from "./selection.js";
 import { behind, table } from "./table.js";
 import { swatch } from "./theme.js";
 
 const COLUMNS_MAX = 4;
 const TABLE_ROWS = 25;
 
-let rows = null;
-let heads = null;
-let ranges = null;
+/** @typedef {"from" | "to"} End */
 
+/** @type {readonly End[]} */
+const ENDS = ["from", "to"];
+
+const heads = create("div");
+const rows = create("div");
+const matrix = create("div", { id: "matrix" }, heads, rows);
+/**
+ * The fields of both ends, which show the same.
+ * @type {Record<End, HTMLInputElement[]>}
+ */
+const ranges = {
+  from: [field("from", "range"), field("from", "number")],
+  to: [field("to", "range"), field("to", "number")],
+};
+
+/** Show the telemetry of all recordings: a row for each component. */
 export function showMatrix() {
   if (!report.recordings.length) return;
   restore();
-  const place = section("hardware", "Hardware during the run");
-  heads = h("div", {});
-  rows = h("div", {});
-  place.append(controls(), key(), h("div", { id: "matrix" }, heads, rows), quality());
+  const place = appendSection("hardware", "Hardware during the run");
+  place.append(controls(), key(), matrix, quality());
   draw();
 }
 
+/** Create what chooses the runs, the components, the view and the part of the run. */
 function controls() {
-  return h(
+  return create(
     "div",
     { class: "controls" },
-    h("fieldset", {}, h("legend", {}, "Runs"), h("div", { class: "chips" }, report.recordings.map(runChip))),
+    create(
+      "fieldset",
+      {},
+      create("legend", {}, "Runs"),
+      create("div", { class: "chips" }, report.recordings.map(runChip)),
+    ),
     componentChoice(),
-    h("fieldset", {}, h("legend", {}, "View"), h("div", { class: "chips" }, viewChip("side", "Side by side"), viewChip("over", "Overlaid"))),
+    create(
+      "fieldset",
+      {},
+      create("legend", {}, "View"),
+      create("div", { class: "chips" }, viewChip("side", "Side by side"), viewChip("over", "Overlaid")),
+    ),
     rangeChoice(),
   );
 }
 
+/** @param {Report.Recording} recording */
 function runChip(recording) {
-  const toggle = (event) => choose(selection.recordings, recording.id, event.target.checked);
-  const box = h("input", { type: "checkbox", checked: selection.recordings.has(recording.id), onchange: toggle });
-  return h("label", { class: "chip" }, box, swatch(lookOf(recording)), labelOf(recording));
+  const toggle = (/** @type {Event} */ event) => choose(selection.recordings, recording.id, isChecked(event));
+  const box = create("input", { type: "checkbox", checked: selection.recordings.has(recording.id), onchange: toggle });
+  return create("label", { class: "chip" }, box, swatch(lookOf(recording)), labelOf(recording));
 }
 
+/** Create what chooses the components. */
 function componentChoice() {
   const first = report.components.filter((each) => each.primary);
   const more = report.components.filter((each) => !each.primary);
-  const chips = h("div", { class: "chips" }, first.map(componentChip));
+  const chips = create("div", { class: "chips" }, first.map(componentChip));
   if (more.length)
     chips.append(
-      h("details", {}, h("summary", {}, `${plural(more.length, "more sensor")}`), h("div", { class: "chips" }, more.map(componentChip))),
+      create(
+        "details",
+        {},
+        create("summary", {}, `${plural(more.length, "more sensor")}`),
+        create("div", { class: "chips" }, more.map(componentChip)),
+      ),
     );
-  return h("fieldset", {}, h("legend", {}, "Components"), chips);
+  return create("fieldset", {}, create("legend", {}, "Components"), chips);
 }
 
+/** @param {Report.Component} component */
 function componentChip(component) {
-  const toggle = (event) => choose(selection.components, component.key, event.target.checked);
-  const box = h("input", { type: "checkbox", checked: selection.components.has(component.key), onchange: toggle });
-  const absent = isMeasured(component) ? null : h("span", { class: "absent" }, "not measured");
-  return h("label", { class: "chip" }, box, component.name, absent);
+  const toggle = (/** @type {Event} */ event) => choose(selection.components, component.key, isChecked(event));
+  const box = create("input", { type: "checkbox", checked: selection.components.has(component.key), onchange: toggle });
+  const absent = isMeasured(component) ? null : create("span", { class: "absent" }, "not measured");
+  return create("label", { class: "chip" }, box, component.name, absent);
 }
 
+/**
+ * @param {"side" | "over"} value
+ * @param {string} words
+ */
 function viewChip(value, words) {
   const change = () => {
     selection.view = value;
     draw();
   };
-  const box = h("input", { type: "radio", name: "view", value, checked: selection.view === value, onchange: change });
-  return h("label", { class: "chip" }, box, words);
+  const box = create("input", {
+    type: "radio",
+    name: "view",
+    value,
+    checked: selection.view === value,
+    onchange: change,
+  });
+  return create("label", { class: "chip" }, box, words);
 }
 
+/**
+ * Show something, or do not.
+ * @template T
+ * @param {Set<T>} set
+ * @param {T} value
+ * @param {boolean} wanted
+ */
 function choose(set, value, wanted) {
   if (wanted) set.add(value);
   else set.delete(value);
   draw();
 }
 
+/**
+ * Create a field for an end of the part.
+ * @param {End} end
+ * @param {"range" | "number"} type
+ */
+function field(end, type) {
+  return create("input", {
+    type,
+    min: 0,
+    max: longest.toFixed(2),
+    step: "any",
+    "aria-label": `${end}, seconds`,
+    oninput: (event) => take(end, targetOf(event, HTMLInputElement)),
+  });
+}
+
+/** Create what chooses the part of the run. */
 function rangeChoice() {
-  const field = (words, name, type) =>
-    h("input", { type, min: 0, max: longest.toFixed(2), step: "any", "aria-label": `${words}, seconds`, oninput: (event) => take(name, event) });
-  ranges = { from: [field("from", "from", "range"), field("from", "from", "number")], to: [field("to", "to", "range"), field("to", "to", "number")] };
-  const group = h(
+  const group = create(
     "div",
     { class: "range" },
-    h("span", { class: "small" }, "from "), ranges.from, h("span", { class: "small" }, " to "), ranges.to, h("span", { class: "small" }, " s"),
-    h("button", { type: "button", class: "plain", onclick: () => part(0, longest) }, "Whole run"),
-    h("button", { type: "button", class: "plain", onclick: measuredPart }, "Measured part"),
+    create("span", { class: "small" }, "from "),
+    ranges.from,
+    create("span", { class: "small" }, " to "),
+    ranges.to,
+    create("span", { class: "small" }, " s"),
+    create("button", { type: "button", class: "plain", onclick: () => part(0, longest) }, "Whole run"),
+    create("button", { type: "button", class: "plain", onclick: measuredPart }, "Measured part"),
   );
-  return h("fieldset", {}, h("legend", {}, "Part of run"), group);
+  return create("fieldset", {}, create("legend", {}, "Part of run"), group);
 }
 
-function take(name, event) {
-  const value = event.target.valueAsNumber;
+/**
+ * Take an end of the part from a field.
+ * @param {End} end
+ * @param {HTMLInputElement} source
+ */
+function take(end, source) {
+  const value = source.valueAsNumber;
   if (Number.isNaN(value)) return;
-  if (name === "from") setRange(value, selection.to);
+  if (end === "from") setRange(value, selection.to);
   else setRange(Math.min(selection.from, value), value);
-  rangeChanged(event.target);
+  rangeChanged(source);
 }
 
+/**
+ * Show a part of the run.
+ * @param {number} from
+ * @param {number} to
+ */
 function part(from, to) {
   setRange(from, to);
   rangeChanged();
 }
 
-// From the earliest to the latest moment at which any chosen run was timed.
+/** Show the run from the earliest to the latest moment at which any chosen one was timed. */
 function measuredPart() {
-  const spans = chosenRecordings().flatMap((each) => each.phases.filter((phase) => phase.name === "timed" || phase.name === "command"));
+  const spans = chosenRecordings().flatMap((each) =>
+    each.phases.filter((phase) => phase.name === "timed" || phase.name === "command"),
+  );
   if (spans.length) part(Math.min(...spans.map((span) => span.start_s)), Math.max(...spans.map((span) => span.end_s)));
 }
 
-// Charts stay and take the new range; the field that is being edited keeps its text.
-function rangeChanged(source = null) {
+/**
+ * Show another part: charts stay and take the new range; the field that is being edited keeps its text.
+ * @param {HTMLInputElement} [source] where it was changed
+ */
+function rangeChanged(source) {
   showRange(source);
   remember();
   for (const element of rows.querySelectorAll(".chart")) redraw(element);
 }
 
-function showRange(source = null) {
-  for (const name of ["from", "to"])
-    for (const field of ranges[name]) if (field !== source) field.value = selection[name].toFixed(field.type === "number" ? 1 : 2);
+/** @param {HTMLInputElement} [source] */
+function showRange(source) {
+  for (const end of ENDS)
+    for (const each of ranges[end])
+      if (each !== source) each.value = selection[end].toFixed(each.type === "number" ? 1 : 2);
 }
 
+/** Create the explanation of signs. */
 function key() {
   const throttled = report.recordings.some((each) => each.throttled.length);
   const entries = [
-    throttled ? h("span", {}, h("i", { class: "lane-key" }), "throttled") : null,
-    h("span", {}, h("i", { class: "outside-key" }), "before and after the measurement (side by side)"),
-    h("span", { class: "muted" }, "Drag over a plot to choose a part; arrow keys move the cursor of a focused one."),
+    throttled ? create("span", {}, create("i", { class: "lane-key" }), "throttled") : null,
+    create("span", {}, create("i", { class: "outside-key" }), "before and after the measurement (side by side)"),
+    create(
+      "span",
+      { class: "muted" },
+      "Drag over a plot to choose a part; arrow keys move the cursor of a focused one.",
+    ),
   ];
-  return h("div", { class: "legend" }, entries);
+  return create("div", { class: "legend" }, entries);
 }
 
+/** Show what is chosen. */
 function draw() {
   forgetCursors();
   discard(rows);
   const recordings = chosenRecordings();
   const components = chosenComponents();
   const overlaid = selection.view === "over";
-  const matrix = heads.parentElement;
   matrix.classList.toggle("many", !overlaid && recordings.length > COLUMNS_MAX);
-  if (matrix.classList.contains("many")) for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "Hardware, scrolls sideways"]]) matrix.setAttribute(name, value);
+  if (matrix.classList.contains("many"))
+    for (const [name, value] of [
+      ["tabindex", "0"],
+      ["role", "region"],
+      ["aria-label", "Hardware, scrolls sideways"],
+    ])
+      matrix.setAttribute(name, value);
   else for (const name of ["tabindex", "role", "aria-label"]) matrix.removeAttribute(name);
   heads.replaceChildren(overlaid ? overlaidHeads(recordings) : sideHeads(recordings));
   rows.replaceChildren(...components.map((component) => row(component, recordings, overlaid)));
   if (!recordings.length || !components.length)
-    rows.replaceChildren(h("p", { class: "absence" }, recordings.length ? "Choose a component above." : "Choose a run above."));
+    rows.replaceChildren(
+      create("p", { class: "absence" }, recordings.length ? "Choose a component above." : "Choose a run above."),
+    );
   showRange();
   remember();
 }
 
+/** @param {Report.Recording} recording */
 function whose(recording) {
   const again = recording.repeat ? `, repeat ${recording.repeat + 1}` : "";
   return who(lookOf(recording), recording.title, recording.subtitle + again);
 }
 
+/** @param {readonly Report.Recording[]} recordings */
 function sideHeads(recordings) {
   const columns = recordings.map((each) => {
-    const head = h("div", {}, whose(each), causes(each));
+    const head = create("div", {}, whose(each), causes(each));
     head.style.setProperty("--column", `var(--series-${lookOf(each) % 6})`);
     return head;
   });
-  return h("div", { class: "columns heads" }, columns);
+  return create("div", { class: "columns heads" }, columns);
 }
 
+/** @param {readonly Report.Recording[]} recordings */
 function overlaidHeads(recordings) {
-  return h("div", { class: "legend" }, recordings.map((each) => h("span", {}, swatch(lookOf(each)), labelOf(each), causes(each))));
+  return create(
+    "div",
+    { class: "legend" },
+    recordings.map((each) => create("span", {}, swatch(lookOf(each)), labelOf(each), causes(each))),
+  );
 }
 
-// What throttled a recording, or that nothing could have said so.
+/**
+ * Say what throttled a recording, or that nothing could have said so.
+ * @param {Report.Recording} recording
+ */
 function causes(recording) {
   const names = [...new Set(recording.throttled.map((span) => span.name))];
-  if (names.length) return h("span", { class: "small differs" }, `⚠ throttled: ${names.join(", ")}`);
-  return recording.throttle_watched.length ? null : h("span", { class: "small muted" }, "throttling cannot be seen here");
+  if (names.length) return create("span", { class: "small differs" }, `⚠ throttled: ${names.join(", ")}`);
+  return recording.throttle_watched.length
+    ? null
+    : create("span", { class: "small muted" }, "throttling cannot be seen here");
 }
 
+/**
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ * @param {boolean} overlaid
+ */
 function row(component, recordings, overlaid) {
   const measured = recordings.filter((each) => component.key in each.channels);
-  const unit = component.unit ? h("span", { class: "unit" }, `  ${component.unit}`) : null;
-  const element = h("div", { class: "row" }, h("h3", {}, component.name, unit));
+  const unit = component.unit ? create("span", { class: "unit" }, `  ${component.unit}`) : null;
+  const element = create("div", { class: "row" }, create("h3", {}, component.name, unit));
   if (!measured.length) {
     element.append(absence(component, recordings));
     return element;
@@ -188,21 +316,52 @@ function row(component, recordings, overlaid) {
     element.append(panel(component, measured, scale, throttled, rangeChanged));
     for (const each of recordings) if (!measured.includes(each)) element.append(absence(component, [each]));
   } else {
-    const cells = recordings.map((each) => h("div", { class: "cell" }, h("div", { class: "whose" }, whose(each)), measured.includes(each) ? panel(component, [each], scale, Math.min(throttled, 1), rangeChanged) : absence(component, [each])));
-    element.append(h("div", { class: "columns" }, cells));
+    const cells = recordings.map((each) =>
+      create(
+        "div",
+        { class: "cell" },
+        create("div", { class: "whose" }, whose(each)),
+        measured.includes(each)
+          ? panel(component, [each], scale, Math.min(throttled, 1), rangeChanged)
+          : absence(component, [each]),
+      ),
+    );
+    element.append(create("div", { class: "columns" }, cells));
   }
   element.append(behind(`Data: ${component.name.toLowerCase()}`, () => dataOf(component, measured)));
   return element;
 }
 
+/**
+ * Say why there is no plot.
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ */
 function absence(component, recordings) {
-  const reasons = [...new Set(recordings.map((each) => each.unavailable[component.key] ?? "this run did not record it"))];
+  const reasons = [
+    ...new Set(recordings.map((each) => each.unavailable[component.key] ?? "this run did not record it")),
+  ];
   const whoseWords = recordings.length === 1 && selection.view === "over" ? `${labelOf(recordings[0])}: ` : "";
-  return h("p", { class: "absence" }, `${whoseWords}Not measured. ${reasons.join("; ")}.`);
+  return create("p", { class: "absence" }, `${whoseWords}Not measured. ${reasons.join("; ")}.`);
 }
 
+/**
+ * Create the tables behind a row.
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ */
 function dataOf(component, recordings) {
-  const statistic = (words, name) => ({ label: words, right: true, value: (each) => each.channels[component.key].statistics?.[name] ?? null, show: (value) => withUnit(value, component.unit) });
+  /**
+   * @param {string} words
+   * @param {keyof Report.Statistics} name
+   * @returns {import("./table.js").Column<Report.Recording>}
+   */
+  const statistic = (words, name) => ({
+    label: words,
+    right: true,
+    value: (each) => each.channels[component.key].statistics?.[name] ?? null,
+    show: (each) => withUnit(each.channels[component.key].statistics?.[name], component.unit),
+  });
   const columns = [
     { label: "Timed phase, every sample", rowHead: true, value: labelOf },
     statistic("median", "median"),
@@ -210,18 +369,47 @@ function dataOf(component, recordings) {
     statistic("lowest", "min"),
     statistic("highest", "max"),
   ];
-  const moments = Array.from({ length: TABLE_ROWS }, (_, n) => selection.from + ((selection.to - selection.from) * n) / (TABLE_ROWS - 1));
-  const values = [
-    { label: "at", rowHead: true, value: seconds },
-    ...recordings.map((each) => ({ label: labelOf(each), right: true, value: (t) => valueAt(each.channels[component.key], t), show: (value) => (value === null ? "" : figure(value)) })),
-  ];
+  const moments = Array.from(
+    { length: TABLE_ROWS },
+    (_, n) => selection.from + ((selection.to - selection.from) * n) / (TABLE_ROWS - 1),
+  );
+  /** @type {import("./table.js").Column<number>[]} */
+  const values = [{ label: "at", rowHead: true, value: seconds }, ...recordings.map((each) => newest(component, each))];
   const words = `${component.name}${component.unit ? `, ${component.unit}` : ""}: newest value at ${TABLE_ROWS} moments. Source: ${component.source}`;
-  return h("div", {}, table({ columns, rows: recordings, className: "dense" }), table({ caption: words, columns: values, rows: moments, className: "dense" }));
+  return create(
+    "div",
+    {},
+    table({ columns, rows: recordings, className: "dense" }),
+    table({ caption: words, columns: values, rows: moments, className: "dense" }),
+  );
 }
 
+/**
+ * Describe the column of a recording's newest values.
+ * @param {Report.Component} component
+ * @param {Report.Recording} recording
+ * @returns {import("./table.js").Column<number>}
+ */
+function newest(component, recording) {
+  const value = (/** @type {number} */ t) => valueAt(recording.channels[component.key], t);
+  const show = (/** @type {number} */ t) => {
+    const found = value(t);
+    return found === null ? "" : figure(found);
+  };
+  return { label: labelOf(recording), right: true, value, show };
+}
+
+/** Create the account of how well it was sampled. */
 function quality() {
-  const lines = report.recordings.map((each) => `${labelOf(each)}: began ${each.started_at}, ${plural(each.samples, "sample")} every ${each.interval_s} s, ${each.missed} missed, the latest ${(1000 * each.late_s_max).toFixed(0)} ms late`);
-  const list = h("ul", { class: "statements small" }, lines.map((line) => h("li", {}, line)));
-  const thinning = report.thinning ? h("p", { class: "small muted" }, report.thinning) : null;
-  return h("div", {}, thinning, h("details", {}, h("summary", {}, "How well it was sampled"), list));
+  const lines = report.recordings.map(
+    (each) =>
+      `${labelOf(each)}: began ${each.started_at}, ${plural(each.samples, "sample")} every ${each.interval_s} s, ${each.missed} missed, the latest ${(1000 * each.late_s_max).toFixed(0)} ms late`,
+  );
+  const list = create(
+    "ul",
+    { class: "statements small" },
+    lines.map((line) => create("li", {}, line)),
+  );
+  const thinning = report.thinning ? create("p", { class: "small muted" }, report.thinning) : null;
+  return create("div", {}, thinning, create("details", {}, create("summary", {}, "How well it was sampled"), list));
 }

@@ -1,9 +1,29 @@
+/**
+ * Plots with a cursor.
+ */
+
 import { chart } from "./charts.js";
 import { labelOf } from "./data.js";
-import { h } from "./dom.js";
-import { figure, seconds, withUnit } from "./format.js";
+import { create } from "./dom.js";
+import { figure, seconds, withUnit } from "./figures.js";
 import { BOTTOM, LANE, plotOption, shortName, valueAt } from "./plot.js";
 import { selection, setRange } from "./selection.js";
+
+/**
+ * Where time lies in a plot: its first pixel, how many there are, and the one of a moment.
+ * @typedef {{start: number, width: number, place: (t: number) => number}} Geometry
+ */
+
+/**
+ * @typedef {object} Cursor
+ * @property {HTMLElement} plot
+ * @property {HTMLElement} line
+ * @property {HTMLElement} reading
+ * @property {() => Geometry} geometry
+ * @property {import("./plot.js").Box} box
+ * @property {Report.Component} component
+ * @property {readonly Report.Recording[]} recordings
+ */
 
 const HEIGHT = 150;
 const OVERLAID_HEIGHT = 220;
@@ -15,11 +35,19 @@ const NARROW = 600;
 const DRAG_MIN = 6;
 const STEPS = 200;
 
+/** @type {Set<Cursor>} */
 const cursors = new Set();
+/** @type {number | null} */
 let cursorAt = null;
 
-// One plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by all plots.
-// `laneCount` lanes have room, so that the plots of a row stand level. `changed` is told when a part of the run was chosen with the mouse.
+/**
+ * Create one plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by all plots.
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ * @param {import("./plot.js").Scale} scale
+ * @param {number} laneCount how many lanes have room, so that the plots of a row stand level
+ * @param {() => void} changed is called when a part of the run was chosen with the mouse
+ */
 export function panel(component, recordings, scale, laneCount, changed) {
   const overlaid = recordings.length > 1;
   const lanes = recordings.filter((each) => each.throttled.length);
@@ -29,27 +57,37 @@ export function panel(component, recordings, scale, laneCount, changed) {
     top: 10 + LANE * laneCount,
     height: overlaid ? OVERLAID_HEIGHT : HEIGHT,
   };
-  const drawing = chart(box.height, describe(component, recordings), () => plotOption(component, recordings, scale, box, lanes));
-  const line = h("div", { class: "cursor", hidden: true });
-  const chosen = h("div", { class: "chosen", hidden: true });
-  const reading = h("div", { class: "reading" }, atRest(component, recordings));
-  const plot = h("div", slider(component, recordings), drawing, line, chosen);
+  const drawing = chart(box.height, describe(component, recordings), () =>
+    plotOption(component, recordings, scale, box, lanes),
+  );
+  const line = create("div", { class: "cursor", hidden: true });
+  const chosen = create("div", { class: "chosen", hidden: true });
+  const reading = create("div", { class: "reading" }, atRest(component, recordings));
+  const plot = create("div", slider(component, recordings), drawing, line, chosen);
   const geometry = () => {
     const width = plot.clientWidth - box.left - box.right;
-    return { start: box.left, width, place: (t) => box.left + ((t - selection.from) / (selection.to - selection.from)) * width };
+    return {
+      start: box.left,
+      width,
+      place: (/** @type {number} */ t) => box.left + ((t - selection.from) / (selection.to - selection.from)) * width,
+    };
   };
   cursors.add({ plot, line, reading, geometry, box, component, recordings });
   pointing(plot, chosen, geometry, box, changed);
   keys(plot);
-  return h("div", { class: "panel" }, reading, plot);
+  return create("div", { class: "panel" }, reading, plot);
 }
 
-// Plots that left the page have no cursor.
+/** Forget the cursors of plots that left the page. */
 export function forgetCursors() {
   cursors.clear();
   cursorAt = null;
 }
 
+/**
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ */
 function slider(component, recordings) {
   return {
     class: "plot",
@@ -63,12 +101,21 @@ function slider(component, recordings) {
   };
 }
 
+/**
+ * Say in words what a plot shows.
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ */
 function describe(component, recordings) {
   const words = recordings.map((each) => `${labelOf(each)}: ${statisticsOf(component, each)}`);
   const throttled = recordings.filter((each) => each.throttled.length).map((each) => `${labelOf(each)} was throttled`);
   return `${component.name} over time. ${[...words, ...throttled].join(". ")}`;
 }
 
+/**
+ * @param {Report.Component} component
+ * @param {Report.Recording} recording
+ */
 function statisticsOf(component, recording) {
   const channel = recording.channels[component.key];
   if (!channel?.statistics) return "no value";
@@ -76,11 +123,19 @@ function statisticsOf(component, recording) {
   return `median ${withUnit(median, component.unit)}, ${figure(min)} to ${figure(max)}`;
 }
 
-// What stands above a plot when nobody points at it: the timed phase of a lone recording.
+/**
+ * What stands above a plot when nobody points at it: the timed phase of a lone recording.
+ * @param {Report.Component} component
+ * @param {readonly Report.Recording[]} recordings
+ */
 function atRest(component, recordings) {
   return recordings.length > 1 ? "" : statisticsOf(component, recordings[0]);
 }
 
+/**
+ * Move the cursor of all plots to a moment; null takes it away.
+ * @param {number | null} t
+ */
 function point(t) {
   cursorAt = t;
   for (const each of cursors) {
@@ -107,8 +162,18 @@ function point(t) {
   }
 }
 
+/**
+ * Follow the pointer over a plot.
+ * @param {HTMLElement} plot
+ * @param {HTMLElement} chosen what marks the part that is being chosen
+ * @param {() => Geometry} geometry
+ * @param {import("./plot.js").Box} box
+ * @param {() => void} changed
+ */
 function pointing(plot, chosen, geometry, box, changed) {
+  /** @type {{x: number, t: number} | null} */
   let began = null;
+  /** @param {PointerEvent} event */
   const timeAt = (event) => {
     const { start, width } = geometry();
     const share = (event.clientX - plot.getBoundingClientRect().left - start) / width;
@@ -145,10 +210,15 @@ function pointing(plot, chosen, geometry, box, changed) {
   });
 }
 
+/**
+ * Let the keyboard move the cursor.
+ * @param {HTMLElement} plot
+ */
 function keys(plot) {
   plot.addEventListener("keydown", (event) => {
     const step = ((selection.to - selection.from) / STEPS) * (event.shiftKey ? 10 : 1);
     const from = cursorAt ?? selection.from;
+    /** @type {Record<string, number>} */
     const moves = { ArrowRight: from + step, ArrowLeft: from - step, Home: selection.from, End: selection.to };
     if (event.key === "Escape") point(null);
     else if (event.key in moves) {
