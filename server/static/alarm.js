@@ -1,47 +1,83 @@
-// Signs that the hardware holds itself back now. Pure: a past in, sentences out.
+/**
+ * Signs that the hardware holds itself back now. Pure: a past in, sentences out.
+ */
 
+/** @typedef {import("./past.js").Past} Past */
+
+/** @type {Record<string, string>} */
 const FLAGS = {
   under_voltage: "The power supply is too weak",
   frequency_capped: "The firmware caps the clock",
   throttled: "The firmware is limiting the clock",
   soft_temperature_limit: "The soft temperature limit is reached",
 };
+/** @type {Record<string, string>} */
 const GPU_HEAT = {
   software_thermal: "The GPU is slowed down by its driver, for heat",
   hardware_thermal: "The GPU is slowed down by its hardware, for heat",
 };
 
+/**
+ * Say how the hardware holds itself back.
+ * @param {Past} past
+ */
 export function throttling(past) {
   if (past.samples.length === 0) return [];
   return [...new Set([...flags(past), ...gpu(past), ...cooling(past), ...counters(past), ...heat(past)])];
 }
 
-const raised = (past, metric) => past.keys(metric).filter((key) => past.value(key) > 0);
+/**
+ * @param {Past} past
+ * @param {string} metric
+ */
+const raised = (past, metric) => past.keys(metric).filter((key) => (past.value(key) ?? 0) > 0);
 
+/** @param {Past} past */
 function flags(past) {
-  const live = raised(past, "throttle_active")
-    .map((key) => FLAGS[past.label(key, "reason")])
-    .filter(Boolean);
+  const live = meanings(past, "throttle_active", FLAGS);
   return raised(past, "under_voltage_alarm").length ? [...live, FLAGS.under_voltage] : live;
 }
 
-const gpu = (past) =>
-  raised(past, "gpu_throttle_active")
-    .map((key) => GPU_HEAT[past.label(key, "reason")])
-    .filter(Boolean);
+/** @param {Past} past */
+const gpu = (past) => meanings(past, "gpu_throttle_active", GPU_HEAT);
 
-// Cooling that slows down is an alarm when it goes beyond the least that was seen.
+/**
+ * Say what the flags mean that are raised.
+ * @param {Past} past
+ * @param {string} metric
+ * @param {Record<string, string>} words by the reason that is the flag's label
+ */
+function meanings(past, metric, words) {
+  return raised(past, metric)
+    .map((key) => words[past.label(key, "reason") ?? ""])
+    .filter(Boolean);
+}
+
+/**
+ * Cooling that slows down is an alarm when it goes beyond the least that was seen.
+ * @param {Past} past
+ */
 function cooling(past) {
   return raised(past, "cooling_state")
-    .filter((key) => past.samples.some((sample) => sample.values[key] < past.value(key)))
+    .filter((key) => past.samples.some((_, index) => isLess(past.value(key, index), past.value(key))))
     .map((key) => `${past.label(key, "kind") || "A part"} is slowed down to cool`);
 }
 
+/** @param {Past} past */
 function counters(past) {
-  const grown = past.keys("cpu_throttle_events_total").some((key) => past.rate(key, past.samples.length - 1) > 0);
+  const grown = past
+    .keys("cpu_throttle_events_total")
+    .some((key) => (past.rate(key, past.samples.length - 1) ?? 0) > 0);
   return grown ? ["The processor slowed itself down"] : [];
 }
 
+/**
+ * @param {number | null} value
+ * @param {number | null} other
+ */
+const isLess = (value, other) => value !== null && other !== null && value < other;
+
+/** @param {Past} past */
 function heat(past) {
   const [now, trip] = ["cpu_temperature_celsius", "cpu_temperature_trip_celsius"].map((metric) => past.value(metric));
   return now !== null && trip !== null && now >= trip

@@ -1,7 +1,13 @@
-// A sign and a word in a colour.
+/**
+ * A sign and a word in a colour.
+ */
 
 import { create } from "./dom.js";
 
+/**
+ * Create a badge.
+ * @param {import("./words.js").Words} words
+ */
 export function badge([sign, word, tone]) {
   return create("span", { class: `badge ${tone}` }, create("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }

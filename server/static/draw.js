@@ -1,4 +1,6 @@
-// Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+/**
+ * Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+ */
 
 import { byId } from "./dom.js";
 
@@ -8,10 +10,15 @@ const INK_HEIGHT = 112; // the pictures that the model learned from are nearly f
 const INK_WIDTH = 88; // and two thirds as wide
 const SETTLE_MS = 400; // after the last stroke
 
+/**
+ * Make the paper ready.
+ * @param {(picture: Blob) => void} send is called with what was drawn
+ */
 export function paper(send) {
-  const canvas = byId("draw-canvas");
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  let timer = null;
+  const canvas = byId("draw-canvas", HTMLCanvasElement);
+  const pen = penOn(canvas.getContext("2d", { willReadFrequently: true }));
+  /** @type {number | undefined} */
+  let timer;
 
   function clear() {
     clearTimeout(timer);
@@ -20,6 +27,10 @@ export function paper(send) {
     Object.assign(pen, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @returns {[x: number, y: number]}
+   */
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
     return [
@@ -42,19 +53,34 @@ export function paper(send) {
     pen.stroke();
   });
   canvas.addEventListener("pointerup", () => {
-    timer = setTimeout(() => cut(canvas, pen)?.toBlob(send, "image/png"), SETTLE_MS);
+    timer = setTimeout(() => cut(canvas, pen)?.convertToBlob({ type: "image/png" }).then(send), SETTLE_MS);
   });
   byId("draw-clear").addEventListener("click", clear);
   clear();
   return { clear };
 }
 
-// The ink, as large as it fits on fresh paper; null where there is none.
+/**
+ * The means to draw, which every browser has that shows this page.
+ * @template Pen
+ * @param {Pen | null} pen
+ * @returns {Pen}
+ */
+function penOn(pen) {
+  if (pen === null) throw new TypeError("This browser cannot draw on a canvas");
+  return pen;
+}
+
+/**
+ * Cut out the ink, as large as it fits on fresh paper; null where there is none.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2D} pen
+ */
 function cut(canvas, pen) {
   const box = inkBox(pen.getImageData(0, 0, canvas.width, canvas.height));
   if (!box) return null;
   const fresh = new OffscreenCanvas(SENT, SENT);
-  const target = fresh.getContext("2d");
+  const target = penOn(fresh.getContext("2d"));
   target.fillStyle = "#fff";
   target.fillRect(0, 0, SENT, SENT);
   target.imageSmoothingQuality = "high";
@@ -71,9 +97,13 @@ function cut(canvas, pen) {
     width,
     height,
   );
-  return { toBlob: (done, type) => fresh.convertToBlob({ type }).then(done) };
+  return fresh;
 }
 
+/**
+ * Find where the ink is.
+ * @param {ImageData} picture
+ */
 function inkBox({ data, width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {

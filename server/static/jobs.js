@@ -1,12 +1,16 @@
-// The list of jobs: which one runs, which wait, how those that ended came out.
+/**
+ * The list of jobs: which one runs, which wait, how those that ended came out.
+ */
 
 import { ask, post, read } from "./api.js";
 import { badge } from "./badge.js";
-import { byId, create } from "./dom.js";
+import { byId, create, find } from "./dom.js";
 import { createButton, say } from "./elements.js";
 import { ago, duration, moment } from "./readings.js";
 import { showResult } from "./result.js";
 import { jobDetail, jobTitle, stateWords, verdictWords } from "./words.js";
+
+/** @typedef {Partial<Record<Agent.JobState, number>>} Counts */
 
 const POLL_MS = 2000; // answered with 304 and no look at the list while nothing changed
 const FAILED_MS = 5000;
@@ -14,13 +18,20 @@ const AGES_MS = 10000;
 const ENDED_PAGE = 10;
 const QUEUE_SHOWN = 20;
 const READ_MAX = 500; // as many as the agent tells at once
+/** @type {readonly Agent.JobState[]} */
 const ENDED = ["succeeded", "failed", "cancelled", "interrupted"];
 
+/** The lists of the page, kept up to date. */
 export class Jobs {
-  // `onRunning(job or null)` is called whenever the list has changed.
+  /**
+   * `onRunning(job or null)` is called whenever the list has changed.
+   * @param {(job: Agent.JobSummary | null) => void} onRunning is called with the job that runs whenever the list has changed
+   */
   constructor(onRunning) {
     this.onRunning = onRunning;
+    /** @type {string | null} */
     this.tag = null;
+    this.timer = 0;
     this.pages = 1;
     byId("jobs-older").addEventListener("click", () => this.showOlder());
     setInterval(showAges, AGES_MS);
@@ -28,6 +39,7 @@ export class Jobs {
     this.poll();
   }
 
+  /** Ask now, and then again and again. */
   async poll() {
     clearTimeout(this.timer);
     if (document.hidden) return;
@@ -41,9 +53,11 @@ export class Jobs {
     this.timer = setTimeout(() => this.poll(), wait);
   }
 
+  /** Ask for the list, and show it where it has changed. */
   async fetch() {
     const response = await ask("/v1/jobs?limit=1", { headers: this.tag ? { "If-None-Match": this.tag } : {} });
     if (response.status === 304) return;
+    /** @type {{counts: Counts}} */
     const { counts } = await response.json();
     const [running, queued, ended] = await Promise.all([
       counts.running ? jobsIn("state=running&limit=1") : [],
@@ -52,7 +66,7 @@ export class Jobs {
     ]);
     this.onRunning(running[0] ?? null);
     drawQueue(
-      queued.sort((a, b) => a.position - b.position),
+      queued.sort((a, b) => turnOf(a) - turnOf(b)),
       counts.queued ?? 0,
       (job) => this.queuedRow(job),
     );
@@ -60,28 +74,33 @@ export class Jobs {
     this.tag = response.headers.get("etag"); // only now: whatever failed is asked for again
   }
 
+  /** Ask for the newest jobs that have ended. */
   ended() {
     const states = ENDED.map((state) => `state=${state}`).join("&");
     return jobsIn(`${states}&limit=${Math.min(READ_MAX, this.pages * ENDED_PAGE)}`);
   }
 
+  /** Show more jobs that have ended. */
   async showOlder() {
     this.pages += 1;
     this.tag = null;
     await this.poll();
   }
 
+  /**
+   * @param {readonly Agent.JobSummary[]} jobs
+   * @param {Counts} counts
+   */
   drawEnded(jobs, counts) {
     const total = ENDED.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     byId("jobs-none").hidden = jobs.length > 0;
     byId("jobs-ended").hidden = jobs.length === 0;
-    byId("jobs-ended")
-      .querySelector("tbody")
-      .replaceChildren(...jobs.map(endedRow));
+    find(byId("jobs-ended"), "tbody").replaceChildren(...jobs.map(endedRow));
     byId("jobs-older").hidden = jobs.length >= Math.min(total, READ_MAX);
     showAges();
   }
 
+  /** @param {Agent.JobSummary} job */
   queuedRow(job) {
     const cancel = createButton("Cancel", () => cancelJob(job).then(() => this.poll()), {
       "aria-label": `Cancel ${jobTitle(job)}`,
@@ -89,7 +108,7 @@ export class Jobs {
     return create(
       "tr",
       {},
-      create("td", {}, String(job.position + 1)),
+      create("td", {}, String(turnOf(job) + 1)),
       nameCell(job),
       ageCell(job.created_at),
       create("td", {}, cancel),
@@ -97,8 +116,21 @@ export class Jobs {
   }
 }
 
-const jobsIn = async (query) => (await read(`/v1/jobs?${query}`)).jobs;
+/** @param {string} query */
+async function jobsIn(query) {
+  /** @type {Agent.JobList} */
+  const { jobs } = await read(`/v1/jobs?${query}`);
+  return jobs;
+}
 
+/** @param {Agent.JobSummary} job that waits */
+const turnOf = (job) => job.position ?? 0;
+
+/**
+ * @param {readonly Agent.JobSummary[]} jobs
+ * @param {number} waiting how many there are in all
+ * @param {(job: Agent.JobSummary) => Node} row
+ */
 function drawQueue(jobs, waiting, row) {
   const shown = jobs.slice(0, QUEUE_SHOWN);
   byId("jobs-queue").hidden = waiting === 0;
@@ -106,14 +138,15 @@ function drawQueue(jobs, waiting, row) {
     byId("queue-heading"),
     waiting > shown.length ? `Waiting: ${waiting}, the next ${shown.length} of them` : `Waiting: ${waiting}`,
   );
-  byId("jobs-queue")
-    .querySelector("tbody")
-    .replaceChildren(...shown.map(row));
+  find(byId("jobs-queue"), "tbody").replaceChildren(...shown.map(row));
 }
 
-// Asks first; gives when the agent was told, or at once when it shall go on.
+/**
+ * Cancel a job. Asks first; ends when the agent was told, or at once when it shall go on.
+ * @param {Agent.JobSummary} job
+ */
 export async function cancelJob(job) {
-  const dialog = byId("confirm");
+  const dialog = byId("confirm", HTMLDialogElement);
   say(byId("confirm-heading"), `Cancel ${jobTitle(job)}?`);
   const yes = await new Promise((resolve) => {
     byId("confirm-yes").onclick = () => resolve(true);
@@ -125,9 +158,11 @@ export async function cancelJob(job) {
   if (yes) await post(`/v1/jobs/${job.id}/cancel`);
 }
 
+/** @param {Agent.JobSummary} job */
 function endedRow(job) {
   const open = createButton(jobTitle(job), () => showResult(job), { class: "link", title: "Show its result" });
-  const took = job.started_at ? duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000) : null;
+  const took =
+    job.started_at && job.ended_at ? duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000) : null;
   const outcome = create("td", {}, badge(stateWords(job.state)));
   const verdict = create("td", {}, job.verdict ? badge(verdictWords(job.verdict)) : null);
   return create(
@@ -141,13 +176,19 @@ function endedRow(job) {
   );
 }
 
+/**
+ * @param {Agent.JobSummary} job
+ * @param {string | Node} [title]
+ */
 function nameCell(job, title = jobTitle(job)) {
   return create("td", { class: "job" }, title, create("div", { class: "quiet" }, jobDetail(job)));
 }
 
-const ageCell = (time) => create("td", { class: "quiet nowrap", "data-time": time, title: moment(time) });
+/** @param {string | null} time */
+const ageCell = (time) => create("td", { class: "quiet nowrap", "data-time": time, title: moment(time ?? 0) });
 
+/** Say anew how long ago everything was. */
 function showAges() {
   for (const cell of document.querySelectorAll("[data-time]"))
-    say(cell, ago(Date.parse(cell.dataset.time), Date.now()));
+    say(cell, ago(Date.parse(cell.getAttribute("data-time") ?? ""), Date.now()));
 }

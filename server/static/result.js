@@ -1,4 +1,6 @@
-// What an ended job found, in a dialog.
+/**
+ * What an ended job found, in a dialog.
+ */
 
 import { Refusal, read } from "./api.js";
 import { badge } from "./badge.js";
@@ -7,15 +9,24 @@ import { createDefinitions, say } from "./elements.js";
 import { bytes, celsius, duration, fixed, milliseconds, moment, percent, significant } from "./readings.js";
 import { jobTitle, stateWords, verdictWords } from "./words.js";
 
+/** @typedef {Agent.BenchmarkResult | Agent.ProfileResult | Agent.CommandResult} Result */
+/** @typedef {import("./elements.js").Definition} Definition */
+
 const OPERATORS_SHOWN = 15;
 
+/**
+ * Show what a job found.
+ * @param {Agent.JobSummary} job
+ */
 export async function showResult(job) {
-  const dialog = byId("result");
+  const dialog = byId("result", HTMLDialogElement);
   say(byId("result-heading"), jobTitle(job));
   byId("result-body").replaceChildren(create("p", { class: "quiet" }, "fetching the result"));
   byId("result-close").onclick = () => dialog.close();
   if (!dialog.open) dialog.showModal();
+  /** @type {Result | null} */
   let found = null;
+  /** @type {Error | null} */
   let problem = null;
   try {
     found = await read(`/v1/jobs/${job.id}/result`);
@@ -25,12 +36,18 @@ export async function showResult(job) {
   byId("result-body").replaceChildren(...parts(job, found, problem));
 }
 
+/**
+ * @param {Agent.JobSummary} job
+ * @param {Result | null} found
+ * @param {Error | null} problem why there is none
+ */
 function parts(job, found, problem) {
+  /** @type {Node[]} */
   const shown = [outcome(job)];
-  if (problem)
-    shown.push(create("p", { class: "missing" }, `${problem.message}${problem.hint ? `. ${problem.hint}` : ""}`));
+  const hint = problem instanceof Refusal ? problem.hint : "";
+  if (problem) shown.push(create("p", { class: "missing" }, `${problem.message}${hint ? `. ${hint}` : ""}`));
   if (found) {
-    shown.push(verdict(found.validity), ...KINDS[found.kind](found), conditions(found));
+    shown.push(verdict(found.validity), ...measured(found), conditions(found));
     if (!found.complete)
       shown.splice(
         1,
@@ -41,12 +58,14 @@ function parts(job, found, problem) {
   return [...shown, downloads(job, found)];
 }
 
+/** @param {Agent.JobSummary} job */
 function outcome(job) {
-  const line = create("p", {}, badge(stateWords(job.state)), ` ${moment(job.ended_at)}`);
+  const line = create("p", {}, badge(stateWords(job.state)), ` ${moment(job.ended_at ?? 0)}`);
   if (job.error) line.append(create("span", { class: "error" }, `: ${job.error.detail}`));
   return line;
 }
 
+/** @param {Agent.Validity} validity */
 function verdict(validity) {
   const unchecked = Object.entries(validity.not_checkable);
   const list = create(
@@ -74,8 +93,15 @@ function verdict(validity) {
   return section;
 }
 
-const KINDS = {
-  benchmark: (found) => [
+/** @param {Result} found */
+function measured(found) {
+  if (found.kind === "benchmark") return benchmark(found);
+  return found.kind === "profile" ? profile(found) : command(found);
+}
+
+/** @param {Agent.BenchmarkResult} found */
+function benchmark(found) {
+  return [
     numbers([
       ["Frames per second", significant(found.fps)],
       ["Median latency", milliseconds(found.latency?.p50_ms), interval(found.latency)],
@@ -89,8 +115,12 @@ const KINDS = {
       ["Streams", String(found.streams)],
       ["Measured", `${found.iterations} iterations, ${found.frames} frames in ${duration(found.duration_s)}`],
     ]),
-  ],
-  profile: (found) => [
+  ];
+}
+
+/** @param {Agent.ProfileResult} found */
+function profile(found) {
+  return [
     numbers([
       ["Median of the graph", milliseconds(found.latency?.p50_ms), interval(found.latency)],
       ["Without profiler", milliseconds(found.plain_p50_ms)],
@@ -103,8 +133,12 @@ const KINDS = {
       ["Measured", `${found.iterations} iterations`],
     ]),
     operators(found),
-  ],
-  command: (found) => [
+  ];
+}
+
+/** @param {Agent.CommandResult} found */
+function command(found) {
+  return [
     numbers([
       ["Exit code", found.exit_code === null ? (found.signal ?? "none") : String(found.exit_code)],
       ["Took", duration(found.duration_s)],
@@ -117,14 +151,16 @@ const KINDS = {
       ["Artefacts", found.artifacts.map((file) => `${file.path} (${bytes(file.size_bytes)})`).join(", ")],
       ["Not kept", (found.artifacts_left_out ?? []).join("; ") || null],
     ]),
-  ],
-};
+  ];
+}
 
+/** @param {Agent.LatencySummary | null} latency */
 const interval = (latency) =>
   latency?.median_interval_ms
     ? `95 %: ${latency.median_interval_ms.map((end) => significant(end)).join(" to ")}`
     : null;
 
+/** @param {readonly [term: string, value: string | null, note?: string | null][]} rows */
 function numbers(rows) {
   const list = createDefinitions(
     rows.map(([term, value, note]) => [
@@ -136,16 +172,22 @@ function numbers(rows) {
   return list;
 }
 
+/**
+ * @param {Agent.BenchmarkResult | Agent.ProfileResult} found
+ * @param {readonly Definition[]} more
+ */
 function setup(found, more) {
+  const delegate = found.kind === "benchmark" ? found.delegate : null;
   return createDefinitions([
     ["Model", found.model],
-    ["Runtime", `${found.runtime} ${found.runtime_version}${found.delegate ? `, ${found.delegate}` : ""}`],
+    ["Runtime", `${found.runtime} ${found.runtime_version}${delegate ? `, ${delegate}` : ""}`],
     ["Device", found.device],
     ["Threads", String(found.threads)],
     ...more,
   ]);
 }
 
+/** @param {Agent.ProfileResult} found */
 function operators(found) {
   const most = [...found.operators].sort((a, b) => b.share - a.share).slice(0, OPERATORS_SHOWN);
   const rows = most.map((operator) =>
@@ -169,6 +211,7 @@ function operators(found) {
   );
 }
 
+/** @param {Result} found */
 function conditions(found) {
   const { conditions: its } = found;
   const temperatures = [its.cpu_temperature_before_celsius, its.cpu_temperature_after_celsius];
@@ -178,14 +221,22 @@ function conditions(found) {
     ["Governor", its.governor],
     ["Kernel", its.kernel],
     ["Agent", its.agent_revision ?? its.agent_version],
-    ["Processor temperature", temperatures[0] === null ? null : temperatures.map(celsius).join(" before, ") + " after"],
+    ["Processor temperature", temperatures[0] === null ? null : `${temperatures.map(celsius).join(" before, ")} after`],
     ["Load before", its.load_average_before === null ? null : its.load_average_before.toFixed(2)],
-    ["Model digest", found.model_digest],
+    ["Model digest", found.kind === "command" ? null : found.model_digest],
   ]);
   return create("details", {}, create("summary", {}, "Conditions"), list);
 }
 
+/**
+ * @param {Agent.JobSummary} job
+ * @param {Result | null} found
+ */
 function downloads(job, found) {
+  /**
+   * @param {string} path
+   * @param {string} name
+   */
   const file = (path, name) => create("a", { href: `/v1/jobs/${job.id}/${path}`, download: `${job.id}-${name}` }, name);
   const links = [];
   if (found) links.push(file("result", "result.json"));

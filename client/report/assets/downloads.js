@@ -31,15 +31,8 @@ export function showDownloads() {
  * @param {() => readonly (readonly Cell[])[]} make
  */
 function csv(words, name, make) {
-  return download(
-    words,
-    name,
-    "text/csv",
-    () =>
-      make()
-        .map((row) => row.map(cell).join(","))
-        .join("\r\n") + "\r\n",
-  );
+  const lines = () => make().map((row) => `${row.map(cell).join(",")}\r\n`);
+  return download(words, name, "text/csv", () => lines().join(""));
 }
 
 /**
