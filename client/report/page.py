@@ -19,7 +19,7 @@ MODULES = (
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
-EXPORT = re.compile(r"^export (?:const|function|class) (\w+)", re.MULTILINE)
+EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 
 
 def page(data: ReportData) -> str:

@@ -52,8 +52,8 @@ export async function read(path) {
 
 /**
  * @param {string} path
- * @param {BodyInit} [body]
+ * @param {BodyInit | null} [body]
  * @param {string} [type] of the body
  */
-export const post = (path, body, type) =>
+export const post = (path, body = null, type = "") =>
   ask(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });

@@ -160,7 +160,7 @@ const interval = (latency) =>
     ? `95 %: ${latency.median_interval_ms.map((end) => significant(end)).join(" to ")}`
     : null;
 
-/** @param {readonly [term: string, value: string | null, note?: string | null][]} rows */
+/** @param {readonly [term: string, value: string | null, note?: string | null | undefined][]} rows */
 function numbers(rows) {
   const list = createDefinitions(
     rows.map(([term, value, note]) => [
