@@ -10,8 +10,8 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response, status
 from starlette.types import Receive, Scope, Send
 
-from contract.codes import ErrorCode
 import web
+from contract.codes import ErrorCode
 from contract.paths import PAGE, STATIC_PREFIX
 from server.errors import AgentError
 

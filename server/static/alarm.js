@@ -21,25 +21,27 @@ const GPU_HEAT = {
  * Say how the hardware holds itself back.
  * @param {Past} past
  */
-export function throttling(past) {
+export function findThrottling(past) {
   if (past.samples.length === 0) return [];
-  return [...new Set([...flags(past), ...gpu(past), ...cooling(past), ...counters(past), ...heat(past)])];
+  return [
+    ...new Set([...readFlags(past), ...readGpu(past), ...readCooling(past), ...readCounters(past), ...readHeat(past)]),
+  ];
 }
 
 /**
  * @param {Past} past
  * @param {string} metric
  */
-const raised = (past, metric) => past.keys(metric).filter((key) => (past.value(key) ?? 0) > 0);
+const findRaised = (past, metric) => past.keys(metric).filter((key) => (past.value(key) ?? 0) > 0);
 
 /** @param {Past} past */
-function flags(past) {
-  const live = meanings(past, "throttle_active", FLAGS);
-  return raised(past, "under_voltage_alarm").length ? [...live, FLAGS.under_voltage] : live;
+function readFlags(past) {
+  const live = explain(past, "throttle_active", FLAGS);
+  return findRaised(past, "under_voltage_alarm").length ? [...live, FLAGS.under_voltage] : live;
 }
 
 /** @param {Past} past */
-const gpu = (past) => meanings(past, "gpu_throttle_active", GPU_HEAT);
+const readGpu = (past) => explain(past, "gpu_throttle_active", GPU_HEAT);
 
 /**
  * Say what the flags mean that are raised.
@@ -47,8 +49,8 @@ const gpu = (past) => meanings(past, "gpu_throttle_active", GPU_HEAT);
  * @param {string} metric
  * @param {Record<string, string>} words by the reason that is the flag's label
  */
-function meanings(past, metric, words) {
-  return raised(past, metric)
+function explain(past, metric, words) {
+  return findRaised(past, metric)
     .map((key) => words[past.label(key, "reason") ?? ""])
     .filter(Boolean);
 }
@@ -57,14 +59,14 @@ function meanings(past, metric, words) {
  * Cooling that slows down is an alarm when it goes beyond the least that was seen.
  * @param {Past} past
  */
-function cooling(past) {
-  return raised(past, "cooling_state")
+function readCooling(past) {
+  return findRaised(past, "cooling_state")
     .filter((key) => past.samples.some((_, index) => isLess(past.value(key, index), past.value(key))))
     .map((key) => `${past.label(key, "kind") || "A part"} is slowed down to cool`);
 }
 
 /** @param {Past} past */
-function counters(past) {
+function readCounters(past) {
   const grown = past
     .keys("cpu_throttle_events_total")
     .some((key) => (past.rate(key, past.samples.length - 1) ?? 0) > 0);
@@ -78,7 +80,7 @@ function counters(past) {
 const isLess = (value, other) => value !== null && other !== null && value < other;
 
 /** @param {Past} past */
-function heat(past) {
+function readHeat(past) {
   const [now, trip] = ["cpu_temperature_celsius", "cpu_temperature_trip_celsius"].map((metric) => past.value(metric));
   return now !== null && trip !== null && now >= trip
     ? [`The processor is at ${now.toFixed(0)} \u00b0C, where it is slowed down`]

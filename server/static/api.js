@@ -46,7 +46,7 @@ export async function ask(path, options = {}) {
  * @param {string} path
  * @returns {Promise<T>}
  */
-export async function read(path) {
+export async function readJson(path) {
   return (await ask(path)).json();
 }
 

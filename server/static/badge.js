@@ -8,6 +8,6 @@ import { create } from "./dom.js";
  * Create a badge.
  * @param {import("./words.js").Words} words
  */
-export function badge([sign, word, tone]) {
+export function createBadge([sign, word, tone]) {
   return create("span", { class: `badge ${tone}` }, create("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }

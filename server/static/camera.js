@@ -10,7 +10,6 @@ const QUALITY = 0.9;
 /** The camera of whoever looks at the page. */
 export class Camera {
   /**
-   * `send(blob)` gives a promise that ends with the answer.
    * @param {(picture: Blob) => Promise<void>} send gives a promise that ends with the answer
    */
   constructor(send) {
@@ -32,7 +31,7 @@ export class Camera {
       if (!media) throw new DOMException("", "SecurityError");
       this.stream = await media.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
-      byId("try-answer").replaceChildren(create("p", { class: "error" }, reason(error)));
+      byId("try-answer").replaceChildren(create("p", { class: "error" }, explain(error)));
       return;
     }
     this.video.srcObject = this.stream;
@@ -69,7 +68,7 @@ export class Camera {
  * Say why the camera cannot be used.
  * @param {unknown} error
  */
-function reason(error) {
+function explain(error) {
   if (!(error instanceof Error)) return `The camera cannot be used: ${error}`;
   if (error.name === "NotAllowedError")
     return "The browser does not let this page use the camera. Allow it, and choose Camera again.";

@@ -26,7 +26,8 @@ const DOTS_BELOW = 3; // points, of which a line alone would show nothing
 const drawn = new Set();
 
 /**
- * Find the smallest of 1, 2, 5, 10, ... that is not below a value; an axis that ends there grows seldom and never shrinks.
+ * Find the smallest of 1, 2, 5, 10, ... that is not below a value; an axis that ends there grows seldom and never
+ * shrinks.
  * @param {number} value
  */
 export function niceCeiling(value) {
@@ -46,9 +47,9 @@ export function niceBytes(value) {
 /** Lines in an element. */
 export class LineChart {
   /**
-   * x and y: {min, max, interval, text(value)}; lines: their names; trip: a value to be marked, with trip.text.
    * @param {HTMLElement} host
-   * @param {{x: Axis, y: Axis, lines: readonly string[], trip?: Trip | null}} shown its axes, the names of its lines, and a value to be marked
+   * @param {{x: Axis, y: Axis, lines: readonly string[], trip?: Trip | null}} shown its axes, the names of its lines,
+   *   and a value to be marked
    */
   constructor(host, { x, y, lines, trip = null }) {
     this.host = host;

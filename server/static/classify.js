@@ -2,7 +2,7 @@
  * A picture in, labels and stage times out.
  */
 
-import { post, Refusal, read } from "./api.js";
+import { post, Refusal, readJson } from "./api.js";
 import { byId, create, find, targetOf } from "./dom.js";
 import { createButton, createDefinitions, say } from "./elements.js";
 import { milliseconds, percent } from "./readings.js";
@@ -49,7 +49,7 @@ export class Classify {
   /** List the models that classify pictures; called again when the list may have changed. */
   async loadModels() {
     /** @type {Agent.ModelList} */
-    const { models, default: preferred } = await read("/v1/models");
+    const { models, default: preferred } = await readJson("/v1/models");
     const chosen = this.model.value || preferred;
     const names = models.filter((model) => model.classifier).map((model) => model.name);
     this.model.replaceChildren(
@@ -119,7 +119,7 @@ export class Classify {
       const reply = await (
         await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")
       ).json();
-      if (number === this.sent) byId("try-answer").replaceChildren(...answer(reply, performance.now() - began));
+      if (number === this.sent) byId("try-answer").replaceChildren(...createAnswer(reply, performance.now() - began));
     } catch (error) {
       if (number === this.sent) this.refused(error);
     }
@@ -181,12 +181,12 @@ function takeDrops(take) {
  * @param {Agent.ClassifyReply} reply
  * @param {number} seen_ms
  */
-function answer(reply, seen_ms) {
-  return [labels(reply), stages(reply.timing_ms, seen_ms), model(reply)];
+function createAnswer(reply, seen_ms) {
+  return [createLabels(reply), createStages(reply.timing_ms, seen_ms), createModelLine(reply)];
 }
 
 /** @param {Agent.ClassifyReply} reply */
-function labels(reply) {
+function createLabels(reply) {
   const items = reply.predictions.map((prediction) => {
     const bar = create("span", { class: "bar" });
     bar.style.width = `${100 * prediction.score}%`;
@@ -205,7 +205,7 @@ function labels(reply) {
  * @param {Agent.StageTimes} times
  * @param {number} seen_ms
  */
-function stages(times, seen_ms) {
+function createStages(times, seen_ms) {
   const there = STAGES.filter((stage) => times[stage] !== null && times[stage] !== undefined);
   const strip = create(
     "div",
@@ -227,7 +227,7 @@ function stages(times, seen_ms) {
 }
 
 /** @param {Agent.ClassifyReply} reply */
-function model({ model: { name }, runtime, picture }) {
+function createModelLine({ model: { name }, runtime, picture }) {
   const parts = [
     name,
     `${runtime.name} ${runtime.version} on ${runtime.device}`,

@@ -14,7 +14,7 @@ const SETTLE_MS = 400; // after the last stroke
  * Make the paper ready.
  * @param {(picture: Blob) => void} send is called with what was drawn
  */
-export function paper(send) {
+export function preparePaper(send) {
   const canvas = byId("draw-canvas", HTMLCanvasElement);
   const pen = penOn(canvas.getContext("2d", { willReadFrequently: true }));
   /** @type {number | undefined} */
@@ -53,7 +53,7 @@ export function paper(send) {
     pen.stroke();
   });
   canvas.addEventListener("pointerup", () => {
-    timer = setTimeout(() => cut(canvas, pen)?.convertToBlob({ type: "image/png" }).then(send), SETTLE_MS);
+    timer = setTimeout(() => cutInk(canvas, pen)?.convertToBlob({ type: "image/png" }).then(send), SETTLE_MS);
   });
   byId("draw-clear").addEventListener("click", clear);
   clear();
@@ -76,8 +76,8 @@ function penOn(pen) {
  * @param {HTMLCanvasElement} canvas
  * @param {CanvasRenderingContext2D} pen
  */
-function cut(canvas, pen) {
-  const box = inkBox(pen.getImageData(0, 0, canvas.width, canvas.height));
+function cutInk(canvas, pen) {
+  const box = findInk(pen.getImageData(0, 0, canvas.width, canvas.height));
   if (!box) return null;
   const fresh = new OffscreenCanvas(SENT, SENT);
   const target = penOn(fresh.getContext("2d"));
@@ -104,7 +104,7 @@ function cut(canvas, pen) {
  * Find where the ink is.
  * @param {ImageData} picture
  */
-function inkBox({ data, width, height }) {
+function findInk({ data, width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {

@@ -26,7 +26,7 @@ const LONGEST_WAIT_MS = 30000;
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<StreamEvent>}
  */
-async function* eventsOf(path, lastId, signal) {
+async function* readEvents(path, lastId, signal) {
   /** @type {Record<string, string>} */
   const headers = lastId ? { "Last-Event-ID": lastId } : {};
   const response = await ask(path, { signal, headers });
@@ -39,7 +39,7 @@ async function* eventsOf(path, lastId, signal) {
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop() ?? "";
     for (const block of blocks) {
-      const event = parsed(block);
+      const event = parse(block);
       if (event) yield event;
     }
   }
@@ -49,7 +49,7 @@ async function* eventsOf(path, lastId, signal) {
  * @param {string} block
  * @returns {StreamEvent | null}
  */
-function parsed(block) {
+function parse(block) {
   let name = "message";
   /** @type {string | null} */
   let id = null;
@@ -105,7 +105,7 @@ export class Stream {
       /** @type {unknown} */
       let fault = null;
       try {
-        for await (const event of eventsOf(this.path, this.lastId, signal)) {
+        for await (const event of readEvents(this.path, this.lastId, signal)) {
           wait = FIRST_WAIT_MS;
           if (event.id) this.lastId = event.id;
           this.onEvent(event);

@@ -2,8 +2,8 @@
  * The list of jobs: which one runs, which wait, how those that ended came out.
  */
 
-import { ask, post, read } from "./api.js";
-import { badge } from "./badge.js";
+import { ask, post, readJson } from "./api.js";
+import { createBadge } from "./badge.js";
 import { byId, create, find } from "./dom.js";
 import { createButton, say } from "./elements.js";
 import { ago, duration, moment } from "./readings.js";
@@ -24,8 +24,8 @@ const ENDED = ["succeeded", "failed", "cancelled", "interrupted"];
 /** The lists of the page, kept up to date. */
 export class Jobs {
   /**
-   * `onRunning(job or null)` is called whenever the list has changed.
-   * @param {(job: Agent.JobSummary | null) => void} onRunning is called with the job that runs whenever the list has changed
+   * @param {(job: Agent.JobSummary | null) => void} onRunning is called with the job that runs whenever the list has
+   *   changed
    */
   constructor(onRunning) {
     this.onRunning = onRunning;
@@ -60,8 +60,8 @@ export class Jobs {
     /** @type {{counts: Counts}} */
     const { counts } = await response.json();
     const [running, queued, ended] = await Promise.all([
-      counts.running ? jobsIn("state=running&limit=1") : [],
-      counts.queued ? jobsIn(`state=queued&limit=${READ_MAX}`) : [], // newest first: whose turn is next comes last
+      counts.running ? readJobs("state=running&limit=1") : [],
+      counts.queued ? readJobs(`state=queued&limit=${READ_MAX}`) : [], // newest first: whose turn is next comes last
       this.ended(),
     ]);
     this.onRunning(running[0] ?? null);
@@ -77,7 +77,7 @@ export class Jobs {
   /** Ask for the newest jobs that have ended. */
   ended() {
     const states = ENDED.map((state) => `state=${state}`).join("&");
-    return jobsIn(`${states}&limit=${Math.min(READ_MAX, this.pages * ENDED_PAGE)}`);
+    return readJobs(`${states}&limit=${Math.min(READ_MAX, this.pages * ENDED_PAGE)}`);
   }
 
   /** Show more jobs that have ended. */
@@ -95,7 +95,7 @@ export class Jobs {
     const total = ENDED.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     byId("jobs-none").hidden = jobs.length > 0;
     byId("jobs-ended").hidden = jobs.length === 0;
-    find(byId("jobs-ended"), "tbody").replaceChildren(...jobs.map(endedRow));
+    find(byId("jobs-ended"), "tbody").replaceChildren(...jobs.map(createEndedRow));
     byId("jobs-older").hidden = jobs.length >= Math.min(total, READ_MAX);
     showAges();
   }
@@ -109,17 +109,17 @@ export class Jobs {
       "tr",
       {},
       create("td", {}, String(turnOf(job) + 1)),
-      nameCell(job),
-      ageCell(job.created_at),
+      createNameCell(job),
+      createAgeCell(job.created_at),
       create("td", {}, cancel),
     );
   }
 }
 
 /** @param {string} query */
-async function jobsIn(query) {
+async function readJobs(query) {
   /** @type {Agent.JobList} */
-  const { jobs } = await read(`/v1/jobs?${query}`);
+  const { jobs } = await readJson(`/v1/jobs?${query}`);
   return jobs;
 }
 
@@ -159,20 +159,20 @@ export async function cancelJob(job) {
 }
 
 /** @param {Agent.JobSummary} job */
-function endedRow(job) {
+function createEndedRow(job) {
   const open = createButton(jobTitle(job), () => showResult(job), { class: "link", title: "Show its result" });
   const took =
     job.started_at && job.ended_at ? duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000) : null;
-  const outcome = create("td", {}, badge(stateWords(job.state)));
-  const verdict = create("td", {}, job.verdict ? badge(verdictWords(job.verdict)) : null);
+  const outcome = create("td", {}, createBadge(stateWords(job.state)));
+  const verdict = create("td", {}, job.verdict ? createBadge(verdictWords(job.verdict)) : null);
   return create(
     "tr",
     {},
-    nameCell(job, open),
+    createNameCell(job, open),
     outcome,
     verdict,
     create("td", { class: "number" }, took),
-    ageCell(job.ended_at),
+    createAgeCell(job.ended_at),
   );
 }
 
@@ -180,12 +180,12 @@ function endedRow(job) {
  * @param {Agent.JobSummary} job
  * @param {string | Node} [title]
  */
-function nameCell(job, title = jobTitle(job)) {
+function createNameCell(job, title = jobTitle(job)) {
   return create("td", { class: "job" }, title, create("div", { class: "quiet" }, jobDetail(job)));
 }
 
 /** @param {string | null} time */
-const ageCell = (time) => create("td", { class: "quiet nowrap", "data-time": time, title: moment(time ?? 0) });
+const createAgeCell = (time) => create("td", { class: "quiet nowrap", "data-time": time, title: moment(time ?? 0) });
 
 /** Say anew how long ago everything was. */
 function showAges() {

@@ -5,7 +5,7 @@
 import { Camera } from "./camera.js";
 import { Classify } from "./classify.js";
 import { byId, find } from "./dom.js";
-import { paper } from "./draw.js";
+import { preparePaper } from "./draw.js";
 import { say } from "./elements.js";
 import { plural } from "./format.js";
 import { Jobs } from "./jobs.js";
@@ -43,7 +43,7 @@ watchSession();
 showDevice(info);
 
 const classify = new Classify();
-const sheet = paper((picture) => classify.send(picture));
+const sheet = preparePaper((picture) => classify.send(picture));
 const camera = new Camera((picture) => classify.send(picture));
 classify.onSource = (source) => {
   sheet.clear();

@@ -2,8 +2,8 @@
  * What an ended job found, in a dialog.
  */
 
-import { Refusal, read } from "./api.js";
-import { badge } from "./badge.js";
+import { Refusal, readJson } from "./api.js";
+import { createBadge } from "./badge.js";
 import { byId, create } from "./dom.js";
 import { createDefinitions, say } from "./elements.js";
 import { bytes, celsius, duration, fixed, milliseconds, moment, percent, significant } from "./readings.js";
@@ -29,11 +29,11 @@ export async function showResult(job) {
   /** @type {Error | null} */
   let problem = null;
   try {
-    found = await read(`/v1/jobs/${job.id}/result`);
+    found = await readJson(`/v1/jobs/${job.id}/result`);
   } catch (error) {
     problem = error instanceof Refusal ? error : new Error("The agent does not answer.");
   }
-  byId("result-body").replaceChildren(...parts(job, found, problem));
+  byId("result-body").replaceChildren(...createParts(job, found, problem));
 }
 
 /**
@@ -41,13 +41,13 @@ export async function showResult(job) {
  * @param {Result | null} found
  * @param {Error | null} problem why there is none
  */
-function parts(job, found, problem) {
+function createParts(job, found, problem) {
   /** @type {Node[]} */
-  const shown = [outcome(job)];
+  const shown = [createOutcome(job)];
   const hint = problem instanceof Refusal ? problem.hint : "";
   if (problem) shown.push(create("p", { class: "missing" }, `${problem.message}${hint ? `. ${hint}` : ""}`));
   if (found) {
-    shown.push(verdict(found.validity), ...measured(found), conditions(found));
+    shown.push(createVerdict(found.validity), ...createMeasured(found), createConditions(found));
     if (!found.complete)
       shown.splice(
         1,
@@ -55,28 +55,30 @@ function parts(job, found, problem) {
         create("p", { class: "missing" }, "It was cut off: this holds for what was measured until then."),
       );
   }
-  return [...shown, downloads(job, found)];
+  return [...shown, createDownloads(job, found)];
 }
 
 /** @param {Agent.JobSummary} job */
-function outcome(job) {
-  const line = create("p", {}, badge(stateWords(job.state)), ` ${moment(job.ended_at ?? 0)}`);
+function createOutcome(job) {
+  const line = create("p", {}, createBadge(stateWords(job.state)), ` ${moment(job.ended_at ?? 0)}`);
   if (job.error) line.append(create("span", { class: "error" }, `: ${job.error.detail}`));
   return line;
 }
 
 /** @param {Agent.Validity} validity */
-function verdict(validity) {
+function createVerdict(validity) {
   const unchecked = Object.entries(validity.not_checkable);
   const list = create(
     "ul",
     {},
-    ...validity.reasons.map((reason) => create("li", {}, badge(verdictWords(reason.verdict)), ` ${reason.detail}`)),
+    ...validity.reasons.map((reason) =>
+      create("li", {}, createBadge(verdictWords(reason.verdict)), ` ${reason.detail}`),
+    ),
   );
   const section = create(
     "section",
     {},
-    create("h3", {}, "Verdict ", badge(verdictWords(validity.verdict))),
+    create("h3", {}, "Verdict ", createBadge(verdictWords(validity.verdict))),
     validity.reasons.length ? list : null,
   );
   if (unchecked.length) {
@@ -94,23 +96,23 @@ function verdict(validity) {
 }
 
 /** @param {Result} found */
-function measured(found) {
-  if (found.kind === "benchmark") return benchmark(found);
-  return found.kind === "profile" ? profile(found) : command(found);
+function createMeasured(found) {
+  if (found.kind === "benchmark") return createBenchmark(found);
+  return found.kind === "profile" ? createProfile(found) : createCommand(found);
 }
 
 /** @param {Agent.BenchmarkResult} found */
-function benchmark(found) {
+function createBenchmark(found) {
   return [
-    numbers([
+    createNumbers([
       ["Frames per second", significant(found.fps)],
-      ["Median latency", milliseconds(found.latency?.p50_ms), interval(found.latency)],
+      ["Median latency", milliseconds(found.latency?.p50_ms), writeInterval(found.latency)],
       ["90th percentile", milliseconds(found.latency?.p90_ms)],
       ["99th percentile", milliseconds(found.latency?.p99_ms), found.latency?.unsupported?.p99],
       ["Model load", milliseconds(found.load_ms)],
       ["First inference", milliseconds(found.first_inference_ms)],
     ]),
-    setup(found, [
+    createSetup(found, [
       ["Batch", `${found.batch} (${found.batch_mode})`],
       ["Streams", String(found.streams)],
       ["Measured", `${found.iterations} iterations, ${found.frames} frames in ${duration(found.duration_s)}`],
@@ -119,27 +121,27 @@ function benchmark(found) {
 }
 
 /** @param {Agent.ProfileResult} found */
-function profile(found) {
+function createProfile(found) {
   return [
-    numbers([
-      ["Median of the graph", milliseconds(found.latency?.p50_ms), interval(found.latency)],
+    createNumbers([
+      ["Median of the graph", milliseconds(found.latency?.p50_ms), writeInterval(found.latency)],
       ["Without profiler", milliseconds(found.plain_p50_ms)],
       ["Explained by operators", percent(found.explained, 1)],
       ["Model load", milliseconds(found.load_ms)],
       ["Peak of activations", bytes(found.peak_activation_bytes)],
     ]),
-    setup(found, [
+    createSetup(found, [
       ["Method", found.method],
       ["Measured", `${found.iterations} iterations`],
     ]),
-    operators(found),
+    createOperators(found),
   ];
 }
 
 /** @param {Agent.CommandResult} found */
-function command(found) {
+function createCommand(found) {
   return [
-    numbers([
+    createNumbers([
       ["Exit code", found.exit_code === null ? (found.signal ?? "none") : String(found.exit_code)],
       ["Took", duration(found.duration_s)],
       ["Processor time", duration(found.cpu_s)],
@@ -155,13 +157,13 @@ function command(found) {
 }
 
 /** @param {Agent.LatencySummary | null} latency */
-const interval = (latency) =>
+const writeInterval = (latency) =>
   latency?.median_interval_ms
     ? `95 %: ${latency.median_interval_ms.map((end) => significant(end)).join(" to ")}`
     : null;
 
 /** @param {readonly [term: string, value: string | null, note?: string | null | undefined][]} rows */
-function numbers(rows) {
+function createNumbers(rows) {
   const list = createDefinitions(
     rows.map(([term, value, note]) => [
       term,
@@ -176,7 +178,7 @@ function numbers(rows) {
  * @param {Agent.BenchmarkResult | Agent.ProfileResult} found
  * @param {readonly Definition[]} more
  */
-function setup(found, more) {
+function createSetup(found, more) {
   const delegate = found.kind === "benchmark" ? found.delegate : null;
   return createDefinitions([
     ["Model", found.model],
@@ -188,7 +190,7 @@ function setup(found, more) {
 }
 
 /** @param {Agent.ProfileResult} found */
-function operators(found) {
+function createOperators(found) {
   const most = [...found.operators].sort((a, b) => b.share - a.share).slice(0, OPERATORS_SHOWN);
   const rows = most.map((operator) =>
     create(
@@ -212,7 +214,7 @@ function operators(found) {
 }
 
 /** @param {Result} found */
-function conditions(found) {
+function createConditions(found) {
   const { conditions: its } = found;
   const temperatures = [its.cpu_temperature_before_celsius, its.cpu_temperature_after_celsius];
   const list = createDefinitions([
@@ -232,18 +234,19 @@ function conditions(found) {
  * @param {Agent.JobSummary} job
  * @param {Result | null} found
  */
-function downloads(job, found) {
+function createDownloads(job, found) {
   /**
    * @param {string} path
    * @param {string} name
    */
-  const file = (path, name) => create("a", { href: `/v1/jobs/${job.id}/${path}`, download: `${job.id}-${name}` }, name);
+  const createLink = (path, name) =>
+    create("a", { href: `/v1/jobs/${job.id}/${path}`, download: `${job.id}-${name}` }, name);
   const links = [];
-  if (found) links.push(file("result", "result.json"));
-  if (job.started_at && !job.evicted) links.push(file("telemetry?format=csv", "telemetry.csv"));
+  if (found) links.push(createLink("result", "result.json"));
+  if (job.started_at && !job.evicted) links.push(createLink("telemetry?format=csv", "telemetry.csv"));
   if (found?.kind === "command") {
-    links.push(file("logs?stream=stdout", "stdout.txt"), file("logs?stream=stderr", "stderr.txt"));
-    if (found.artifacts.length) links.push(file("artifacts", "artifacts.tar"));
+    links.push(createLink("logs?stream=stdout", "stdout.txt"), createLink("logs?stream=stderr", "stderr.txt"));
+    if (found.artifacts.length) links.push(createLink("artifacts", "artifacts.tar"));
   }
   if (!links.length) return create("p");
   return create("p", { class: "downloads" }, "Download ", ...links.flatMap((link) => [link, " "]));

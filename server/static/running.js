@@ -2,7 +2,7 @@
  * The job that runs: how far it is, and how fast, window by window.
  */
 
-import { Refusal, read } from "./api.js";
+import { Refusal, readJson } from "./api.js";
 import { whileSeen } from "./attention.js";
 import { LineChart, niceCeiling } from "./chart.js";
 import { byId, create } from "./dom.js";
@@ -18,7 +18,6 @@ const IDLE_HINT = "Hand one in with client bench, client profile or client run; 
 /** The part of the page that shows the running job. */
 export class Running {
   /**
-   * `onEnd()` is called when the job has ended.
    * @param {() => void} onEnd is called when the job has ended
    */
   constructor(onEnd) {
@@ -80,7 +79,7 @@ export class Running {
   async readLength(job) {
     this.length = null;
     /** @type {Agent.Job | null} */
-    const whole = await read(`/v1/jobs/${job.id}`).catch(() => null);
+    const whole = await readJson(`/v1/jobs/${job.id}`).catch(() => null);
     const spec = whole?.request.spec;
     if (this.job === job) this.length = spec && "duration_s" in spec ? spec.duration_s : null;
   }
@@ -176,7 +175,7 @@ export class Running {
     /** @param {number} x */
     const seconds = (x) => `${significant(x, 2)} s`;
     const x = { min: 0, max: Math.max(end, newest.end_s), text: seconds, exact: seconds };
-    const charts = this.charts ?? series.map(({ title, text }) => windowChart(title, x, text));
+    const charts = this.charts ?? series.map(({ title, text }) => createWindowChart(title, x, text));
     this.charts = charts;
     series.forEach(({ title, pick, text }, index) => {
       const values = this.windows.map(pick);
@@ -195,7 +194,7 @@ export class Running {
  * @param {import("./chart.js").Axis} x
  * @param {(value: number) => string} text
  */
-function windowChart(title, x, text) {
+function createWindowChart(title, x, text) {
   const plot = create("div", { class: "plot low" });
   byId("running-windows").append(
     create("section", { class: "panel", "aria-label": title }, create("h3", {}, title), plot),

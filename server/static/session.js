@@ -2,7 +2,7 @@
  * The way in: the one-time code behind the # of the address becomes a cookie that scripts cannot read.
  */
 
-import { ask, post, Refusal, read, whenSessionEnds } from "./api.js";
+import { ask, post, Refusal, readJson, whenSessionEnds } from "./api.js";
 import { byId } from "./dom.js";
 
 /**
@@ -16,7 +16,7 @@ export async function enter() {
   whenSessionEnds(() => {}); // who is not let in yet has no session to lose
   for (;;) {
     try {
-      return await read("/v1/info");
+      return await readJson("/v1/info");
     } catch (error) {
       if (!(error instanceof Refusal)) {
         complaint = "The agent does not answer. This page tries again when a code is entered.";

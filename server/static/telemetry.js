@@ -2,7 +2,7 @@
  * The sensors: one stream in, a chart a panel out, greyed when nothing comes any more.
  */
 
-import { throttling } from "./alarm.js";
+import { findThrottling } from "./alarm.js";
 import { whileSeen } from "./attention.js";
 import { LineChart } from "./chart.js";
 import { byId, create, find } from "./dom.js";
@@ -29,7 +29,6 @@ const X_AXIS = {
 /** The part of the page that shows the sensors. */
 export class Telemetry {
   /**
-   * `onSample(throttling)` is called with each sample that is shown.
    * @param {(throttling: readonly string[]) => void} onSample is called with each sample that is shown
    */
   constructor(onSample) {
@@ -76,7 +75,7 @@ export class Telemetry {
     this.heard = performance.now();
     this.waitsUntil = this.refusal = null;
     if (!this.paused && !document.hidden) this.draw();
-    this.onSample(throttling(this.past));
+    this.onSample(findThrottling(this.past));
     this.watch();
   }
 

@@ -2,14 +2,14 @@
  * Figures of all configurations side by side.
  */
 
-import { chart } from "./charts.js";
+import { createChart } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create } from "./dom.js";
 import { factor, figure, milliseconds } from "./figures.js";
-import { best } from "./result.js";
+import { findBest } from "./result.js";
 import { appendSection } from "./sections.js";
-import { behind, table } from "./table.js";
+import { createDetails, createTable } from "./table.js";
 import { seriesColour, textStyle } from "./theme.js";
 
 const ROW = 44;
@@ -43,7 +43,7 @@ export function showBars() {
   const measured = MEASURES.filter(({ key }) => report.configurations.some((each) => each.figures[key] !== null));
   if (!measured.length) return;
   const place = appendSection("bars", "Side by side");
-  place.append(create("div", { class: "bars", "data-count": measured.length }, measured.map(bar)));
+  place.append(create("div", { class: "bars", "data-count": measured.length }, measured.map(createBar)));
   place.append(
     create(
       "p",
@@ -71,7 +71,7 @@ function figureOf(each, measure) {
  * Create the chart of a measure, with its numbers behind it.
  * @param {Measure} measure
  */
-function bar(measure) {
+function createBar(measure) {
   const rows = report.configurations.filter((each) => each.figures[measure.key] !== null);
   const words = rows.map((each) => `${each.name}: ${measure.show(figureOf(each, measure))}`).join("; ");
   const direction = measure.lower ? "lower is better" : "higher is better";
@@ -79,8 +79,10 @@ function bar(measure) {
     "figure",
     {},
     create("figcaption", {}, create("b", {}, measure.title), create("span", { class: "small muted" }, direction)),
-    chart(ROW * rows.length + 10, `${measure.title}, ${direction}. ${words}`, (width) => option(measure, rows, width)),
-    behind(`Data: ${measure.title.toLowerCase()}`, () => dataTable(measure, rows)),
+    createChart(ROW * rows.length + 10, `${measure.title}, ${direction}. ${words}`, (width) =>
+      describe(measure, rows, width),
+    ),
+    createDetails(`Data: ${measure.title.toLowerCase()}`, () => createDataTable(measure, rows)),
   );
 }
 
@@ -88,7 +90,7 @@ function bar(measure) {
  * @param {Measure} measure
  * @param {readonly Report.Configuration[]} rows
  */
-function dataTable(measure, rows) {
+function createDataTable(measure, rows) {
   /** @type {import("./table.js").Column<Report.Configuration>[]} */
   const columns = [
     { label: "Configuration", rowHead: true, value: (each) => each.name },
@@ -107,7 +109,7 @@ function dataTable(measure, rows) {
         value: (each) => each.figures[key],
         show: (each) => milliseconds(each.figures[key]),
       });
-  return table({ columns, rows, className: "dense", sortable: true });
+  return createTable({ columns, rows, className: "dense", sortable: true });
 }
 
 /**
@@ -115,11 +117,11 @@ function dataTable(measure, rows) {
  * @param {readonly Report.Configuration[]} rows
  * @param {number} width
  */
-function option(measure, rows, width) {
+function describe(measure, rows, width) {
   const label = Math.min(230, Math.max(116, width * 0.36));
   const values = rows.map((each) => figureOf(each, measure));
   const ends = rows.map((each, n) => Math.max(values[n], (measure.whiskers && each.figures.p95_ms) || 0));
-  const top = best((each) => each.figures[measure.key], measure.lower);
+  const top = findBest((each) => each.figures[measure.key], measure.lower);
   const shared = { animation: false, textStyle: textStyle() };
   return {
     ...shared,
@@ -132,8 +134,8 @@ function option(measure, rows, width) {
       axisLine: { show: false },
       axisTick: { show: false },
       axisLabel: {
-        formatter: (/** @type {number} */ n) => axisLabel(rows[n], label),
-        rich: axisStyles(),
+        formatter: (/** @type {number} */ n) => writeLabel(rows[n], label),
+        rich: describeLabel(),
         margin: label - 2,
         align: "left",
         width: label - 12,
@@ -160,7 +162,7 @@ function option(measure, rows, width) {
         clip: false,
         data: rows.map((_, n) => [values[n], n]),
         renderItem: (/** @type {unknown} */ _, /** @type {echarts.RenderApi} */ api) =>
-          marks(measure, rows[api.value(1)], api, ends[api.value(1)], top),
+          drawMarks(measure, rows[api.value(1)], api, ends[api.value(1)], top),
       },
     ],
   };
@@ -170,14 +172,14 @@ function option(measure, rows, width) {
  * @param {Report.Configuration} each
  * @param {number} width
  */
-function axisLabel(each, width) {
+function writeLabel(each, width) {
   /** @param {string} text */
   const plain = (text) => text.replaceAll(/[{}|\n]/g, " ");
-  return `{title|${plain(shortened(each.title, Math.floor(width / 7.4)))}}\n{subtitle|${plain(shortened(each.subtitle, Math.floor(width / 6.2)))}}`;
+  return `{title|${plain(shorten(each.title, Math.floor(width / 7.4)))}}\n{subtitle|${plain(shorten(each.subtitle, Math.floor(width / 6.2)))}}`;
 }
 
 /** Describe the two lines of a label. */
-function axisStyles() {
+function describeLabel() {
   const style = textStyle();
   return {
     title: { ...style, fontSize: 12, fontWeight: 600, lineHeight: 16 },
@@ -190,7 +192,7 @@ function axisStyles() {
  * @param {string} text
  * @param {number} most
  */
-export function shortened(text, most) {
+export function shorten(text, most) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
@@ -202,12 +204,12 @@ export function shortened(text, most) {
  * @param {number} end of the bar or its whisker
  * @param {number | null} top the best value
  */
-function marks(measure, each, api, end, top) {
+function drawMarks(measure, each, api, end, top) {
   const value = figureOf(each, measure);
   const [, y] = api.coord([0, api.value(1)]);
   const [x] = api.coord([end, api.value(1)]);
   /** @type {echarts.Option[]} */
-  const children = measure.whiskers ? whisker(each.figures, api, y) : [];
+  const children = measure.whiskers ? drawWhisker(each.figures, api, y) : [];
   const isBest = value === top && each.verdict !== "unreliable";
   const times = measure.times && each.times_slower ? ` ${factor(each.times_slower)}×` : "";
   const doubt = each.verdict === "unreliable" ? " ⚠" : "";
@@ -231,7 +233,7 @@ function marks(measure, each, api, end, top) {
  * @param {echarts.RenderApi} api
  * @param {number} y
  */
-function whisker(figures, api, y) {
+function drawWhisker(figures, api, y) {
   const { p5_ms: low, p95_ms: high } = figures;
   if (low === null || high === null) return [];
   const row = api.value(1);

@@ -40,7 +40,7 @@ const sizes = new ResizeObserver((entries) => {
  * @param {string} label what a screen reader says
  * @param {(width: number) => echarts.Option} option what ECharts draws, made anew after every change of size or colours
  */
-export function chart(height, label, option) {
+export function createChart(height, label, option) {
   const element = create("div", { class: "chart", role: "img", "aria-label": label });
   element.style.height = `${height}px`;
   alive.set(element, { element, option, instance: null, width: 0 });

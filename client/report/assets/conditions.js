@@ -4,9 +4,9 @@
 
 import { report } from "./data.js";
 import { create, isChecked } from "./dom.js";
-import { who } from "./result.js";
+import { createNames } from "./result.js";
 import { appendSection } from "./sections.js";
-import { table } from "./table.js";
+import { createTable } from "./table.js";
 
 /** @typedef {import("./table.js").Column<Report.Condition>} Column */
 
@@ -26,13 +26,13 @@ const WORDS = {
 /** Show under which circumstances was measured, and what the words of the page mean. */
 export function showConditions() {
   const place = appendSection("conditions", "Conditions");
-  if (report.conditions.length) conditionTable(place);
+  if (report.conditions.length) appendTable(place);
   const chosen = report.configurations.filter((each) => each.selection.length);
   if (chosen.length)
-    place.append(create("details", {}, create("summary", {}, "Why devices were chosen"), chosen.map(whyChosen)));
+    place.append(create("details", {}, create("summary", {}, "Why devices were chosen"), chosen.map(createReasons)));
   const blind = report.configurations.filter((each) => Object.keys(each.not_checkable).length);
   if (blind.length)
-    place.append(create("details", {}, create("summary", {}, "What could not be checked"), blind.map(notChecked)));
+    place.append(create("details", {}, create("summary", {}, "What could not be checked"), blind.map(createUnchecked)));
   const words = Object.entries(WORDS).flatMap(([word, meaning]) => [create("dt", {}, word), create("dd", {}, meaning)]);
   place.append(
     create("details", {}, create("summary", {}, "The words of this page"), create("dl", { class: "words" }, words)),
@@ -40,7 +40,7 @@ export function showConditions() {
 }
 
 /** @param {Element} place */
-function conditionTable(place) {
+function appendTable(place) {
   const several = report.configurations.length > 1;
   const shown = create("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Conditions" });
   /** @param {boolean} onlyDiffering */
@@ -48,7 +48,7 @@ function conditionTable(place) {
     const rows = report.conditions.filter((each) => each.differs || !onlyDiffering);
     /** @type {Column[]} */
     const values = several
-      ? report.configurations.map((each, n) => valueColumn(each, n))
+      ? report.configurations.map((each, n) => describeColumn(each, n))
       : [{ label: "Value", value: (row) => row.values[0] }];
     /** @type {Column[]} */
     const columns = [{ label: "Condition", rowHead: true, value: (row) => row.name }, ...values];
@@ -57,7 +57,7 @@ function conditionTable(place) {
         label: "",
         show: (row) => (row.differs ? create("span", { class: "differs" }, "≠ differs") : ""),
       });
-    shown.replaceChildren(table({ columns, rows, className: "dense" }));
+    shown.replaceChildren(createTable({ columns, rows, className: "dense" }));
   };
   const box = create("input", {
     type: "checkbox",
@@ -73,12 +73,12 @@ function conditionTable(place) {
  * @param {number} n
  * @returns {Column}
  */
-function valueColumn(each, n) {
-  return { label: who(each.id, each.title, each.subtitle), value: (row) => row.values[n] };
+function describeColumn(each, n) {
+  return { label: createNames(each.id, each.title, each.subtitle), value: (row) => row.values[n] };
 }
 
 /** @param {Report.Configuration} each */
-function whyChosen(each) {
+function createReasons(each) {
   return create(
     "div",
     {},
@@ -92,7 +92,7 @@ function whyChosen(each) {
 }
 
 /** @param {Report.Configuration} each */
-function notChecked(each) {
+function createUnchecked(each) {
   const lines = Object.entries(each.not_checkable).map(([code, why]) =>
     create("li", {}, create("code", {}, code), `: ${why}`),
   );

@@ -2,14 +2,14 @@
  * How latencies are spread.
  */
 
-import { chart, discard } from "./charts.js";
+import { createChart, discard } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create } from "./dom.js";
 import { milliseconds, percent } from "./figures.js";
-import { who } from "./result.js";
+import { createNames } from "./result.js";
 import { appendSection } from "./sections.js";
-import { behind, table } from "./table.js";
+import { createDetails, createTable } from "./table.js";
 import { seriesColour, textStyle } from "./theme.js";
 
 /** @typedef {Report.Configuration & {histogram: Report.Histogram}} Measured */
@@ -31,9 +31,9 @@ export function showDistribution() {
   /** @param {boolean} common whether all have the same scale */
   const draw = (common) => {
     discard(panels);
-    panels.replaceChildren(...rows.map((each) => panel(each, common ? range(rows) : null)));
+    panels.replaceChildren(...rows.map((each) => createPanel(each, common ? findCommonScale(rows) : null)));
   };
-  if (rows.length > 1) place.append(scaleChoice(draw));
+  if (rows.length > 1) place.append(createScaleChoice(draw));
   place.append(panels);
   draw(false);
 }
@@ -52,13 +52,13 @@ function last(values) {
 }
 
 /** @param {(common: boolean) => void} draw */
-function scaleChoice(draw) {
+function createScaleChoice(draw) {
   /**
    * @param {string} value
    * @param {string} words
    * @param {boolean} checked
    */
-  const choice = (value, words, checked) =>
+  const createChoice = (value, words, checked) =>
     create(
       "label",
       { class: "chip" },
@@ -74,8 +74,8 @@ function scaleChoice(draw) {
   const chips = create(
     "div",
     { class: "chips" },
-    choice("own", "Each its own", true),
-    choice("common", "The same for all", false),
+    createChoice("own", "Each its own", true),
+    createChoice("common", "The same for all", false),
   );
   return create("div", { class: "controls" }, create("fieldset", {}, create("legend", {}, "Scale"), chips));
 }
@@ -85,7 +85,7 @@ function scaleChoice(draw) {
  * @param {readonly Measured[]} rows
  * @returns {Scale}
  */
-function range(rows) {
+function findCommonScale(rows) {
   const low = Math.min(...rows.map((each) => each.histogram.edges_ms[0]));
   const high = Math.max(...rows.map((each) => last(each.histogram.edges_ms)));
   return { low, high, log: high / Math.max(low, 1e-9) > LOG_FROM };
@@ -95,7 +95,7 @@ function range(rows) {
  * @param {Measured} each
  * @param {Scale | null} common
  */
-function panel(each, common) {
+function createPanel(each, common) {
   const { figures, histogram } = each;
   const tail = figures.p99_ms === null ? "" : `, p99 ${milliseconds(figures.p99_ms)}`;
   const words = `median ${milliseconds(figures.p50_ms)}${tail}, longest ${milliseconds(figures.max_ms)}`;
@@ -104,17 +104,17 @@ function panel(each, common) {
   return create(
     "figure",
     {},
-    who(each.id, each.title, each.subtitle),
+    createNames(each.id, each.title, each.subtitle),
     create("div", { class: "small muted" }, words + scatter),
-    chart(HEIGHT, label, () =>
-      option(each, common ?? { low: histogram.edges_ms[0], high: last(histogram.edges_ms), log: false }),
+    createChart(HEIGHT, label, () =>
+      describe(each, common ?? { low: histogram.edges_ms[0], high: last(histogram.edges_ms), log: false }),
     ),
-    behind("Data", () => binTable(each)),
+    createDetails("Data", () => createBinTable(each)),
   );
 }
 
 /** @param {Measured} each */
-function binTable({ histogram, name }) {
+function createBinTable({ histogram, name }) {
   /** @type {Bin[]} */
   const rows = histogram.counts.map((count, n) => ({
     from: histogram.edges_ms[n],
@@ -128,14 +128,14 @@ function binTable({ histogram, name }) {
     { label: "to", value: (row) => (row.to === null ? "longest" : milliseconds(row.to)) },
     { label: "inferences", right: true, value: (row) => row.count },
   ];
-  return table({ caption: name, columns, rows: rows.filter((row) => row.count), className: "dense" });
+  return createTable({ caption: name, columns, rows: rows.filter((row) => row.count), className: "dense" });
 }
 
 /**
  * @param {Measured} each
  * @param {Scale} scale
  */
-function option(each, scale) {
+function describe(each, scale) {
   const { edges_ms: edges, counts } = each.histogram;
   const most = Math.max(...counts);
   const fill = seriesColour(each.id);
@@ -171,7 +171,7 @@ function option(each, scale) {
           };
         },
       },
-      marks(each, muted, scale),
+      describeMarks(each, muted, scale),
     ],
   };
 }
@@ -182,7 +182,7 @@ function option(each, scale) {
  * @param {echarts.Option} muted
  * @param {Scale} scale
  */
-function marks({ figures }, muted, scale) {
+function describeMarks({ figures }, muted, scale) {
   const lines = [{ xAxis: figures.p50_ms, name: "median" }];
   const apart =
     figures.p95_ms !== null && figures.p95_ms - (figures.p50_ms ?? 0) > (scale.high - scale.low) * LABELS_APART;

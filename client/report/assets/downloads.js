@@ -10,10 +10,10 @@ import { byId, create } from "./dom.js";
 /** Show the buttons that save what the report holds. */
 export function showDownloads() {
   const buttons = [
-    download("Everything (JSON)", "report.json", "application/json", () => JSON.stringify(report, null, 1)),
-    report.configurations.length ? csv("Results (CSV)", "results.csv", results) : null,
-    report.recordings.length ? csv("Telemetry as drawn (CSV)", "telemetry.csv", telemetry) : null,
-    report.profiles.length ? csv("Layers (CSV)", "layers.csv", layers) : null,
+    createButton("Everything (JSON)", "report.json", "application/json", () => JSON.stringify(report, null, 1)),
+    report.configurations.length ? createCsvButton("Results (CSV)", "results.csv", listResults) : null,
+    report.recordings.length ? createCsvButton("Telemetry as drawn (CSV)", "telemetry.csv", listTelemetry) : null,
+    report.profiles.length ? createCsvButton("Layers (CSV)", "layers.csv", listLayers) : null,
   ];
   byId("footer").append(
     create("div", { class: "downloads" }, buttons.filter(Boolean)),
@@ -30,16 +30,16 @@ export function showDownloads() {
  * @param {string} name
  * @param {() => readonly (readonly Cell[])[]} make
  */
-function csv(words, name, make) {
-  const lines = () => make().map((row) => `${row.map(cell).join(",")}\r\n`);
-  return download(words, name, "text/csv", () => lines().join(""));
+function createCsvButton(words, name, make) {
+  const lines = () => make().map((row) => `${row.map(writeCell).join(",")}\r\n`);
+  return createButton(words, name, "text/csv", () => lines().join(""));
 }
 
 /**
  * Write a cell. Text that a spreadsheet would take for a formula is marked as text.
  * @param {Cell} value
  */
-function cell(value) {
+function writeCell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
@@ -52,7 +52,7 @@ function cell(value) {
  * @param {string} type
  * @param {() => string} make
  */
-function download(words, name, type, make) {
+function createButton(words, name, type, make) {
   const save = () => {
     const address = URL.createObjectURL(new Blob([make()], { type }));
     const link = create("a", { href: address, download: name });
@@ -63,7 +63,7 @@ function download(words, name, type, make) {
 }
 
 /** @returns {Cell[][]} */
-function results() {
+function listResults() {
   const names = Object.keys(report.configurations[0].figures).filter((name) => name !== "interval_ms");
   const figures = /** @type {import("./result.js").FigureName[]} */ (names);
   const head = ["run", "host", "configuration", "jobs", "verdict", "reasons", ...figures, "p50_low_ms", "p50_high_ms"];
@@ -81,7 +81,7 @@ function results() {
 }
 
 /** @returns {Cell[][]} */
-function telemetry() {
+function listTelemetry() {
   const names = new Map(report.components.map((each) => [each.key, each]));
   const rows = report.recordings.flatMap((recording) =>
     Object.entries(recording.channels).flatMap(([key, channel]) =>
@@ -92,7 +92,7 @@ function telemetry() {
 }
 
 /** @returns {Cell[][]} */
-function layers() {
+function listLayers() {
   const columns = /** @type {(keyof Report.Layer)[]} */ (Object.keys(report.profiles[0].layers[0] ?? {}));
   const rows = report.profiles.flatMap((each) =>
     each.layers.map((layer) => [each.name, ...columns.map((name) => layer[name])]),

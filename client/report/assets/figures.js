@@ -47,7 +47,7 @@ export function seconds(value) {
  * @param {number} to
  * @param {echarts.Option} style of its labels
  */
-export function timeAxis(from, to, style) {
+export function describeTimeAxis(from, to, style) {
   const [unit, size] = /** @type {[string, number]} */ (to >= 7200 ? ["h", 3600] : to >= 600 ? ["min", 60] : ["s", 1]);
   const step = niceStep((to - from) / size / TIME_TICKS);
   const first = Math.ceil(from / size / step - 1e-9);

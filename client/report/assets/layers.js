@@ -2,16 +2,16 @@
  * Where the time goes, layer by layer.
  */
 
-import { chart, discard } from "./charts.js";
+import { createChart, discard } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create, isChecked, targetOf } from "./dom.js";
 import { factor, figure, percent } from "./figures.js";
 import { isKnown } from "./format.js";
-import { verdict } from "./result.js";
+import { createVerdict } from "./result.js";
 import { appendSection } from "./sections.js";
-import { table } from "./table.js";
-import { seriesColour, swatch, textStyle } from "./theme.js";
+import { createTable } from "./table.js";
+import { createSwatch, seriesColour, textStyle } from "./theme.js";
 
 /** @typedef {[first: number, second: number]} Pair */
 
@@ -38,18 +38,18 @@ export function showLayers() {
   if (!report.profiles.length) return;
   chosen = [0, report.profiles.length > 1 ? 1 : NOBODY];
   const place = appendSection("layers", "Where the time goes, layer by layer");
-  place.append(report.profiles.length > 1 ? choice() : "", shown);
+  place.append(report.profiles.length > 1 ? createChoice() : "", shown);
   draw();
 }
 
 /** Create what chooses the profiles. */
-function choice() {
+function createChoice() {
   /**
    * @param {0 | 1} place
    * @param {string} words
    * @param {boolean} withNobody
    */
-  const picker = (place, words, withNobody) => {
+  const createPicker = (place, words, withNobody) => {
     const options = report.profiles.map((each) =>
       create("option", { value: each.id, selected: chosen[place] === each.id }, nameOf(each)),
     );
@@ -63,7 +63,7 @@ function choice() {
   return create(
     "div",
     { class: "controls" },
-    create("div", { class: "range" }, picker(0, "Profile", false), picker(1, "beside", true)),
+    create("div", { class: "range" }, createPicker(0, "Profile", false), createPicker(1, "beside", true)),
   );
 }
 
@@ -75,40 +75,40 @@ function nameOf(each) {
 /** Show the chosen profiles. */
 function draw() {
   discard(shown);
-  const comparison = comparisonOf(chosen);
+  const comparison = findComparison(chosen);
   const profiles = (comparison ? chosen : chosen.slice(0, 1)).map((id) => report.profiles[id]);
-  const rows = rowsOf(profiles[0], comparison);
-  const order = [...rows].sort((a, b) => longest(b) - longest(a));
+  const rows = makeRows(profiles[0], comparison);
+  const order = [...rows].sort((a, b) => findLongest(b) - findLongest(a));
   const top = order.slice(0, TOP);
   const rest = order.slice(TOP);
   const words = top
     .slice(0, 5)
     .map((row) => `${row.name} ${row.layers.map((layer) => `${figure(layer?.mean_us ?? 0)} µs`).join(" and ")}`);
   shown.replaceChildren(
-    ...profiles.map(heading),
-    comparison ? alignment(comparison) : "",
+    ...profiles.map(createHeading),
+    comparison ? createAlignment(comparison) : "",
     create(
       "h3",
       {},
       `The slowest ${Math.min(TOP, order.length)}`,
       create("span", { class: "unit" }, "  µs an inference, mean; lower is better"),
     ),
-    chart(
+    createChart(
       top.length * ROW * Math.max(1, 0.75 * profiles.length) + 16,
       `Time of the slowest operators: ${words.join("; ")}`,
-      (width) => option(top, profiles, width),
+      (width) => describe(top, profiles, width),
     ),
-    rowCount(rows),
+    createRowChoice(rows),
     create(
       "div",
       { class: "scroll", tabindex: 0, role: "region", "aria-label": "Operators" },
-      layerTable(every ? rows : top, every ? [] : rest, profiles),
+      createLayerTable(every ? rows : top, every ? [] : rest, profiles),
     ),
   );
 }
 
 /** @param {Row} row */
-function longest(row) {
+function findLongest(row) {
   return Math.max(...row.layers.map((layer) => layer?.mean_us ?? 0));
 }
 
@@ -116,7 +116,7 @@ function longest(row) {
  * @param {Report.Profile} profile
  * @param {number} place
  */
-function heading(profile, place) {
+function createHeading(profile, place) {
   const facts = Object.entries(profile.facts).map(([name, value]) => `${name} ${value}`);
   const mean =
     profile.mean_ms === null
@@ -127,11 +127,11 @@ function heading(profile, place) {
   return create(
     "p",
     {},
-    swatch(place, { dashed: false }),
+    createSwatch(place, { dashed: false }),
     " ",
     create("b", {}, nameOf(profile)),
     " ",
-    verdict(profile),
+    createVerdict(profile),
     why ? create("span", { class: "small muted" }, ` ${why}`) : "",
     create("br"),
     create(
@@ -143,7 +143,7 @@ function heading(profile, place) {
 }
 
 /** @param {Report.LayerComparison} comparison */
-function alignment(comparison) {
+function createAlignment(comparison) {
   if (comparison.same_model)
     return create(
       "p",
@@ -164,7 +164,7 @@ function alignment(comparison) {
  * @param {Pair} pair
  * @returns {Report.LayerComparison | null}
  */
-function comparisonOf([a, b]) {
+function findComparison([a, b]) {
   const found = report.layer_comparisons.find(
     (each) => (each.first === a && each.second === b) || (each.first === b && each.second === a),
   );
@@ -182,7 +182,7 @@ function comparisonOf([a, b]) {
  * @param {Report.LayerComparison | null} comparison
  * @returns {Row[]}
  */
-function rowsOf(profile, comparison) {
+function makeRows(profile, comparison) {
   if (comparison)
     return comparison.lines.map((line) => ({
       number: line.number ?? "",
@@ -202,7 +202,7 @@ function rowsOf(profile, comparison) {
  * Create what chooses whether every operator is shown.
  * @param {readonly Row[]} rows
  */
-function rowCount(rows) {
+function createRowChoice(rows) {
   if (rows.length <= TOP) return "";
   const change = (/** @type {Event} */ event) => {
     every = isChecked(event);
@@ -221,7 +221,7 @@ function rowCount(rows) {
  * @param {readonly Row[]} rest
  * @param {readonly Report.Profile[]} profiles
  */
-function layerTable(rows, rest, profiles) {
+function createLayerTable(rows, rest, profiles) {
   const one = profiles.length === 1;
   /** @type {Column[]} */
   const times = profiles.flatMap((profile, place) => [
@@ -294,12 +294,12 @@ function layerTable(rows, rest, profiles) {
     ...(one ? figures : [ratio]),
     ...details,
   ];
-  return table({
+  return createTable({
     columns,
     rows,
     className: "dense",
     sortable: true,
-    sums: rest.length ? [others(rest, profiles)] : [],
+    sums: rest.length ? [sumUp(rest, profiles)] : [],
   });
 }
 
@@ -314,12 +314,12 @@ const timesSlower = ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us
  * @param {readonly Report.Profile[]} profiles
  * @returns {Row}
  */
-function others(rest, profiles) {
+function sumUp(rest, profiles) {
   const layers = profiles.map((_, place) => ({
-    mean_us: total(rest, place, "mean_us"),
-    share: total(rest, place, "share"),
-    macs: total(rest, place, "macs"),
-    parameters: total(rest, place, "parameters"),
+    mean_us: add(rest, place, "mean_us"),
+    share: add(rest, place, "share"),
+    macs: add(rest, place, "macs"),
+    parameters: add(rest, place, "parameters"),
     std_us: null,
     gflops: null,
     executed_as: "",
@@ -332,7 +332,7 @@ function others(rest, profiles) {
  * @param {number} place
  * @param {"mean_us" | "share" | "macs" | "parameters"} name
  */
-function total(rows, place, name) {
+function add(rows, place, name) {
   return rows.reduce((sum, row) => sum + (row.layers[place]?.[name] ?? 0), 0);
 }
 
@@ -341,7 +341,7 @@ function total(rows, place, name) {
  * @param {readonly Report.Profile[]} profiles
  * @param {number} width
  */
-function option(rows, profiles, width) {
+function describe(rows, profiles, width) {
   const wide = width > 560;
   const left = wide ? 290 : 150;
   const style = textStyle();
@@ -379,7 +379,7 @@ function option(rows, profiles, width) {
         position: "right",
         color: colour("ink"),
         fontSize: 11,
-        formatter: (/** @type {{dataIndex: number}} */ { dataIndex }) => barLabel(rows[dataIndex].layers[place]),
+        formatter: (/** @type {{dataIndex: number}} */ { dataIndex }) => writeBarLabel(rows[dataIndex].layers[place]),
       },
       data: rows.map((row) => row.layers[place]?.mean_us ?? null),
     })),
@@ -387,6 +387,6 @@ function option(rows, profiles, width) {
 }
 
 /** @param {Cell | null | undefined} layer */
-function barLabel(layer) {
+function writeBarLabel(layer) {
   return layer ? `${figure(layer.mean_us)}  ${percent(layer.share)}` : "";
 }

@@ -7,9 +7,9 @@ import { labelOf, lookOf, report } from "./data.js";
 import { create, isChecked, targetOf } from "./dom.js";
 import { figure, seconds, withUnit } from "./figures.js";
 import { plural } from "./format.js";
-import { forgetCursors, panel } from "./panel.js";
-import { scaleOf, valueAt } from "./plot.js";
-import { who } from "./result.js";
+import { createPanel, forgetCursors } from "./panel.js";
+import { chooseScale, findValue } from "./plot.js";
+import { createNames } from "./result.js";
 import { appendSection } from "./sections.js";
 import {
   chosenComponents,
@@ -21,8 +21,8 @@ import {
   selection,
   setRange,
 } from "./selection.js";
-import { behind, table } from "./table.js";
-import { swatch } from "./theme.js";
+import { createDetails, createTable } from "./table.js";
+import { createSwatch } from "./theme.js";
 
 const COLUMNS_MAX = 4;
 const TABLE_ROWS = 25;
@@ -40,8 +40,8 @@ const matrix = create("div", { id: "matrix" }, heads, rows);
  * @type {Record<End, HTMLInputElement[]>}
  */
 const ranges = {
-  from: [field("from", "range"), field("from", "number")],
-  to: [field("to", "range"), field("to", "number")],
+  from: [createField("from", "range"), createField("from", "number")],
+  to: [createField("to", "range"), createField("to", "number")],
 };
 
 /** Show the telemetry of all recordings: a row for each component. */
@@ -49,12 +49,12 @@ export function showMatrix() {
   if (!report.recordings.length) return;
   restore();
   const place = appendSection("hardware", "Hardware during the run");
-  place.append(controls(), key(), matrix, quality());
+  place.append(createControls(), createKey(), matrix, createQuality());
   draw();
 }
 
 /** Create what chooses the runs, the components, the view and the part of the run. */
-function controls() {
+function createControls() {
   return create(
     "div",
     { class: "controls" },
@@ -62,45 +62,45 @@ function controls() {
       "fieldset",
       {},
       create("legend", {}, "Runs"),
-      create("div", { class: "chips" }, report.recordings.map(runChip)),
+      create("div", { class: "chips" }, report.recordings.map(createRunChip)),
     ),
-    componentChoice(),
+    createComponentChoice(),
     create(
       "fieldset",
       {},
       create("legend", {}, "View"),
-      create("div", { class: "chips" }, viewChip("side", "Side by side"), viewChip("over", "Overlaid")),
+      create("div", { class: "chips" }, createViewChip("side", "Side by side"), createViewChip("over", "Overlaid")),
     ),
-    rangeChoice(),
+    createRangeChoice(),
   );
 }
 
 /** @param {Report.Recording} recording */
-function runChip(recording) {
+function createRunChip(recording) {
   const toggle = (/** @type {Event} */ event) => choose(selection.recordings, recording.id, isChecked(event));
   const box = create("input", { type: "checkbox", checked: selection.recordings.has(recording.id), onchange: toggle });
-  return create("label", { class: "chip" }, box, swatch(lookOf(recording)), labelOf(recording));
+  return create("label", { class: "chip" }, box, createSwatch(lookOf(recording)), labelOf(recording));
 }
 
 /** Create what chooses the components. */
-function componentChoice() {
+function createComponentChoice() {
   const first = report.components.filter((each) => each.primary);
   const more = report.components.filter((each) => !each.primary);
-  const chips = create("div", { class: "chips" }, first.map(componentChip));
+  const chips = create("div", { class: "chips" }, first.map(createComponentChip));
   if (more.length)
     chips.append(
       create(
         "details",
         {},
         create("summary", {}, `${plural(more.length, "more sensor")}`),
-        create("div", { class: "chips" }, more.map(componentChip)),
+        create("div", { class: "chips" }, more.map(createComponentChip)),
       ),
     );
   return create("fieldset", {}, create("legend", {}, "Components"), chips);
 }
 
 /** @param {Report.Component} component */
-function componentChip(component) {
+function createComponentChip(component) {
   const toggle = (/** @type {Event} */ event) => choose(selection.components, component.key, isChecked(event));
   const box = create("input", { type: "checkbox", checked: selection.components.has(component.key), onchange: toggle });
   const absent = isMeasured(component) ? null : create("span", { class: "absent" }, "not measured");
@@ -111,7 +111,7 @@ function componentChip(component) {
  * @param {"side" | "over"} value
  * @param {string} words
  */
-function viewChip(value, words) {
+function createViewChip(value, words) {
   const change = () => {
     selection.view = value;
     draw();
@@ -144,7 +144,7 @@ function choose(set, value, wanted) {
  * @param {End} end
  * @param {"range" | "number"} type
  */
-function field(end, type) {
+function createField(end, type) {
   return create("input", {
     type,
     min: 0,
@@ -156,7 +156,7 @@ function field(end, type) {
 }
 
 /** Create what chooses the part of the run. */
-function rangeChoice() {
+function createRangeChoice() {
   const group = create(
     "div",
     { class: "range" },
@@ -165,8 +165,8 @@ function rangeChoice() {
     create("span", { class: "small" }, " to "),
     ranges.to,
     create("span", { class: "small" }, " s"),
-    create("button", { type: "button", class: "plain", onclick: () => part(0, longest) }, "Whole run"),
-    create("button", { type: "button", class: "plain", onclick: measuredPart }, "Measured part"),
+    create("button", { type: "button", class: "plain", onclick: () => showPart(0, longest) }, "Whole run"),
+    create("button", { type: "button", class: "plain", onclick: showMeasuredPart }, "Measured part"),
   );
   return create("fieldset", {}, create("legend", {}, "Part of run"), group);
 }
@@ -181,7 +181,7 @@ function take(end, source) {
   if (Number.isNaN(value)) return;
   if (end === "from") setRange(value, selection.to);
   else setRange(Math.min(selection.from, value), value);
-  rangeChanged(source);
+  showNewRange(source);
 }
 
 /**
@@ -189,24 +189,25 @@ function take(end, source) {
  * @param {number} from
  * @param {number} to
  */
-function part(from, to) {
+function showPart(from, to) {
   setRange(from, to);
-  rangeChanged();
+  showNewRange();
 }
 
 /** Show the run from the earliest to the latest moment at which any chosen one was timed. */
-function measuredPart() {
+function showMeasuredPart() {
   const spans = chosenRecordings().flatMap((each) =>
     each.phases.filter((phase) => phase.name === "timed" || phase.name === "command"),
   );
-  if (spans.length) part(Math.min(...spans.map((span) => span.start_s)), Math.max(...spans.map((span) => span.end_s)));
+  if (spans.length)
+    showPart(Math.min(...spans.map((span) => span.start_s)), Math.max(...spans.map((span) => span.end_s)));
 }
 
 /**
  * Show another part: charts stay and take the new range; the field that is being edited keeps its text.
  * @param {HTMLInputElement} [source] where it was changed
  */
-function rangeChanged(source) {
+function showNewRange(source) {
   showRange(source);
   remember();
   for (const element of rows.querySelectorAll(".chart")) redraw(element);
@@ -220,7 +221,7 @@ function showRange(source) {
 }
 
 /** Create the explanation of signs. */
-function key() {
+function createKey() {
   const throttled = report.recordings.some((each) => each.throttled.length);
   const entries = [
     throttled ? create("span", {}, create("i", { class: "lane-key" }), "throttled") : null,
@@ -250,8 +251,8 @@ function draw() {
     ])
       matrix.setAttribute(name, value);
   else for (const name of ["tabindex", "role", "aria-label"]) matrix.removeAttribute(name);
-  heads.replaceChildren(overlaid ? overlaidHeads(recordings) : sideHeads(recordings));
-  rows.replaceChildren(...components.map((component) => row(component, recordings, overlaid)));
+  heads.replaceChildren(overlaid ? createOverlaidHeads(recordings) : createSideHeads(recordings));
+  rows.replaceChildren(...components.map((component) => createRow(component, recordings, overlaid)));
   if (!recordings.length || !components.length)
     rows.replaceChildren(
       create("p", { class: "absence" }, recordings.length ? "Choose a component above." : "Choose a run above."),
@@ -261,15 +262,15 @@ function draw() {
 }
 
 /** @param {Report.Recording} recording */
-function whose(recording) {
+function createWhose(recording) {
   const again = recording.repeat ? `, repeat ${recording.repeat + 1}` : "";
-  return who(lookOf(recording), recording.title, recording.subtitle + again);
+  return createNames(lookOf(recording), recording.title, recording.subtitle + again);
 }
 
 /** @param {readonly Report.Recording[]} recordings */
-function sideHeads(recordings) {
+function createSideHeads(recordings) {
   const columns = recordings.map((each) => {
-    const head = create("div", {}, whose(each), causes(each));
+    const head = create("div", {}, createWhose(each), createCauses(each));
     head.style.setProperty("--column", `var(--series-${lookOf(each) % 6})`);
     return head;
   });
@@ -277,11 +278,11 @@ function sideHeads(recordings) {
 }
 
 /** @param {readonly Report.Recording[]} recordings */
-function overlaidHeads(recordings) {
+function createOverlaidHeads(recordings) {
   return create(
     "div",
     { class: "legend" },
-    recordings.map((each) => create("span", {}, swatch(lookOf(each)), labelOf(each), causes(each))),
+    recordings.map((each) => create("span", {}, createSwatch(lookOf(each)), labelOf(each), createCauses(each))),
   );
 }
 
@@ -289,7 +290,7 @@ function overlaidHeads(recordings) {
  * Say what throttled a recording, or that nothing could have said so.
  * @param {Report.Recording} recording
  */
-function causes(recording) {
+function createCauses(recording) {
   const names = [...new Set(recording.throttled.map((span) => span.name))];
   if (names.length) return create("span", { class: "small differs" }, `⚠ throttled: ${names.join(", ")}`);
   return recording.throttle_watched.length
@@ -302,33 +303,33 @@ function causes(recording) {
  * @param {readonly Report.Recording[]} recordings
  * @param {boolean} overlaid
  */
-function row(component, recordings, overlaid) {
+function createRow(component, recordings, overlaid) {
   const measured = recordings.filter((each) => component.key in each.channels);
   const unit = component.unit ? create("span", { class: "unit" }, `  ${component.unit}`) : null;
   const element = create("div", { class: "row" }, create("h3", {}, component.name, unit));
   if (!measured.length) {
-    element.append(absence(component, recordings));
+    element.append(createAbsence(component, recordings));
     return element;
   }
-  const scale = scaleOf(component, measured);
+  const scale = chooseScale(component, measured);
   const throttled = measured.filter((each) => each.throttled.length).length;
   if (overlaid) {
-    element.append(panel(component, measured, scale, throttled, rangeChanged));
-    for (const each of recordings) if (!measured.includes(each)) element.append(absence(component, [each]));
+    element.append(createPanel(component, measured, scale, throttled, showNewRange));
+    for (const each of recordings) if (!measured.includes(each)) element.append(createAbsence(component, [each]));
   } else {
     const cells = recordings.map((each) =>
       create(
         "div",
         { class: "cell" },
-        create("div", { class: "whose" }, whose(each)),
+        create("div", { class: "whose" }, createWhose(each)),
         measured.includes(each)
-          ? panel(component, [each], scale, Math.min(throttled, 1), rangeChanged)
-          : absence(component, [each]),
+          ? createPanel(component, [each], scale, Math.min(throttled, 1), showNewRange)
+          : createAbsence(component, [each]),
       ),
     );
     element.append(create("div", { class: "columns" }, cells));
   }
-  element.append(behind(`Data: ${component.name.toLowerCase()}`, () => dataOf(component, measured)));
+  element.append(createDetails(`Data: ${component.name.toLowerCase()}`, () => createData(component, measured)));
   return element;
 }
 
@@ -337,7 +338,7 @@ function row(component, recordings, overlaid) {
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  */
-function absence(component, recordings) {
+function createAbsence(component, recordings) {
   const reasons = [
     ...new Set(recordings.map((each) => each.unavailable[component.key] ?? "this run did not record it")),
   ];
@@ -350,13 +351,13 @@ function absence(component, recordings) {
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  */
-function dataOf(component, recordings) {
+function createData(component, recordings) {
   /**
    * @param {string} words
    * @param {keyof Report.Statistics} name
    * @returns {import("./table.js").Column<Report.Recording>}
    */
-  const statistic = (words, name) => ({
+  const describeStatistic = (words, name) => ({
     label: words,
     right: true,
     value: (each) => each.channels[component.key].statistics?.[name] ?? null,
@@ -364,23 +365,26 @@ function dataOf(component, recordings) {
   });
   const columns = [
     { label: "Timed phase, every sample", rowHead: true, value: labelOf },
-    statistic("median", "median"),
-    statistic("p95", "p95"),
-    statistic("lowest", "min"),
-    statistic("highest", "max"),
+    describeStatistic("median", "median"),
+    describeStatistic("p95", "p95"),
+    describeStatistic("lowest", "min"),
+    describeStatistic("highest", "max"),
   ];
   const moments = Array.from(
     { length: TABLE_ROWS },
     (_, n) => selection.from + ((selection.to - selection.from) * n) / (TABLE_ROWS - 1),
   );
   /** @type {import("./table.js").Column<number>[]} */
-  const values = [{ label: "at", rowHead: true, value: seconds }, ...recordings.map((each) => newest(component, each))];
+  const values = [
+    { label: "at", rowHead: true, value: seconds },
+    ...recordings.map((each) => describeNewest(component, each)),
+  ];
   const words = `${component.name}${component.unit ? `, ${component.unit}` : ""}: newest value at ${TABLE_ROWS} moments. Source: ${component.source}`;
   return create(
     "div",
     {},
-    table({ columns, rows: recordings, className: "dense" }),
-    table({ caption: words, columns: values, rows: moments, className: "dense" }),
+    createTable({ columns, rows: recordings, className: "dense" }),
+    createTable({ caption: words, columns: values, rows: moments, className: "dense" }),
   );
 }
 
@@ -390,8 +394,8 @@ function dataOf(component, recordings) {
  * @param {Report.Recording} recording
  * @returns {import("./table.js").Column<number>}
  */
-function newest(component, recording) {
-  const value = (/** @type {number} */ t) => valueAt(recording.channels[component.key], t);
+function describeNewest(component, recording) {
+  const value = (/** @type {number} */ t) => findValue(recording.channels[component.key], t);
   const show = (/** @type {number} */ t) => {
     const found = value(t);
     return found === null ? "" : figure(found);
@@ -400,7 +404,7 @@ function newest(component, recording) {
 }
 
 /** Create the account of how well it was sampled. */
-function quality() {
+function createQuality() {
   const lines = report.recordings.map(
     (each) =>
       `${labelOf(each)}: began ${each.started_at}, ${plural(each.samples, "sample")} every ${each.interval_s} s, ${each.missed} missed, the latest ${(1000 * each.late_s_max).toFixed(0)} ms late`,

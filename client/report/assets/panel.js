@@ -2,11 +2,11 @@
  * Plots with a cursor.
  */
 
-import { chart } from "./charts.js";
+import { createChart } from "./charts.js";
 import { labelOf } from "./data.js";
 import { create } from "./dom.js";
 import { figure, seconds, withUnit } from "./figures.js";
-import { BOTTOM, LANE, plotOption, shortName, valueAt } from "./plot.js";
+import { BOTTOM, describePlot, findValue, LANE, shortName } from "./plot.js";
 import { selection, setRange } from "./selection.js";
 
 /**
@@ -41,14 +41,15 @@ const cursors = new Set();
 let cursorAt = null;
 
 /**
- * Create one plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by all plots.
+ * Create one plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by
+ * all plots.
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  * @param {import("./plot.js").Scale} scale
  * @param {number} laneCount how many lanes have room, so that the plots of a row stand level
  * @param {() => void} changed is called when a part of the run was chosen with the mouse
  */
-export function panel(component, recordings, scale, laneCount, changed) {
+export function createPanel(component, recordings, scale, laneCount, changed) {
   const overlaid = recordings.length > 1;
   const lanes = recordings.filter((each) => each.throttled.length);
   const box = {
@@ -57,13 +58,13 @@ export function panel(component, recordings, scale, laneCount, changed) {
     top: 10 + LANE * laneCount,
     height: overlaid ? OVERLAID_HEIGHT : HEIGHT,
   };
-  const drawing = chart(box.height, describe(component, recordings), () =>
-    plotOption(component, recordings, scale, box, lanes),
+  const drawing = createChart(box.height, describe(component, recordings), () =>
+    describePlot(component, recordings, scale, box, lanes),
   );
   const line = create("div", { class: "cursor", hidden: true });
   const chosen = create("div", { class: "chosen", hidden: true });
-  const reading = create("div", { class: "reading" }, atRest(component, recordings));
-  const plot = create("div", slider(component, recordings), drawing, line, chosen);
+  const reading = create("div", { class: "reading" }, writeAtRest(component, recordings));
+  const plot = create("div", describeSlider(component, recordings), drawing, line, chosen);
   const geometry = () => {
     const width = plot.clientWidth - box.left - box.right;
     return {
@@ -73,8 +74,8 @@ export function panel(component, recordings, scale, laneCount, changed) {
     };
   };
   cursors.add({ plot, line, reading, geometry, box, component, recordings });
-  pointing(plot, chosen, geometry, box, changed);
-  keys(plot);
+  followPointer(plot, chosen, geometry, box, changed);
+  followKeys(plot);
   return create("div", { class: "panel" }, reading, plot);
 }
 
@@ -88,7 +89,7 @@ export function forgetCursors() {
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  */
-function slider(component, recordings) {
+function describeSlider(component, recordings) {
   return {
     class: "plot",
     tabindex: 0,
@@ -107,7 +108,7 @@ function slider(component, recordings) {
  * @param {readonly Report.Recording[]} recordings
  */
 function describe(component, recordings) {
-  const words = recordings.map((each) => `${labelOf(each)}: ${statisticsOf(component, each)}`);
+  const words = recordings.map((each) => `${labelOf(each)}: ${writeStatistics(component, each)}`);
   const throttled = recordings.filter((each) => each.throttled.length).map((each) => `${labelOf(each)} was throttled`);
   return `${component.name} over time. ${[...words, ...throttled].join(". ")}`;
 }
@@ -116,7 +117,7 @@ function describe(component, recordings) {
  * @param {Report.Component} component
  * @param {Report.Recording} recording
  */
-function statisticsOf(component, recording) {
+function writeStatistics(component, recording) {
   const channel = recording.channels[component.key];
   if (!channel?.statistics) return "no value";
   const { median, min, max } = channel.statistics;
@@ -128,15 +129,15 @@ function statisticsOf(component, recording) {
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  */
-function atRest(component, recordings) {
-  return recordings.length > 1 ? "" : statisticsOf(component, recordings[0]);
+function writeAtRest(component, recordings) {
+  return recordings.length > 1 ? "" : writeStatistics(component, recordings[0]);
 }
 
 /**
  * Move the cursor of all plots to a moment; null takes it away.
  * @param {number | null} t
  */
-function point(t) {
+function moveCursors(t) {
   cursorAt = t;
   for (const each of cursors) {
     const { line, reading, geometry, box, component, recordings, plot } = each;
@@ -144,14 +145,14 @@ function point(t) {
     line.hidden = !visible;
     reading.classList.toggle("at", visible);
     if (!visible) {
-      reading.textContent = atRest(component, recordings);
+      reading.textContent = writeAtRest(component, recordings);
       continue;
     }
     line.style.left = `${geometry().place(t)}px`;
     line.style.top = `${box.top}px`;
     line.style.height = `${box.height - box.top - BOTTOM}px`;
     const values = recordings.map((recording) => {
-      const value = valueAt(recording.channels[component.key], t);
+      const value = findValue(recording.channels[component.key], t);
       const words = withUnit(value, component.unit);
       return recordings.length > 1 ? `${shortName(recording)} ${words}` : words;
     });
@@ -170,7 +171,7 @@ function point(t) {
  * @param {import("./plot.js").Box} box
  * @param {() => void} changed
  */
-function pointing(plot, chosen, geometry, box, changed) {
+function followPointer(plot, chosen, geometry, box, changed) {
   /** @type {{x: number, t: number} | null} */
   let began = null;
   /** @param {PointerEvent} event */
@@ -184,7 +185,7 @@ function pointing(plot, chosen, geometry, box, changed) {
   });
   plot.addEventListener("pointermove", (event) => {
     const t = timeAt(event);
-    point(t);
+    moveCursors(t);
     if (!began) return;
     const { place } = geometry();
     const [low, high] = [Math.min(began.t, t), Math.max(began.t, t)];
@@ -206,7 +207,7 @@ function pointing(plot, chosen, geometry, box, changed) {
   plot.addEventListener("pointerleave", () => {
     began = null;
     chosen.hidden = true;
-    point(null);
+    moveCursors(null);
   });
 }
 
@@ -214,17 +215,17 @@ function pointing(plot, chosen, geometry, box, changed) {
  * Let the keyboard move the cursor.
  * @param {HTMLElement} plot
  */
-function keys(plot) {
+function followKeys(plot) {
   plot.addEventListener("keydown", (event) => {
     const step = ((selection.to - selection.from) / STEPS) * (event.shiftKey ? 10 : 1);
     const from = cursorAt ?? selection.from;
     /** @type {Record<string, number>} */
     const moves = { ArrowRight: from + step, ArrowLeft: from - step, Home: selection.from, End: selection.to };
-    if (event.key === "Escape") point(null);
+    if (event.key === "Escape") moveCursors(null);
     else if (event.key in moves) {
       event.preventDefault();
-      point(Math.min(Math.max(moves[event.key], selection.from), selection.to));
+      moveCursors(Math.min(Math.max(moves[event.key], selection.from), selection.to));
     }
   });
-  plot.addEventListener("blur", () => point(null));
+  plot.addEventListener("blur", () => moveCursors(null));
 }

@@ -2,10 +2,10 @@
  * What a plot of a component shows, for ECharts.
  */
 
-import { shortened } from "./bars.js";
+import { shorten } from "./bars.js";
 import { colour } from "./colours.js";
 import { lookOf, ownerOf } from "./data.js";
-import { niceStep, tick, timeAxis } from "./figures.js";
+import { describeTimeAxis, niceStep, tick } from "./figures.js";
 import { isKnown } from "./format.js";
 import { selection } from "./selection.js";
 import { dashOf, seriesColour, textStyle } from "./theme.js";
@@ -31,7 +31,7 @@ export const LANE = 10;
  * @param {Report.Channel} channel
  * @param {number} t
  */
-export function valueAt(channel, t) {
+export function findValue(channel, t) {
   let low = 0;
   let high = channel.t_s.length;
   while (low < high) {
@@ -43,12 +43,13 @@ export function valueAt(channel, t) {
 }
 
 /**
- * Choose one scale for all plots of a row: whole shares from 0 to 100, temperatures around what there is with the limit, everything else from zero.
+ * Choose one scale for all plots of a row: whole shares from 0 to 100, temperatures around what there is with the
+ * limit, everything else from zero.
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  * @returns {Scale}
  */
-export function scaleOf(component, recordings) {
+export function chooseScale(component, recordings) {
   const channels = recordings.map((each) => each.channels[component.key]).filter(Boolean);
   const values = channels.flatMap((channel) => channel.values.filter(isKnown));
   let low = Math.min(...values);
@@ -62,14 +63,14 @@ export function scaleOf(component, recordings) {
 }
 
 /**
- * Say what ECharts draws in a plot: see panel() for its arguments.
+ * Say what ECharts draws in a plot: see createPanel() for its arguments.
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  * @param {Scale} scale
  * @param {Box} box
  * @param {readonly Report.Recording[]} lanes
  */
-export function plotOption(component, recordings, scale, box, lanes) {
+export function describePlot(component, recordings, scale, box, lanes) {
   const muted = { ...textStyle(11), color: colour("muted") };
   const overlaid = recordings.length > 1;
   return {
@@ -77,7 +78,7 @@ export function plotOption(component, recordings, scale, box, lanes) {
     textStyle: textStyle(),
     grid: { left: box.left, right: box.right, top: box.top, bottom: BOTTOM },
     xAxis: {
-      ...timeAxis(selection.from, selection.to, muted),
+      ...describeTimeAxis(selection.from, selection.to, muted),
       axisLine: { lineStyle: { color: colour("strong-line") } },
     },
     yAxis: {
@@ -89,9 +90,9 @@ export function plotOption(component, recordings, scale, box, lanes) {
       splitLine: { lineStyle: { color: colour("line") } },
     },
     series: [
-      ...recordings.map((each, n) => line(component, each, overlaid, n === 0 ? recordings : null)),
-      ...lanes.map((each, place) => lane(each, place, box, overlaid)),
-      ...(overlaid ? [gutter(component, recordings, scale, box, lanes)] : []),
+      ...recordings.map((each, n) => describeLine(component, each, overlaid, n === 0 ? recordings : null)),
+      ...lanes.map((each, place) => describeLane(each, place, box, overlaid)),
+      ...(overlaid ? [describeGutter(component, recordings, scale, box, lanes)] : []),
     ],
   };
 }
@@ -102,7 +103,7 @@ export function plotOption(component, recordings, scale, box, lanes) {
  * @param {boolean} overlaid
  * @param {readonly Report.Recording[] | null} withLimits whose limits it carries
  */
-function line(component, recording, overlaid, withLimits) {
+function describeLine(component, recording, overlaid, withLimits) {
   const channel = recording.channels[component.key];
   const look = lookOf(recording);
   const dash = overlaid ? dashOf(look) : [];
@@ -120,8 +121,8 @@ function line(component, recording, overlaid, withLimits) {
       type: dash.length ? dash : "solid",
     },
     itemStyle: { color: seriesColour(look) },
-    markArea: overlaid ? undefined : outside(recording),
-    markLine: withLimits ? limits(component, withLimits) : undefined,
+    markArea: overlaid ? undefined : describeOutside(recording),
+    markLine: withLimits ? describeLimits(component, withLimits) : undefined,
   };
 }
 
@@ -133,13 +134,13 @@ function line(component, recording, overlaid, withLimits) {
  * @param {Box} box
  * @param {readonly Report.Recording[]} lanes
  */
-function gutter(component, recordings, scale, box, lanes) {
+function describeGutter(component, recordings, scale, box, lanes) {
   const height = box.height - box.top - BOTTOM;
   const ends = recordings.map((recording) => {
-    const value = valueAt(recording.channels[component.key], selection.to) ?? scale.low;
+    const value = findValue(recording.channels[component.key], selection.to) ?? scale.low;
     return { recording, y: box.top + height * (1 - (value - scale.low) / (scale.high - scale.low)) };
   });
-  const labels = movedApart(ends, box.top + (lanes.length ? 5 : 0), box.top + height);
+  const labels = moveApart(ends, box.top + (lanes.length ? 5 : 0), box.top + height);
   /**
    * @param {number} y
    * @param {string} words
@@ -183,7 +184,7 @@ function gutter(component, recordings, scale, box, lanes) {
  */
 export function shortName(recording) {
   const again = recording.repeat > 0 ? ` #${recording.repeat + 1}` : "";
-  return shortened((ownerOf(recording)?.name ?? recording.title) + again, NAME_LENGTH);
+  return shorten((ownerOf(recording)?.name ?? recording.title) + again, NAME_LENGTH);
 }
 
 /**
@@ -191,7 +192,7 @@ export function shortName(recording) {
  * @param {number} top
  * @param {number} bottom
  */
-function movedApart(ends, top, bottom) {
+function moveApart(ends, top, bottom) {
   const ordered = [...ends].sort((a, b) => a.y - b.y).map((each) => ({ ...each, end: each.y }));
   ordered.forEach((each, n) => {
     if (n > 0) each.y = Math.max(each.y, ordered[n - 1].y + LINE);
@@ -205,7 +206,7 @@ function movedApart(ends, top, bottom) {
  * Grey where nothing was timed.
  * @param {Report.Recording} recording
  */
-function outside(recording) {
+function describeOutside(recording) {
   const timed = recording.phases.find((phase) => phase.name === "timed" || phase.name === "command");
   if (!timed) return undefined;
   const areas = [
@@ -224,7 +225,7 @@ function outside(recording) {
  * @param {Report.Component} component
  * @param {readonly Report.Recording[]} recordings
  */
-function limits(component, recordings) {
+function describeLimits(component, recordings) {
   const found = new Set(recordings.map((each) => each.channels[component.key].limit).filter((value) => value !== null));
   if (!found.size) return undefined;
   return {
@@ -252,7 +253,7 @@ function limits(component, recordings) {
  * @param {Box} box
  * @param {boolean} overlaid
  */
-function lane(recording, place, box, overlaid) {
+function describeLane(recording, place, box, overlaid) {
   const y = box.top - 11 - LANE * place;
   const fill = overlaid ? seriesColour(lookOf(recording)) : colour("throttle");
   return {

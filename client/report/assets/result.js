@@ -5,8 +5,8 @@
 import { report } from "./data.js";
 import { byId, create } from "./dom.js";
 import { figure, milliseconds } from "./figures.js";
-import { table } from "./table.js";
-import { swatch } from "./theme.js";
+import { createTable } from "./table.js";
+import { createSwatch } from "./theme.js";
 
 /** @typedef {import("./table.js").Column<Report.Configuration>} Column */
 
@@ -19,7 +19,7 @@ const MARKS = { ok: "✓ ok", suspect: "? suspect", unreliable: "⚠ unreliable"
  * Show a verdict as sign and word.
  * @param {{verdict: string | null}} each
  */
-export function verdict(each) {
+export function createVerdict(each) {
   const words = each.verdict ? MARKS[each.verdict] : "✗ no result";
   return create("span", { class: `verdict ${each.verdict ?? "none"}` }, words);
 }
@@ -31,14 +31,14 @@ export function verdict(each) {
  * @param {string} subtitle
  * @param {{dashed?: boolean}} [how]
  */
-export function who(look, title, subtitle, { dashed = false } = {}) {
+export function createNames(look, title, subtitle, { dashed = false } = {}) {
   const names = create(
     "span",
     { class: "names" },
     create("b", {}, title),
     create("span", { class: "small" }, subtitle),
   );
-  return create("span", { class: "who" }, swatch(look, { dashed }), names);
+  return create("span", { class: "who" }, createSwatch(look, { dashed }), names);
 }
 
 /**
@@ -46,7 +46,7 @@ export function who(look, title, subtitle, { dashed = false } = {}) {
  * @param {(each: Report.Configuration) => number | null} figureOf
  * @param {boolean} lower whether less is better
  */
-export function best(figureOf, lower) {
+export function findBest(figureOf, lower) {
   const ranked = report.configurations.filter((each) => each.verdict === "ok" || each.verdict === "suspect");
   const values = ranked.map(figureOf).filter((value) => value !== null);
   if (new Set(values).size < 2) return null;
@@ -59,9 +59,9 @@ export function best(figureOf, lower) {
  * @param {{lower?: boolean, show?: (value: number | null) => string}} [how]
  * @returns {Column}
  */
-function column(label, key, { lower = true, show = milliseconds } = {}) {
+function describeColumn(label, key, { lower = true, show = milliseconds } = {}) {
   const value = (/** @type {Report.Configuration} */ each) => each.figures[key];
-  const top = best(value, lower);
+  const top = findBest(value, lower);
   const hint = lower ? "lower is better" : "higher is better";
   /** @param {Report.Configuration} each */
   const isBest = (each) => top !== null && each.figures[key] === top && each.verdict !== "unreliable";
@@ -69,7 +69,7 @@ function column(label, key, { lower = true, show = milliseconds } = {}) {
 }
 
 /** @param {Report.Configuration} each */
-function medianWithInterval(each) {
+function showMedian(each) {
   const value = each.figures.p50_ms;
   if (value === null) return "n/a";
   const interval = each.figures.interval_ms;
@@ -89,19 +89,19 @@ function medianWithInterval(each) {
  * @param {Report.Configuration} each
  * @param {"p90" | "p95"} name
  */
-function percentile(each, name) {
+function showPercentile(each, name) {
   const value = each.figures[`${name}_ms`];
   if (value !== null || !each.unsupported[name]) return milliseconds(value);
   return create("span", {}, "n/a", create("br"), create("span", { class: "small muted why" }, each.unsupported[name]));
 }
 
 /** @param {{verdict: string | null, problem: string | null, reasons: Report.Reason[]}} each */
-function reasonsOf(each) {
+function showReasons(each) {
   const words = [...new Set(each.reasons.map((reason) => reason.detail))];
   return create(
     "span",
     {},
-    verdict(each),
+    createVerdict(each),
     create("br"),
     create("span", { class: "small muted" }, each.problem ?? words.join("; ")),
   );
@@ -110,8 +110,8 @@ function reasonsOf(each) {
 /** Show the figures of all configurations and programs, and what must be known about them. */
 export function showResult() {
   const place = byId("result");
-  if (report.configurations.length) place.append(resultTable());
-  if (report.programs.length) place.append(programTable());
+  if (report.configurations.length) place.append(createResultTable());
+  if (report.programs.length) place.append(createProgramTable());
   for (const notice of report.notices) {
     const mark = notice.level === "warning" ? "⚠ " : "";
     place.append(
@@ -146,31 +146,36 @@ const HOTTEST = {
 };
 
 /** Create the table of configurations. */
-function resultTable() {
+function createResultTable() {
   const figures = report.configurations.map((each) => each.figures);
   /** @param {FigureName} key */
   const has = (key) => figures.some((each) => each[key] !== null);
   const tail = has("p95_ms") || !has("p90_ms") ? "p95" : "p90";
   /** @type {Column[]} */
   const columns = [
-    { label: "Configuration", rowHead: true, wide: true, show: (each) => who(each.id, each.title, each.subtitle) },
-    column("Load", "load_ms"),
-    column("First inference", "first_inference_ms"),
-    { ...column("Latency, median", "p50_ms"), show: medianWithInterval },
-    { ...column(tail, `${tail}_ms`), show: (each) => percentile(each, tail) },
-    column("Frames per second", "fps", { lower: false, show: figure }),
+    {
+      label: "Configuration",
+      rowHead: true,
+      wide: true,
+      show: (each) => createNames(each.id, each.title, each.subtitle),
+    },
+    describeColumn("Load", "load_ms"),
+    describeColumn("First inference", "first_inference_ms"),
+    { ...describeColumn("Latency, median", "p50_ms"), show: showMedian },
+    { ...describeColumn(tail, `${tail}_ms`), show: (each) => showPercentile(each, tail) },
+    describeColumn("Frames per second", "fps", { lower: false, show: figure }),
   ];
-  if (has("energy_mj")) columns.push(column("Energy a frame", "energy_mj", { show: millijoules }));
+  if (has("energy_mj")) columns.push(describeColumn("Energy a frame", "energy_mj", { show: millijoules }));
   if (has("temperature_max_celsius")) columns.push(HOTTEST);
-  columns.push({ label: "Verdict", wide: true, show: reasonsOf });
-  return create("div", { class: "scroll" }, table({ columns, rows: report.configurations, className: "cards" }));
+  columns.push({ label: "Verdict", wide: true, show: showReasons });
+  return create("div", { class: "scroll" }, createTable({ columns, rows: report.configurations, className: "cards" }));
 }
 
 /** Create the table of programs. */
-function programTable() {
+function createProgramTable() {
   /** @type {import("./table.js").Column<Report.Program>[]} */
   const columns = [
-    { label: "Program", rowHead: true, wide: true, show: (each) => who(each.id, each.name, each.command) },
+    { label: "Program", rowHead: true, wide: true, show: (each) => createNames(each.id, each.name, each.command) },
     {
       label: "Ended with",
       right: true,
@@ -191,7 +196,7 @@ function programTable() {
       right: true,
       show: (each) => (each.memory_max_mib === null ? "n/a" : `${figure(each.memory_max_mib)} MiB`),
     },
-    { label: "Verdict", wide: true, show: reasonsOf },
+    { label: "Verdict", wide: true, show: showReasons },
   ];
-  return create("div", { class: "scroll" }, table({ columns, rows: report.programs, className: "cards" }));
+  return create("div", { class: "scroll" }, createTable({ columns, rows: report.programs, className: "cards" }));
 }

@@ -31,7 +31,7 @@ export function isMeasured(component) {
 }
 
 /** Choose what is shown before anybody chose. */
-function byDefault() {
+function chooseDefaults() {
   const firsts = report.recordings.filter((each) => each.repeat === 0);
   selection.recordings = new Set(firsts.slice(0, FIRST_RUNS).map((each) => each.id));
   const measured = report.components.filter(isMeasured);
@@ -43,7 +43,7 @@ function byDefault() {
 
 /** Choose what the address says; indices, since names may hold anything. */
 export function restore() {
-  byDefault();
+  chooseDefaults();
   const said = new URLSearchParams(location.hash.slice(1));
   /** @param {string} name */
   const numbers = (name) => (said.get(name) ?? "").split(".").filter(Boolean).map(Number);

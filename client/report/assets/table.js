@@ -31,9 +31,9 @@ import { create } from "./dom.js";
  * @param {boolean} [parts.sortable]
  * @param {readonly Row[]} [parts.sums] rows below, which are not sorted
  */
-export function table({ caption, columns, rows, className = "", sortable = false, sums = [] }) {
+export function createTable({ caption, columns, rows, className = "", sortable = false, sums = [] }) {
   const body = create("tbody", { role: "rowgroup" });
-  const heads = columns.map((column) => headCell(column, sortable, () => sortBy(column)));
+  const heads = columns.map((column) => createHead(column, sortable, () => sortBy(column)));
   const element = create(
     "table",
     { class: className, role: "table" },
@@ -44,8 +44,8 @@ export function table({ caption, columns, rows, className = "", sortable = false
   /** @param {readonly Row[]} ordered */
   const fill = (ordered) => {
     body.replaceChildren(
-      ...ordered.map((row) => bodyRow(columns, row)),
-      ...sums.map((row) => bodyRow(columns, row, "sum")),
+      ...ordered.map((row) => createRow(columns, row)),
+      ...sums.map((row) => createRow(columns, row, "sum")),
     );
   };
   /** @param {Column<Row>} column */
@@ -66,7 +66,7 @@ export function table({ caption, columns, rows, className = "", sortable = false
  * @param {boolean} sortable
  * @param {() => void} sort
  */
-function headCell(column, sortable, sort) {
+function createHead(column, sortable, sort) {
   const words =
     sortable && column.value ? create("button", { type: "button", onclick: sort }, column.label) : column.label;
   const hint = column.hint ? create("span", { class: "small" }, column.hint) : null;
@@ -85,7 +85,7 @@ function headCell(column, sortable, sort) {
  * @param {Row} row
  * @param {string | null} [className]
  */
-function bodyRow(columns, row, className = null) {
+function createRow(columns, row, className = null) {
   const cells = columns.map((column) => {
     const value = column.value ? column.value(row) : null;
     const shown = column.show ? column.show(row) : String(value ?? "");
@@ -118,7 +118,7 @@ function compare(a, b) {
  * @param {string} words
  * @param {() => Node} make
  */
-export function behind(words, make) {
+export function createDetails(words, make) {
   const element = create("details", {}, create("summary", {}, words));
   element.addEventListener(
     "toggle",

@@ -37,7 +37,7 @@ export function textStyle(size = 12) {
  * @param {number} look
  * @param {{dashed?: boolean}} [how]
  */
-export function swatch(look, { dashed = true } = {}) {
+export function createSwatch(look, { dashed = true } = {}) {
   const line = createSvg("line", { x1: 1, x2: 21, y1: 6, y2: 6, "stroke-width": dashed ? 3 : 12 });
   line.style.stroke = `var(--series-${look % SERIES_COLOURS})`;
   if (dashed) line.style.strokeDasharray = dashOf(look).join(" ");
@@ -69,17 +69,17 @@ export function onThemeChange(listener) {
 }
 
 /** Tell all listeners. */
-function changed() {
+function tellListeners() {
   for (const listener of listeners) listener();
 }
 
-onSchemeChange(changed);
+onSchemeChange(tellListeners);
 // Paper is white, also for readers in the dark.
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.printing = "yes";
-  changed();
+  tellListeners();
 });
 addEventListener("afterprint", () => {
   delete document.documentElement.dataset.printing;
-  changed();
+  tellListeners();
 });

@@ -2,14 +2,14 @@
  * Throughput over time.
  */
 
-import { chart } from "./charts.js";
+import { createChart } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create } from "./dom.js";
-import { figure, seconds, timeAxis } from "./figures.js";
+import { describeTimeAxis, figure, seconds } from "./figures.js";
 import { appendSection } from "./sections.js";
-import { behind, table } from "./table.js";
-import { dashOf, seriesColour, swatch, textStyle } from "./theme.js";
+import { createDetails, createTable } from "./table.js";
+import { createSwatch, dashOf, seriesColour, textStyle } from "./theme.js";
 
 /** @typedef {Report.WindowRow & {name: string, repeat: number}} Row */
 
@@ -21,7 +21,7 @@ export function showWindows() {
   const rows = report.configurations.filter((each) => each.windows.some((job) => job.windows.length >= FEW));
   if (!rows.length) return;
   const place = appendSection("windows", "Throughput over time");
-  const words = rows.map((each) => `${each.name}: ${spread(each)}`).join("; ");
+  const words = rows.map((each) => `${each.name}: ${writeSpread(each)}`).join("; ");
   place.append(
     create(
       "p",
@@ -31,21 +31,21 @@ export function showWindows() {
     create(
       "div",
       { class: "legend" },
-      rows.map((each) => create("span", {}, swatch(each.id), `${each.name}: ${spread(each)}`)),
+      rows.map((each) => create("span", {}, createSwatch(each.id), `${each.name}: ${writeSpread(each)}`)),
     ),
-    chart(HEIGHT, `Frames per second over time. ${words}`, () => option(rows)),
-    behind("Data: windows", () => windowTable(rows)),
+    createChart(HEIGHT, `Frames per second over time. ${words}`, () => describe(rows)),
+    createDetails("Data: windows", () => createWindowTable(rows)),
   );
 }
 
 /** @param {Report.Configuration} each */
-function spread(each) {
+function writeSpread(each) {
   const rates = each.windows.flatMap((job) => job.windows.map((row) => row.fps));
   return `${figure(Math.min(...rates))} to ${figure(Math.max(...rates))} fps`;
 }
 
 /** @param {readonly Report.Configuration[]} configurations */
-function windowTable(configurations) {
+function createWindowTable(configurations) {
   const rows = configurations.flatMap((each) =>
     each.windows.flatMap((job) => job.windows.map((row) => ({ ...row, name: each.name, repeat: job.repeat + 1 }))),
   );
@@ -59,14 +59,14 @@ function windowTable(configurations) {
     { label: "median, ms", right: true, value: (row) => row.p50_ms, show: (row) => figure(row.p50_ms) },
     { label: "longest, ms", right: true, value: (row) => row.max_ms, show: (row) => figure(row.max_ms) },
   ];
-  return table({ columns, rows, className: "dense" });
+  return createTable({ columns, rows, className: "dense" });
 }
 
 /**
  * How long the longest job was timed.
  * @param {readonly Report.Configuration[]} rows
  */
-function longest(rows) {
+function findLongest(rows) {
   return Math.max(
     ...rows.flatMap((each) =>
       each.windows.map((job) => job.windows[job.windows.length - 1].end_s - job.windows[0].start_s),
@@ -78,7 +78,7 @@ function longest(rows) {
  * Every job from the beginning of its timed phase.
  * @param {readonly Report.Configuration[]} rows
  */
-function option(rows) {
+function describe(rows) {
   const muted = { ...textStyle(11), color: colour("muted") };
   const series = rows.flatMap((each) =>
     each.windows.map((job) => ({
@@ -107,7 +107,7 @@ function option(rows) {
           ...points.map((point) => `${figure(point.value[1])} fps  ${point.seriesName}`),
         ].join("\n"),
     },
-    xAxis: timeAxis(0, longest(rows), muted),
+    xAxis: describeTimeAxis(0, findLongest(rows), muted),
     yAxis: { type: "value", min: 0, axisLabel: muted, splitLine: { lineStyle: { color: colour("line") } } },
     series,
   };
