@@ -19,6 +19,8 @@ MODULES = (
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
+COMMENT = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
+"""A block on lines of its own: what the type checker reads, a report need not carry."""
 EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 
 
@@ -53,7 +55,8 @@ def page_code() -> str:
 def _bundled(name: str) -> str:
     text = read_asset(f"{name}.js")
     exported = ", ".join(EXPORT.findall(text))
-    body = IMPORT.sub(r"const \1 = modules.\2;", text).replace("\nexport ", "\n").removeprefix("export ")
+    code = COMMENT.sub("", text).lstrip()
+    body = IMPORT.sub(r"const \1 = modules.\2;", code).replace("\nexport ", "\n").removeprefix("export ")
     return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
 
 

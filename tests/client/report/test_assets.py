@@ -9,7 +9,7 @@ import client.report
 import server
 import web
 from client.report.data import report_data
-from client.report.page import EXPORT, IMPORT, MODULES, page, read_asset
+from client.report.page import EXPORT, IMPORT, MODULES, page, page_code, read_asset
 from client.report.sources import Sources
 from tests.client.made_runs import made_entry, made_run
 
@@ -54,6 +54,14 @@ def test_every_export_is_used() -> None:
         (name, word) for name, text in texts.items() for word in EXPORT.findall(text) if (name, word) not in imported
     ]
     assert unused == []
+
+
+def test_types_stay_behind() -> None:
+    """What only the type checker reads is in no report; the code around it is."""
+    code = page_code()
+    assert "@param" in read_asset("matrix.js")
+    assert "@param" not in code
+    assert all(f"function {word}" in code or f"const {word}" in code for word in EXPORT.findall(read_asset("plot.js")))
 
 
 def test_the_policy_names_exactly_what_the_page_runs() -> None:
