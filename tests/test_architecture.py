@@ -136,7 +136,9 @@ def test_few_modules_lie_loose(package: str) -> None:
 def test_the_page_on_architecture_names_what_there_is() -> None:
     """Files, folders, and the tables in which something new is entered."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    named = re.findall(r"(?<![\w/])((?:contract|image_model|server|client|provisioning|tests|docs)/[\w/.]*\w)", text)
+    named = re.findall(
+        r"(?<![\w/])((?:contract|image_model|web|server|client|provisioning|tests|docs)/[\w/.]*\w)", text
+    )
     assert len(named) > 30
     assert [path for path in dict.fromkeys(named) if not (ROOT / path).exists()] == []
     diagrams = re.findall("```mermaid\n(.*?)```", text, re.S)

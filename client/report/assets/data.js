@@ -16,7 +16,7 @@ for (const each of [...report.configurations, ...report.programs]) owners.set(ea
 
 /**
  * Find the configuration or program that a recording belongs to.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 export function ownerOf(recording) {
   return owners.get(recording.owner);
@@ -24,7 +24,7 @@ export function ownerOf(recording) {
 
 /**
  * A recording's place in the sequence of colours and dash patterns: repeats look like their configuration.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 export function lookOf(recording) {
   return recording.owner;
@@ -32,7 +32,7 @@ export function lookOf(recording) {
 
 /**
  * Say which recording it is.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 export function labelOf(recording) {
   const again = recording.repeat > 0 ? `, repeat ${recording.repeat + 1}` : "";

@@ -75,7 +75,7 @@ function createControls() {
   );
 }
 
-/** @param {Report.Recording} recording */
+/** @param {Report.ShownRecording} recording */
 function createRunChip(recording) {
   const toggle = (/** @type {Event} */ event) => choose(selection.recordings, recording.id, isChecked(event));
   const box = create("input", { type: "checkbox", checked: selection.recordings.has(recording.id), onchange: toggle });
@@ -261,13 +261,13 @@ function draw() {
   remember();
 }
 
-/** @param {Report.Recording} recording */
+/** @param {Report.ShownRecording} recording */
 function createWhose(recording) {
   const again = recording.repeat ? `, repeat ${recording.repeat + 1}` : "";
   return createNames(lookOf(recording), recording.title, recording.subtitle + again);
 }
 
-/** @param {readonly Report.Recording[]} recordings */
+/** @param {readonly Report.ShownRecording[]} recordings */
 function createSideHeads(recordings) {
   const columns = recordings.map((each) => {
     const head = create("div", {}, createWhose(each), createCauses(each));
@@ -277,7 +277,7 @@ function createSideHeads(recordings) {
   return create("div", { class: "columns heads" }, columns);
 }
 
-/** @param {readonly Report.Recording[]} recordings */
+/** @param {readonly Report.ShownRecording[]} recordings */
 function createOverlaidHeads(recordings) {
   return create(
     "div",
@@ -288,7 +288,7 @@ function createOverlaidHeads(recordings) {
 
 /**
  * Say what throttled a recording, or that nothing could have said so.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 function createCauses(recording) {
   const names = [...new Set(recording.throttled.map((span) => span.name))];
@@ -300,7 +300,7 @@ function createCauses(recording) {
 
 /**
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  * @param {boolean} overlaid
  */
 function createRow(component, recordings, overlaid) {
@@ -336,7 +336,7 @@ function createRow(component, recordings, overlaid) {
 /**
  * Say why there is no plot.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function createAbsence(component, recordings) {
   const reasons = [
@@ -349,13 +349,13 @@ function createAbsence(component, recordings) {
 /**
  * Create the tables behind a row.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function createData(component, recordings) {
   /**
    * @param {string} words
    * @param {keyof Report.Statistics} name
-   * @returns {import("./table.js").Column<Report.Recording>}
+   * @returns {import("./table.js").Column<Report.ShownRecording>}
    */
   const describeStatistic = (words, name) => ({
     label: words,
@@ -391,7 +391,7 @@ function createData(component, recordings) {
 /**
  * Describe the column of a recording's newest values.
  * @param {Report.Component} component
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  * @returns {import("./table.js").Column<number>}
  */
 function describeNewest(component, recording) {

@@ -22,7 +22,7 @@ import { selection, setRange } from "./selection.js";
  * @property {() => Geometry} geometry
  * @property {import("./plot.js").Box} box
  * @property {Report.Component} component
- * @property {readonly Report.Recording[]} recordings
+ * @property {readonly Report.ShownRecording[]} recordings
  */
 
 const HEIGHT = 150;
@@ -44,7 +44,7 @@ let cursorAt = null;
  * Create one plot of a component: a line for each recording, a lane for each that was throttled, a cursor shared by
  * all plots.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  * @param {import("./plot.js").Scale} scale
  * @param {number} laneCount how many lanes have room, so that the plots of a row stand level
  * @param {() => void} changed is called when a part of the run was chosen with the mouse
@@ -87,7 +87,7 @@ export function forgetCursors() {
 
 /**
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function describeSlider(component, recordings) {
   return {
@@ -105,7 +105,7 @@ function describeSlider(component, recordings) {
 /**
  * Say in words what a plot shows.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function describe(component, recordings) {
   const words = recordings.map((each) => `${labelOf(each)}: ${writeStatistics(component, each)}`);
@@ -115,7 +115,7 @@ function describe(component, recordings) {
 
 /**
  * @param {Report.Component} component
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 function writeStatistics(component, recording) {
   const channel = recording.channels[component.key];
@@ -127,7 +127,7 @@ function writeStatistics(component, recording) {
 /**
  * What stands above a plot when nobody points at it: the timed phase of a lone recording.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function writeAtRest(component, recordings) {
   return recordings.length > 1 ? "" : writeStatistics(component, recordings[0]);

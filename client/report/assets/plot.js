@@ -17,7 +17,7 @@ import { dashOf, seriesColour, textStyle } from "./theme.js";
  * @typedef {{left: number, right: number, top: number, height: number}} Box
  */
 
-/** @typedef {{recording: Report.Recording, y: number}} End */
+/** @typedef {{recording: Report.ShownRecording, y: number}} End */
 
 const LINE = 13;
 const DENSE = 500;
@@ -46,7 +46,7 @@ export function findValue(channel, t) {
  * Choose one scale for all plots of a row: whole shares from 0 to 100, temperatures around what there is with the
  * limit, everything else from zero.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  * @returns {Scale}
  */
 export function chooseScale(component, recordings) {
@@ -65,10 +65,10 @@ export function chooseScale(component, recordings) {
 /**
  * Say what ECharts draws in a plot: see createPanel() for its arguments.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  * @param {Scale} scale
  * @param {Box} box
- * @param {readonly Report.Recording[]} lanes
+ * @param {readonly Report.ShownRecording[]} lanes
  */
 export function describePlot(component, recordings, scale, box, lanes) {
   const muted = { ...textStyle(11), color: colour("muted") };
@@ -99,9 +99,9 @@ export function describePlot(component, recordings, scale, box, lanes) {
 
 /**
  * @param {Report.Component} component
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  * @param {boolean} overlaid
- * @param {readonly Report.Recording[] | null} withLimits whose limits it carries
+ * @param {readonly Report.ShownRecording[] | null} withLimits whose limits it carries
  */
 function describeLine(component, recording, overlaid, withLimits) {
   const channel = recording.channels[component.key];
@@ -129,10 +129,10 @@ function describeLine(component, recording, overlaid, withLimits) {
 /**
  * Names beside the ends of the lines, moved apart where they would cover each other, and beside the lanes.
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  * @param {Scale} scale
  * @param {Box} box
- * @param {readonly Report.Recording[]} lanes
+ * @param {readonly Report.ShownRecording[]} lanes
  */
 function describeGutter(component, recordings, scale, box, lanes) {
   const height = box.height - box.top - BOTTOM;
@@ -180,7 +180,7 @@ function describeGutter(component, recordings, scale, box, lanes) {
 
 /**
  * Say which recording it is where there is little room.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 export function shortName(recording) {
   const again = recording.repeat > 0 ? ` #${recording.repeat + 1}` : "";
@@ -204,7 +204,7 @@ function moveApart(ends, top, bottom) {
 
 /**
  * Grey where nothing was timed.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  */
 function describeOutside(recording) {
   const timed = recording.phases.find((phase) => phase.name === "timed" || phase.name === "command");
@@ -223,7 +223,7 @@ function describeOutside(recording) {
 
 /**
  * @param {Report.Component} component
- * @param {readonly Report.Recording[]} recordings
+ * @param {readonly Report.ShownRecording[]} recordings
  */
 function describeLimits(component, recordings) {
   const found = new Set(recordings.map((each) => each.channels[component.key].limit).filter((value) => value !== null));
@@ -248,7 +248,7 @@ function describeLimits(component, recordings) {
 
 /**
  * When a recording was throttled, above the plot: its own lane, in its own colour when there are several.
- * @param {Report.Recording} recording
+ * @param {Report.ShownRecording} recording
  * @param {number} place
  * @param {Box} box
  * @param {boolean} overlaid

@@ -456,6 +456,14 @@ declare namespace Agent {
   }
 
   interface ProfileResult {
+    macs: number | null;
+    parameters: number | null;
+    weight_bytes: number | null;
+    peak_activation_bytes: number | null;
+    peak_operator: number | null;
+    arena_bytes: number | null;
+    resident_before_load_bytes: number | null;
+    peak_resident_bytes: number | null;
     kind: "profile";
     schema_version: number;
     complete: boolean;
@@ -477,14 +485,6 @@ declare namespace Agent {
     operators: OperatorProfile[];
     explained: number | null;
     unattributed_us: number | null;
-    macs: number | null;
-    parameters: number | null;
-    weight_bytes: number | null;
-    peak_activation_bytes: number | null;
-    peak_operator: number | null;
-    arena_bytes: number | null;
-    resident_before_load_bytes: number | null;
-    peak_resident_bytes: number | null;
     windows: Window[];
     samples_ms: number[];
     probe: Probe | null;

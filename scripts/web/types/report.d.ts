@@ -159,7 +159,27 @@ declare namespace Report {
     detail: string;
   }
 
-  interface Recording {
+  interface ReportData {
+    schema_version: number;
+    edgerun_version: string;
+    generated_at: string;
+    title: string;
+    summary: string;
+    headline: string;
+    headline_rest: string;
+    statements: string[];
+    notices: Notice[];
+    configurations: Configuration[];
+    programs: Program[];
+    conditions: Condition[];
+    components: Component[];
+    recordings: ShownRecording[];
+    profiles: Profile[];
+    layer_comparisons: LayerComparison[];
+    thinning: string | null;
+  }
+
+  interface ShownRecording {
     id: number;
     owner: number;
     title: string;
@@ -176,26 +196,6 @@ declare namespace Report {
     throttle_watched: string[];
     channels: Record<string, Channel>;
     unavailable: Record<string, string>;
-  }
-
-  interface ReportData {
-    schema_version: number;
-    edgerun_version: string;
-    generated_at: string;
-    title: string;
-    summary: string;
-    headline: string;
-    headline_rest: string;
-    statements: string[];
-    notices: Notice[];
-    configurations: Configuration[];
-    programs: Program[];
-    conditions: Condition[];
-    components: Component[];
-    recordings: Recording[];
-    profiles: Profile[];
-    layer_comparisons: LayerComparison[];
-    thinning: string | null;
   }
 
   interface Span {
