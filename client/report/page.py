@@ -15,7 +15,8 @@ FOLDERS = (files("client.report") / "assets", files("web"))
 """The report's own files, and those that it shares with the live page."""
 MODULES = (
     *("format", "dom", "colours", "data", "figures", "sections", "table", "theme", "charts", "result", "bars"),
-    *("distribution", "windows", "selection", "plot", "panel", "matrix", "layers", "conditions", "downloads", "main"),
+    *("distribution", "windows", "selection", "plot", "panel", "controls", "matrix", "operators", "layers"),
+    *("conditions", "downloads", "main"),
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)

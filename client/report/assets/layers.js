@@ -6,23 +6,16 @@ import { createChart, discard } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create, isChecked, targetOf } from "./dom.js";
-import { factor, figure, percent } from "./figures.js";
-import { isKnown } from "./format.js";
+import { figure, percent } from "./figures.js";
+import { createOperatorTable } from "./operators.js";
 import { createVerdict } from "./result.js";
 import { appendSection } from "./sections.js";
-import { createTable } from "./table.js";
 import { createSwatch, seriesColour, textStyle } from "./theme.js";
 
 /** @typedef {[first: number, second: number]} Pair */
 
-/**
- * What an operator costs in one profile; of two that are compared less is known.
- * @typedef {Report.LayerCell & Partial<Pick<Report.Layer, "std_us" | "macs" | "parameters" | "gflops">>} Cell
- */
-
-/** @typedef {{number: number | string, name: string, shape: string, layers: readonly (Cell | null)[]}} Row */
-
-/** @typedef {import("./table.js").Column<Row>} Column */
+/** @typedef {import("./operators.js").Cell} Cell */
+/** @typedef {import("./operators.js").Row} Row */
 
 const TOP = 15;
 const ROW = 24;
@@ -102,7 +95,7 @@ function draw() {
     create(
       "div",
       { class: "scroll", tabindex: 0, role: "region", "aria-label": "Operators" },
-      createLayerTable(every ? rows : top, every ? [] : rest, profiles),
+      createOperatorTable(every ? rows : top, every ? [] : rest, profiles),
     ),
   );
 }
@@ -214,126 +207,6 @@ function createRowChoice(rows) {
     {},
     create("label", { class: "chip" }, box, `All ${rows.length} operators, in the order of the model`),
   );
-}
-
-/**
- * @param {readonly Row[]} rows
- * @param {readonly Row[]} rest
- * @param {readonly Report.Profile[]} profiles
- */
-function createLayerTable(rows, rest, profiles) {
-  const one = profiles.length === 1;
-  /** @type {Column[]} */
-  const times = profiles.flatMap((profile, place) => [
-    {
-      label: one ? "mean" : `${profile.name}: mean`,
-      hint: "µs",
-      right: true,
-      value: (row) => row.layers[place]?.mean_us ?? null,
-      show: (row) => figure(row.layers[place]?.mean_us),
-    },
-    {
-      label: one ? "share" : `${profile.name}: share`,
-      right: true,
-      value: (row) => row.layers[place]?.share ?? null,
-      show: (row) => percent(row.layers[place]?.share),
-    },
-  ]);
-  /** @type {Column[]} */
-  const details = [
-    {
-      label: "executed as",
-      value: (row) => [...new Set(row.layers.map((layer) => layer?.executed_as ?? "-"))].join(" / "),
-    },
-    { label: "output", value: (row) => row.shape },
-  ];
-  /** @type {Column[]} */
-  const figures = [
-    {
-      label: "std",
-      hint: "µs",
-      right: true,
-      value: (row) => row.layers[0]?.std_us,
-      show: (row) => figureOrNothing(row.layers[0]?.std_us),
-    },
-    {
-      label: "MMAC",
-      right: true,
-      value: (row) => row.layers[0]?.macs,
-      show: (row) => (row.layers[0]?.macs ? figure(row.layers[0].macs / 1e6) : ""),
-    },
-    {
-      label: "parameters",
-      right: true,
-      value: (row) => row.layers[0]?.parameters,
-      show: (row) => String(row.layers[0]?.parameters || ""),
-    },
-    {
-      label: "GFLOP/s",
-      right: true,
-      value: (row) => row.layers[0]?.gflops,
-      show: (row) => figureOrNothing(row.layers[0]?.gflops),
-    },
-  ];
-  /** @type {Column} */
-  const ratio = {
-    label: "times",
-    hint: "second over first",
-    right: true,
-    value: timesSlower,
-    show: (row) => {
-      const times = timesSlower(row);
-      return times === null ? "" : factor(times);
-    },
-  };
-  /** @type {Column[]} */
-  const columns = [
-    { label: "#", right: true, value: (row) => row.number },
-    { label: "operator", rowHead: true, value: (row) => row.name },
-    ...times,
-    ...(one ? figures : [ratio]),
-    ...details,
-  ];
-  return createTable({
-    columns,
-    rows,
-    className: "dense",
-    sortable: true,
-    sums: rest.length ? [sumUp(rest, profiles)] : [],
-  });
-}
-
-/** @param {number | null | undefined} value */
-const figureOrNothing = (value) => (isKnown(value) ? figure(value) : "");
-
-/** @param {Row} row */
-const timesSlower = ({ layers: [a, b] }) => (a && b && a.mean_us > 0 ? b.mean_us / a.mean_us : null);
-
-/**
- * @param {readonly Row[]} rest
- * @param {readonly Report.Profile[]} profiles
- * @returns {Row}
- */
-function sumUp(rest, profiles) {
-  const layers = profiles.map((_, place) => ({
-    mean_us: add(rest, place, "mean_us"),
-    share: add(rest, place, "share"),
-    macs: add(rest, place, "macs"),
-    parameters: add(rest, place, "parameters"),
-    std_us: null,
-    gflops: null,
-    executed_as: "",
-  }));
-  return { number: "", name: `${rest.length} others together`, shape: "", layers };
-}
-
-/**
- * @param {readonly Row[]} rows
- * @param {number} place
- * @param {"mean_us" | "share" | "macs" | "parameters"} name
- */
-function add(rows, place, name) {
-  return rows.reduce((sum, row) => sum + (row.layers[place]?.[name] ?? 0), 0);
 }
 
 /**
