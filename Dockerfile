@@ -12,6 +12,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY contract contract
 COPY image_model image_model
+COPY web web
 COPY server server
 COPY client client
 COPY provisioning provisioning

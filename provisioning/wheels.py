@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 
 from provisioning.errors import ProvisioningError
 
-PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
+PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning")
 CHECKOUT = Path(__file__).parents[1]
 CONSTRAINTS = "provisioning/constraints.txt"
 """Where a wheel has the constraints; a checkout has them at its top."""

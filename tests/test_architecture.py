@@ -12,13 +12,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LOOSE_MAX = 10
-PACKAGES = ("contract", "image_model", "server", "client", "provisioning")
+PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning")
 
 ALLOWED = {
     "contract": {"contract"},
     "image_model": {"image_model"},
-    "server": {"server", "contract", "image_model"},
-    "client": {"client", "contract", "image_model.catalog", "image_model.download"},
+    "web": {"web"},
+    "server": {"server", "contract", "image_model", "web"},
+    "client": {"client", "contract", "image_model.catalog", "image_model.download", "web"},
     "provisioning": {"provisioning", "contract", "client", "image_model.catalog"},
 }
 """What a package may import of edgerun's own."""
@@ -26,6 +27,7 @@ ALLOWED = {
 LIBRARIES = {
     "contract": {"pydantic"},
     "image_model": {"numpy", "PIL", "httpx"},
+    "web": set(),
     "server": {
         *("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "platformdirs", "cryptography", "numpy"),
         *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml"),
@@ -107,7 +109,7 @@ def within(module: str, allowed: set[str]) -> bool:
 
 
 def test_packages_import_along_the_arrows_only() -> None:
-    """contract <- image_model, server, client <- provisioning, and nothing the other way."""
+    """contract, web <- image_model, server, client <- provisioning, and nothing the other way."""
     wrong = [
         f"{path.relative_to(ROOT)}: {module}"
         for package, path in files()
@@ -134,7 +136,9 @@ def test_few_modules_lie_loose(package: str) -> None:
 def test_the_page_on_architecture_names_what_there_is() -> None:
     """Files, folders, and the tables in which something new is entered."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    named = re.findall(r"(?<![\w/])((?:contract|image_model|server|client|provisioning|tests|docs)/[\w/.]*\w)", text)
+    named = re.findall(
+        r"(?<![\w/])((?:contract|image_model|web|server|client|provisioning|tests|docs)/[\w/.]*\w)", text
+    )
     assert len(named) > 30
     assert [path for path in dict.fromkeys(named) if not (ROOT / path).exists()] == []
     diagrams = re.findall("```mermaid\n(.*?)```", text, re.S)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"contract", "image_model", "server", "client", "provisioning"}
+PACKAGES = {"contract", "image_model", "web", "server", "client", "provisioning"}
 
 
 @pytest.fixture(scope="module")

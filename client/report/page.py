@@ -11,14 +11,18 @@ from string import Template
 
 from client.report.model import ReportData
 
-ASSETS = files("client.report") / "assets"
+FOLDERS = (files("client.report") / "assets", files("web"))
+"""The report's own files, and those that it shares with the live page."""
 MODULES = (
-    *("data", "format", "dom", "table", "theme", "charts", "result", "bars", "distribution", "windows"),
-    *("selection", "plot", "panel", "matrix", "layers", "conditions", "downloads", "main"),
+    *("format", "dom", "colours", "data", "figures", "sections", "table", "theme", "charts", "result", "bars"),
+    *("distribution", "windows", "selection", "plot", "panel", "controls", "matrix", "operators", "layers"),
+    *("conditions", "downloads", "main"),
 )
 """The page's modules, each after those it imports from."""
 IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
-EXPORT = re.compile(r"^export (?:const|function|class) (\w+)", re.MULTILINE)
+COMMENT = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
+"""A block on lines of its own: what the type checker reads, a report need not carry."""
+EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 
 
 def page(data: ReportData) -> str:
@@ -40,7 +44,8 @@ def page(data: ReportData) -> str:
 
 def read_asset(name: str) -> str:
     """A text file of the page."""
-    return (ASSETS / name).read_text(encoding="utf-8")
+    path = next(path for folder in FOLDERS if (path := folder / name).is_file())
+    return path.read_text(encoding="utf-8")
 
 
 def page_code() -> str:
@@ -51,7 +56,8 @@ def page_code() -> str:
 def _bundled(name: str) -> str:
     text = read_asset(f"{name}.js")
     exported = ", ".join(EXPORT.findall(text))
-    body = IMPORT.sub(r"const \1 = modules.\2;", text).replace("\nexport ", "\n").removeprefix("export ")
+    code = COMMENT.sub("", text).lstrip()
+    body = IMPORT.sub(r"const \1 = modules.\2;", code).replace("\nexport ", "\n").removeprefix("export ")
     return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response, status
 from starlette.types import Receive, Scope, Send
 
+import web
 from contract.codes import ErrorCode
 from contract.paths import PAGE, STATIC_PREFIX
 from server.errors import AgentError
 
 router = APIRouter(include_in_schema=False)
 
-FOLDER = Path(__file__).parents[1] / "static"
+FOLDERS = (Path(__file__).parents[1] / "static", Path(web.__file__).parent)
+"""The page's own files, and those that it shares with the report."""
 INDEX = "index.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -94,7 +96,8 @@ async def file(request: Request) -> Response:
 @cache
 def _files() -> dict[str, StaticFile]:
     """All files of the page by name, read when the first one is asked for."""
-    return {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
+    paths = (path for folder in FOLDERS for path in sorted(folder.iterdir()))
+    return {path.name: _read(path) for path in paths if path.suffix in MEDIA_TYPES}
 
 
 def _read(path: Path) -> StaticFile:

@@ -1,7 +1,13 @@
-// A sign and a word in a colour.
+/**
+ * A sign and a word in a colour.
+ */
 
-import { element } from "./dom.js";
+import { create } from "./dom.js";
 
-export function badge([sign, word, tone]) {
-  return element("span", { class: `badge ${tone}` }, element("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+/**
+ * Create a badge.
+ * @param {import("./words.js").Words} words
+ */
+export function createBadge([sign, word, tone]) {
+  return create("span", { class: `badge ${tone}` }, create("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }

@@ -1,28 +1,63 @@
-// Lines on axes that stand still: what moves is the data.
+/**
+ * Lines on axes that stand still: what moves is the data.
+ */
 
+import { colour, onSchemeChange } from "./colours.js";
+import { roundUp } from "./format.js";
+
+/** @typedef {import("./past.js").Point} Point */
+
+/**
+ * An axis: its ends, the step of its ticks, and how its numbers are written there and under the pointer.
+ * @typedef {object} Axis
+ * @property {number} min
+ * @property {number} max
+ * @property {number} [interval]
+ * @property {(value: number) => string} text
+ * @property {(value: number) => string} exact
+ */
+
+/** @typedef {{value: number, text: string}} Trip */
+
+const STEPS = [1, 2, 5, 10];
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const DOTS_BELOW = 3; // points, of which a line alone would show nothing
+/** @type {Set<LineChart>} */
 const drawn = new Set();
 
-// The smallest of 1, 2, 5, 10, ... that is not below a value; an axis that ends there grows seldom and never shrinks.
+/**
+ * Find the smallest of 1, 2, 5, 10, ... that is not below a value; an axis that ends there grows seldom and never
+ * shrinks.
+ * @param {number} value
+ */
 export function niceCeiling(value) {
   if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((ceiling) => ceiling >= value);
+  return roundUp(value, STEPS);
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-// The same for bytes, which are counted in powers of 1024.
+/**
+ * Find the same for bytes, which are counted in powers of 1024.
+ * @param {number} value
+ */
 export function niceBytes(value) {
   const power = 1024 ** Math.max(0, Math.floor(Math.log(value) / Math.log(1024)));
   return niceCeiling(value / power) * power;
 }
 
+/** Lines in an element. */
 export class LineChart {
-  // x and y: {min, max, interval, text(value)}; lines: their names; trip: a value to be marked, with trip.text.
+  /**
+   * @param {HTMLElement} host
+   * @param {{x: Axis, y: Axis, lines: readonly string[], trip?: Trip | null}} shown its axes, the names of its lines,
+   *   and a value to be marked
+   */
   constructor(host, { x, y, lines, trip = null }) {
-    Object.assign(this, { host, x, y, lines, trip });
+    this.host = host;
+    this.x = x;
+    this.y = y;
+    this.lines = lines;
+    this.trip = trip;
+    /** @type {Point[][]} */
     this.data = lines.map(() => []);
     host.setAttribute("role", "img");
     this.canvas = window.echarts.init(host, null, { renderer: "canvas" });
@@ -32,74 +67,130 @@ export class LineChart {
     this.restyle();
   }
 
-  // data: points [x, y] by line; summary: what a screen reader says in place of the picture.
+  /**
+   * Draw other data.
+   * @param {Point[][]} data the points of each line
+   * @param {string} summary what a screen reader says in place of the picture
+   */
   draw(data, summary) {
     this.data = data;
     this.host.setAttribute("aria-label", summary);
     this.canvas.setOption({ series: data.map((points) => ({ data: points, showSymbol: points.length < DOTS_BELOW })) });
   }
 
-  // Another end of an axis; does nothing when it is the old one.
+  /**
+   * Give an axis another end; does nothing when it is the old one.
+   * @param {{x?: Axis, y?: Axis, trip?: Trip | null}} shown
+   */
   scale({ x = this.x, y = this.y, trip = this.trip }) {
-    const same = [[x, this.x], [y, this.y]].every(([a, b]) => a.min === b.min && a.max === b.max);
+    const same = [
+      [x, this.x],
+      [y, this.y],
+    ].every(([a, b]) => a.min === b.min && a.max === b.max);
     if (same && trip?.value === this.trip?.value) return;
-    Object.assign(this, { x, y, trip });
+    this.x = x;
+    this.y = y;
+    this.trip = trip;
     this.restyle();
   }
 
+  /** Leave the page. */
   dispose() {
     drawn.delete(this);
     this.resizing.disconnect();
     this.canvas.dispose();
   }
 
+  /** Draw everything anew, in the colours of now. */
   restyle() {
-    const [text, rule] = [color("--quiet"), color("--rule")];
+    const [text, rule] = [colour("quiet"), colour("rule")];
+    /**
+     * @param {Axis} axis
+     * @param {echarts.Option} [align]
+     */
     const axis = ({ min, max, interval, text: formatter }, align) => ({
-      type: "value", min, max, interval,
+      type: "value",
+      min,
+      max,
+      interval,
       axisLabel: { color: text, fontFamily: FONT, fontSize: 11, formatter, hideOverlap: true, ...align },
       axisTick: { show: false },
     });
     this.canvas.setOption({
       animation: false,
       grid: { left: 66, right: 10, top: 12, bottom: 28, outerBoundsMode: "none" },
-      xAxis: { ...axis(this.x, { alignMinLabel: "left", alignMaxLabel: "right", margin: 10 }), splitLine: { show: false }, axisLine: { show: false } },
+      xAxis: {
+        ...axis(this.x, { alignMinLabel: "left", alignMaxLabel: "right", margin: 10 }),
+        splitLine: { show: false },
+        axisLine: { show: false },
+      },
       yAxis: { ...axis(this.y), splitLine: { lineStyle: { color: rule } }, axisLine: { show: false } },
       tooltip: {
-        trigger: "axis", renderMode: "richText", confine: true,
-        backgroundColor: color("--surface"), borderColor: rule, padding: 8,
-        textStyle: { color: color("--text"), fontFamily: FONT, fontSize: 12 },
+        trigger: "axis",
+        renderMode: "richText",
+        confine: true,
+        backgroundColor: colour("surface"),
+        borderColor: rule,
+        padding: 8,
+        textStyle: { color: colour("text"), fontFamily: FONT, fontSize: 12 },
         axisPointer: { lineStyle: { color: text } },
-        formatter: (points) => this.tip(points),
+        formatter: (/** @type {echarts.TooltipPoint[]} */ points) => this.tip(points),
       },
       series: this.lines.map((name, index) => this.series(name, index)),
     });
   }
 
+  /**
+   * @param {string} name
+   * @param {number} index
+   */
   series(name, index) {
-    const line = color(["--line-1", "--line-2"][index]);
+    const line = colour(["line-1", "line-2"][index]);
     return {
-      name, type: "line", data: this.data[index], showSymbol: this.data[index].length < DOTS_BELOW, symbol: "circle", symbolSize: 5, silent: true, connectNulls: false,
+      name,
+      type: "line",
+      data: this.data[index],
+      showSymbol: this.data[index].length < DOTS_BELOW,
+      symbol: "circle",
+      symbolSize: 5,
+      silent: true,
+      connectNulls: false,
       lineStyle: { width: 1.75, color: line, type: index ? [4, 3] : "solid" },
       itemStyle: { color: line },
-      markLine: index === 0 && this.trip ? this.mark() : { data: [] },
+      markLine: index === 0 && this.trip ? this.mark(this.trip) : { data: [] },
     };
   }
 
-  mark() {
+  /**
+   * Describe the line at the value that is marked.
+   * @param {Trip} trip
+   */
+  mark(trip) {
     return {
-      silent: true, symbol: "none", animation: false,
-      lineStyle: { color: color("--alarm"), type: "dashed", width: 1 },
-      label: { formatter: this.trip.text, position: "insideStartBottom", color: color("--alarm"), fontFamily: FONT, fontSize: 11 },
-      data: [{ yAxis: this.trip.value }],
+      silent: true,
+      symbol: "none",
+      animation: false,
+      lineStyle: { color: colour("alarm"), type: "dashed", width: 1 },
+      label: {
+        formatter: trip.text,
+        position: "insideStartBottom",
+        color: colour("alarm"),
+        fontFamily: FONT,
+        fontSize: 11,
+      },
+      data: [{ yAxis: trip.value }],
     };
   }
 
+  /**
+   * Say what is under the pointer.
+   * @param {readonly echarts.TooltipPoint[]} points
+   */
   tip(points) {
     const found = points.filter((point) => point.value[1] !== null);
     if (!found.length) return "";
     const lines = found.map((point) => {
-      const value = this.y.exact(point.value[1]);
+      const value = this.y.exact(point.value[1] ?? Number.NaN);
       return this.lines.length > 1 ? `${point.seriesName} ${value}` : value;
     });
     return [this.x.exact(found[0].value[0]), ...lines].join("\n");
@@ -107,4 +198,6 @@ export class LineChart {
 }
 
 // Colours of the other scheme, when the system changes from light to dark.
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((chart) => chart.restyle()));
+onSchemeChange(() => {
+  for (const chart of drawn) chart.restyle();
+});

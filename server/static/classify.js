@@ -1,36 +1,68 @@
-// A picture in, labels and stage times out.
+/**
+ * A picture in, labels and stage times out.
+ */
 
-import { post, read, Refusal } from "./api.js";
-import { button, byId, definitions, element, say } from "./dom.js";
-import { milliseconds, percent } from "./format.js";
+import { post, Refusal, readJson } from "./api.js";
+import { byId, create, find, targetOf } from "./dom.js";
+import { createButton, createDefinitions, say } from "./elements.js";
+import { milliseconds, percent } from "./readings.js";
 
+/** @typedef {import("./elements.js").Definition} Definition */
+
+/** @typedef {"file" | "draw" | "camera"} Source */
+
+/** @typedef {Exclude<keyof Agent.StageTimes, "total">} Stage */
+
+/** @type {readonly Source[]} */
+const SOURCES = ["file", "draw", "camera"];
+/** @type {readonly Stage[]} */
 const STAGES = ["queue", "load", "decode", "preprocess", "inference", "postprocess"];
 const TOP_K = 5;
 const DIGITS = "digits";
 
+/** @param {Source} source */
+const inputOf = (source) => find(document, `[name="try-source"][value="${source}"]`, HTMLInputElement);
+
+/** The part of the page that takes pictures. */
 export class Classify {
   constructor() {
     this.sent = 0;
-    this.chosen = null; // the model before a digit was drawn
-    this.waiting = null; // what is sent again when the job that measures is through
-    byId("try-input").addEventListener("change", (event) => this.file(event.target.files[0]));
-    byId("try-model").addEventListener("change", () => this.again());
-    for (const source of document.getElementsByName("try-source")) source.addEventListener("change", () => this.source(source.value));
-    takeDrops((file) => this.file(file));
+    /** The model before a digit was drawn. */
+    this.chosen = "";
+    /** @type {Blob | null} */
+    this.picture = null;
+    /**
+     * What is sent again when the job that measures is through.
+     * @type {Blob | null}
+     */
+    this.waiting = null;
+    this.model = byId("try-model", HTMLSelectElement);
+    /** @type {(source: Source) => void} */
     this.onSource = () => {};
+    byId("try-input").addEventListener("change", (event) => this.file(targetOf(event, HTMLInputElement).files?.[0]));
+    this.model.addEventListener("change", () => this.again());
+    for (const source of SOURCES) inputOf(source).addEventListener("change", () => this.source(source));
+    takeDrops((file) => this.file(file));
     this.loadModels();
   }
 
-  // The models that classify pictures; called again when the list may have changed.
+  /** List the models that classify pictures; called again when the list may have changed. */
   async loadModels() {
-    const { models, default: preferred } = await read("/v1/models");
-    const chosen = byId("try-model").value || preferred;
+    /** @type {Agent.ModelList} */
+    const { models, default: preferred } = await readJson("/v1/models");
+    const chosen = this.model.value || preferred;
     const names = models.filter((model) => model.classifier).map((model) => model.name);
-    byId("try-model").replaceChildren(...names.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+    this.model.replaceChildren(
+      ...names.map((name) => create("option", { value: name, selected: name === chosen }, name)),
+    );
   }
 
+  /**
+   * Show where pictures come from.
+   * @param {Source} name
+   */
   source(name) {
-    for (const each of ["file", "draw", "camera"]) byId(`try-${each}`).hidden = each !== name;
+    for (const each of SOURCES) byId(`try-${each}`).hidden = each !== name;
     this.chooseModel(name === "draw");
     this.picture = null;
     this.waiting = null;
@@ -38,22 +70,28 @@ export class Classify {
     this.onSource(name);
   }
 
-  // Drawn digits are for the model that knows them; afterwards the one that was chosen is back.
+  /**
+   * Choose the model: drawn digits are for the one that knows them; afterwards the one that was chosen is back.
+   * @param {boolean} forDigits
+   */
   chooseModel(forDigits) {
-    const select = byId("try-model");
-    if (forDigits) this.chosen = select.value;
+    if (forDigits) this.chosen = this.model.value;
     const wanted = forDigits ? DIGITS : this.chosen;
-    if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
+    if ([...this.model.options].some((option) => option.value === wanted)) this.model.value = wanted;
   }
 
+  /**
+   * Show a file and classify it.
+   * @param {File | null | undefined} file
+   */
   file(file) {
     if (!file) return;
-    const source = document.querySelector('[name="try-source"][value="file"]');
+    const source = inputOf("file");
     if (!source.checked) {
       source.checked = true;
       this.source("file");
     }
-    const preview = byId("try-preview");
+    const preview = byId("try-preview", HTMLImageElement);
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(file);
     preview.alt = `The picture ${file.name}`;
@@ -62,48 +100,68 @@ export class Classify {
     this.send(file);
   }
 
+  /** Classify the last picture again. */
   again() {
     if (this.picture) this.send(this.picture);
   }
 
-  // Classify the bytes of a picture; of several the newest answer is shown.
+  /**
+   * Classify the bytes of a picture; of several the newest answer is shown.
+   * @param {Blob} picture
+   */
   async send(picture) {
     const number = ++this.sent;
     this.picture = picture;
     this.waiting = null;
     const began = performance.now();
     try {
-      const model = encodeURIComponent(byId("try-model").value);
-      const reply = await (await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")).json();
-      if (number === this.sent) byId("try-answer").replaceChildren(...answer(reply, performance.now() - began));
+      const model = encodeURIComponent(this.model.value);
+      const reply = await (
+        await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")
+      ).json();
+      if (number === this.sent) byId("try-answer").replaceChildren(...createAnswer(reply, performance.now() - began));
     } catch (error) {
       if (number === this.sent) this.refused(error);
     }
   }
 
+  /**
+   * Say why there is no answer.
+   * @param {unknown} error
+   */
   refused(error) {
-    if (error.code === "measuring") {
+    if (error instanceof Refusal && error.code === "measuring") {
       this.waiting = this.picture;
-      const text = "A job is measuring: the agent takes no pictures meanwhile, so that numbers are never mixed. This one is sent again when the job is through.";
-      byId("try-answer").replaceChildren(element("p", { class: "missing" }, text));
+      const text =
+        "A job is measuring: the agent takes no pictures meanwhile, so that numbers are never mixed. This one is sent again when the job is through.";
+      byId("try-answer").replaceChildren(create("p", { class: "missing" }, text));
       return;
     }
-    const known = error instanceof Refusal;
-    const text = known ? `${error.message}. ${error.hint}` : "The agent does not answer.";
-    byId("try-answer").replaceChildren(element("p", { class: "error" }, text), button("Send again", () => this.again()));
+    const text = error instanceof Refusal ? `${error.message}. ${error.hint}` : "The agent does not answer.";
+    byId("try-answer").replaceChildren(
+      create("p", { class: "error" }, text),
+      createButton("Send again", () => this.again()),
+    );
   }
 
-  // A job began or ended.
+  /**
+   * A job began or ended.
+   * @param {boolean} running
+   */
   jobRuns(running) {
     if (!running && this.waiting) this.send(this.waiting);
     if (!running) this.loadModels().catch(() => {});
   }
 }
 
-// Pictures that are dropped anywhere on the page, or pasted.
+/**
+ * Take pictures that are dropped anywhere on the page, or pasted.
+ * @param {(file: File | undefined) => void} take
+ */
 function takeDrops(take) {
   const drop = byId("try-drop");
   let inside = 0;
+  /** @param {number} change of how many elements a picture is held over */
   const mark = (change) => {
     inside = Math.max(0, inside + change);
     drop.classList.toggle("over", inside > 0);
@@ -114,44 +172,67 @@ function takeDrops(take) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     mark(-inside);
-    take(event.dataTransfer.files[0]);
+    take(event.dataTransfer?.files[0]);
   });
-  addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+  addEventListener("paste", (event) => take(event.clipboardData?.files[0]));
 }
 
-function answer(reply, seen_ms) {
-  return [labels(reply), stages(reply.timing_ms, seen_ms), model(reply)];
+/**
+ * @param {Agent.ClassifyReply} reply
+ * @param {number} seen_ms
+ */
+function createAnswer(reply, seen_ms) {
+  return [createLabels(reply), createStages(reply.timing_ms, seen_ms), createModelLine(reply)];
 }
 
-function labels(reply) {
+/** @param {Agent.ClassifyReply} reply */
+function createLabels(reply) {
   const items = reply.predictions.map((prediction) => {
-    const bar = element("span", { class: "bar" });
+    const bar = create("span", { class: "bar" });
     bar.style.width = `${100 * prediction.score}%`;
-    return element("li", {},
-      element("span", { class: "label" }, prediction.label ?? `class ${prediction.index}`),
-      element("span", { class: "track", "aria-hidden": "true" }, bar),
-      element("span", { class: "score" }, percent(prediction.score, 1)));
+    return create(
+      "li",
+      {},
+      create("span", { class: "label" }, prediction.label ?? `class ${prediction.index}`),
+      create("span", { class: "track", "aria-hidden": "true" }, bar),
+      create("span", { class: "score" }, percent(prediction.score, 1)),
+    );
   });
-  return element("ol", { class: "labels", "aria-label": "Classes, best first" }, ...items);
+  return create("ol", { class: "labels", "aria-label": "Classes, best first" }, ...items);
 }
 
-function stages(times, seen_ms) {
+/**
+ * @param {Agent.StageTimes} times
+ * @param {number} seen_ms
+ */
+function createStages(times, seen_ms) {
   const there = STAGES.filter((stage) => times[stage] !== null && times[stage] !== undefined);
-  const strip = element("div", { class: "stages", "aria-hidden": "true" }, ...there.map((stage) => {
-    const part = element("span", { class: `stage ${stage}`, title: `${stage} ${milliseconds(times[stage])}` });
-    part.style.flexGrow = times[stage];
-    return part;
-  }));
-  const list = definitions([
-    ...there.map((stage) => [stage, milliseconds(times[stage])]),
-    ["agent in all", milliseconds(times.total)], ["seen from here", milliseconds(seen_ms)],
+  const strip = create(
+    "div",
+    { class: "stages", "aria-hidden": "true" },
+    ...there.map((stage) => {
+      const part = create("span", { class: `stage ${stage}`, title: `${stage} ${milliseconds(times[stage])}` });
+      part.style.flexGrow = String(times[stage]);
+      return part;
+    }),
+  );
+  const list = createDefinitions([
+    ...there.map((stage) => /** @type {Definition} */ ([stage, milliseconds(times[stage])])),
+    ["agent in all", milliseconds(times.total)],
+    ["seen from here", milliseconds(seen_ms)],
   ]);
   list.className = "stage-times";
   for (const [index, stage] of there.entries()) list.children[index].classList.add(stage);
-  return element("div", {}, strip, list);
+  return create("div", {}, strip, list);
 }
 
-function model({ model: { name }, runtime, picture }) {
-  const parts = [name, `${runtime.name} ${runtime.version} on ${runtime.device}`, runtime.delegate, `${picture.width} \u00d7 ${picture.height} ${picture.format}`];
-  return element("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
+/** @param {Agent.ClassifyReply} reply */
+function createModelLine({ model: { name }, runtime, picture }) {
+  const parts = [
+    name,
+    `${runtime.name} ${runtime.version} on ${runtime.device}`,
+    runtime.delegate,
+    `${picture.width} \u00d7 ${picture.height} ${picture.format}`,
+  ];
+  return create("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
 }

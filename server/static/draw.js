@@ -1,4 +1,6 @@
-// Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+/**
+ * Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+ */
 
 import { byId } from "./dom.js";
 
@@ -8,10 +10,15 @@ const INK_HEIGHT = 112; // the pictures that the model learned from are nearly f
 const INK_WIDTH = 88; // and two thirds as wide
 const SETTLE_MS = 400; // after the last stroke
 
-export function paper(send) {
-  const canvas = byId("draw-canvas");
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  let timer = null;
+/**
+ * Make the paper ready.
+ * @param {(picture: Blob) => void} send is called with what was drawn
+ */
+export function preparePaper(send) {
+  const canvas = byId("draw-canvas", HTMLCanvasElement);
+  const pen = penOn(canvas.getContext("2d", { willReadFrequently: true }));
+  /** @type {number | undefined} */
+  let timer;
 
   function clear() {
     clearTimeout(timer);
@@ -20,9 +27,16 @@ export function paper(send) {
     Object.assign(pen, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @returns {[x: number, y: number]}
+   */
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * canvas.width, ((event.clientY - box.top) / box.height) * canvas.height];
+    return [
+      ((event.clientX - box.left) / box.width) * canvas.width,
+      ((event.clientY - box.top) / box.height) * canvas.height,
+    ];
   };
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -39,29 +53,58 @@ export function paper(send) {
     pen.stroke();
   });
   canvas.addEventListener("pointerup", () => {
-    timer = setTimeout(() => cut(canvas, pen)?.toBlob(send, "image/png"), SETTLE_MS);
+    timer = setTimeout(() => cutInk(canvas, pen)?.convertToBlob({ type: "image/png" }).then(send), SETTLE_MS);
   });
   byId("draw-clear").addEventListener("click", clear);
   clear();
   return { clear };
 }
 
-// The ink, as large as it fits on fresh paper; null where there is none.
-function cut(canvas, pen) {
-  const box = inkBox(pen.getImageData(0, 0, canvas.width, canvas.height));
+/**
+ * The means to draw, which every browser has that shows this page.
+ * @template Pen
+ * @param {Pen | null} pen
+ * @returns {Pen}
+ */
+function penOn(pen) {
+  if (pen === null) throw new TypeError("This browser cannot draw on a canvas");
+  return pen;
+}
+
+/**
+ * Cut out the ink, as large as it fits on fresh paper; null where there is none.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2D} pen
+ */
+function cutInk(canvas, pen) {
+  const box = findInk(pen.getImageData(0, 0, canvas.width, canvas.height));
   if (!box) return null;
   const fresh = new OffscreenCanvas(SENT, SENT);
-  const target = fresh.getContext("2d");
+  const target = penOn(fresh.getContext("2d"));
   target.fillStyle = "#fff";
   target.fillRect(0, 0, SENT, SENT);
   target.imageSmoothingQuality = "high";
   const height = INK_HEIGHT;
   const width = Math.min(INK_WIDTH, (box.width * INK_HEIGHT) / box.height);
-  target.drawImage(canvas, box.left, box.top, box.width, box.height, (SENT - width) / 2, (SENT - height) / 2, width, height);
-  return { toBlob: (done, type) => fresh.convertToBlob({ type }).then(done) };
+  target.drawImage(
+    canvas,
+    box.left,
+    box.top,
+    box.width,
+    box.height,
+    (SENT - width) / 2,
+    (SENT - height) / 2,
+    width,
+    height,
+  );
+  return fresh;
 }
 
-function inkBox({ data, width, height }) {
+/**
+ * Find where the ink is.
+ * @param {ImageData} picture
+ */
+function findInk({ data, width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {

@@ -1,30 +1,39 @@
-// The live page of one agent: let the browser in, then put the parts together.
+/**
+ * The live page of one agent: let the browser in, then put the parts together.
+ */
 
 import { Camera } from "./camera.js";
 import { Classify } from "./classify.js";
-import { byId, say } from "./dom.js";
-import { paper } from "./draw.js";
+import { byId, find } from "./dom.js";
+import { preparePaper } from "./draw.js";
+import { say } from "./elements.js";
+import { plural } from "./format.js";
 import { Jobs } from "./jobs.js";
 import { Running } from "./running.js";
 import { enter, signOut, watchSession } from "./session.js";
 import { Telemetry } from "./telemetry.js";
 import { jobTitle } from "./words.js";
 
+/** @param {Agent.AgentInfo} info */
 function showDevice({ device, agent, security }) {
   say(byId("device"), device.name);
   const kind = device.type ?? device.cpu_model ?? device.machine;
-  say(byId("device-detail"), `${kind}, ${device.cpu_count} processor${device.cpu_count === 1 ? "" : "s"}, agent ${agent.version}`);
+  say(byId("device-detail"), `${kind}, ${plural(device.cpu_count, "processor")}, agent ${agent.version}`);
   document.title = `${device.name} - edgerun`;
   byId("sign-out").hidden = !security.token_required;
   byId("sign-out").addEventListener("click", signOut);
 }
 
+/**
+ * @param {readonly string[]} reasons
+ * @param {Agent.JobSummary | null} job that runs
+ */
 function showAlarm(reasons, job) {
   const alarm = byId("alarm");
   alarm.hidden = reasons.length === 0;
   const consequence = job && job.kind !== "command" ? ` ${jobTitle(job)} will be marked unreliable.` : "";
-  say(alarm.firstElementChild, reasons.length ? "Throttled now." : "");
-  say(alarm.lastElementChild, reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
+  say(find(alarm, "strong"), reasons.length ? "Throttled now." : "");
+  say(find(alarm, "span"), reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
 }
 
 const info = await enter();
@@ -34,7 +43,7 @@ watchSession();
 showDevice(info);
 
 const classify = new Classify();
-const sheet = paper((picture) => classify.send(picture));
+const sheet = preparePaper((picture) => classify.send(picture));
 const camera = new Camera((picture) => classify.send(picture));
 classify.onSource = (source) => {
   sheet.clear();

@@ -1,9 +1,14 @@
-// The way in: the one-time code behind the # of the address becomes a cookie that scripts cannot read.
+/**
+ * The way in: the one-time code behind the # of the address becomes a cookie that scripts cannot read.
+ */
 
-import { ask, post, read, Refusal, whenSessionEnds } from "./api.js";
+import { ask, post, Refusal, readJson, whenSessionEnds } from "./api.js";
 import { byId } from "./dom.js";
 
-// Gives /v1/info once the agent lets this browser in; shows the gate until then.
+/**
+ * Give /v1/info once the agent lets this browser in; show the gate until then.
+ * @returns {Promise<Agent.AgentInfo>}
+ */
 export async function enter() {
   const code = takeCode();
   let complaint = "";
@@ -11,7 +16,7 @@ export async function enter() {
   whenSessionEnds(() => {}); // who is not let in yet has no session to lose
   for (;;) {
     try {
-      return await read("/v1/info");
+      return await readJson("/v1/info");
     } catch (error) {
       if (!(error instanceof Refusal)) {
         complaint = "The agent does not answer. This page tries again when a code is entered.";
@@ -23,7 +28,7 @@ export async function enter() {
   }
 }
 
-// From now on, an answer that wants a token means that the session has ended: start over at the gate.
+/** From now on, take an answer that wants a token to mean that the session has ended: start over at the gate. */
 export function watchSession() {
   whenSessionEnds(() => {
     sessionStorage.setItem("edgerun-ended", "1");
@@ -32,11 +37,13 @@ export function watchSession() {
   addEventListener("hashchange", () => location.reload());
 }
 
+/** End the session. */
 export async function signOut() {
   await ask("/v1/session", { method: "DELETE" });
   location.reload();
 }
 
+/** Take the code out of the address. */
 function takeCode() {
   const code = location.hash.slice(1);
   // Out of the address at once, so that it stays in no history.
@@ -44,7 +51,10 @@ function takeCode() {
   return code;
 }
 
-// Empty when the code was good, else why not.
+/**
+ * Exchange a code for a session. Gives nothing when it was good, else why not.
+ * @param {string} code
+ */
 async function exchange(code) {
   try {
     await post("/v1/session", JSON.stringify({ code }), "application/json");
@@ -58,17 +68,23 @@ async function exchange(code) {
   }
 }
 
+/**
+ * Show the gate until somebody enters a code.
+ * @param {string} complaint
+ * @returns {Promise<string>}
+ */
 function askForCode(complaint) {
   const ended = sessionStorage.getItem("edgerun-ended");
   sessionStorage.removeItem("edgerun-ended");
   byId("gate-message").textContent = complaint || (ended ? "Your session has ended." : "");
   byId("gate").hidden = false;
-  byId("gate-code").focus();
+  const field = byId("gate-code", HTMLInputElement);
+  field.focus();
   return new Promise((resolve) => {
     byId("gate-form").onsubmit = (event) => {
       event.preventDefault();
-      const typed = byId("gate-code").value.trim();
-      byId("gate-code").value = "";
+      const typed = field.value.trim();
+      field.value = "";
       resolve(typed.slice(typed.lastIndexOf("#") + 1)); // the whole address is fine too
     };
   });

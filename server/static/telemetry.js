@@ -1,41 +1,61 @@
-// The sensors: one stream in, a chart a panel out, greyed when nothing comes any more.
+/**
+ * The sensors: one stream in, a chart a panel out, greyed when nothing comes any more.
+ */
 
-import { throttling } from "./alarm.js";
+import { findThrottling } from "./alarm.js";
 import { whileSeen } from "./attention.js";
 import { LineChart } from "./chart.js";
-import { byId, element, say } from "./dom.js";
-import { duration } from "./format.js";
+import { byId, create, find } from "./dom.js";
+import { say } from "./elements.js";
 import { Stream } from "./events.js";
-import { KEPT_S, Past, known } from "./past.js";
+import { isKnown, plural } from "./format.js";
 import { PANELS } from "./panels.js";
+import { KEPT_S, Past } from "./past.js";
+import { duration } from "./readings.js";
+
+/** @typedef {import("./past.js").Point} Point */
 
 const STALE_BEATS = 3;
 const WATCH_MS = 250;
+/** @type {import("./chart.js").Axis} */
 const X_AXIS = {
-  min: -KEPT_S, max: 0, interval: 60,
+  min: -KEPT_S,
+  max: 0,
+  interval: 60,
   text: (x) => (x === 0 ? "now" : `${x / 60} min`),
   exact: (x) => (x === 0 ? "now" : `${duration(-x)} ago`),
 };
 
+/** The part of the page that shows the sensors. */
 export class Telemetry {
-  // `onSample(throttling)` is called with each sample that is shown.
+  /**
+   * @param {(throttling: readonly string[]) => void} onSample is called with each sample that is shown
+   */
   constructor(onSample) {
     this.onSample = onSample;
     this.past = new Past();
     this.panels = PANELS.map((panel) => new Panel(panel, byId("panels")));
     this.paused = false;
     this.heard = performance.now();
+    /** @type {number | null} */
     this.waitsUntil = null;
+    /** @type {import("./api.js").Refusal | null} */
     this.refusal = null;
     byId("pause").addEventListener("click", () => this.pause(!this.paused));
     document.addEventListener("visibilitychange", () => this.seen());
-    whileSeen(() => this.connect(), () => this.stream.stop());
+    whileSeen(
+      () => {
+        this.stream = this.connect();
+      },
+      () => this.stream.stop(),
+    );
     setInterval(() => this.watch(), WATCH_MS);
-    this.connect();
+    this.stream = this.connect();
   }
 
+  /** Follow the agent's stream of samples. */
   connect() {
-    this.stream = new Stream(`/v1/telemetry/stream?past_s=${KEPT_S}`, {
+    return new Stream(`/v1/telemetry/stream?past_s=${KEPT_S}`, {
       onEvent: (event) => this.take(event),
       onWait: (ms, refusal) => {
         this.waitsUntil = performance.now() + ms;
@@ -44,22 +64,31 @@ export class Telemetry {
     });
   }
 
+  /**
+   * Take an event.
+   * @param {import("./events.js").StreamEvent} event
+   */
   take({ name, data }) {
-    if (name === "past") data.forEach((sample) => this.past.take(sample));
+    if (name === "past") for (const sample of /** @type {Agent.TelemetrySample[]} */ (data)) this.past.take(sample);
     if (name !== "sample") return;
-    this.past.take(data);
+    this.past.take(/** @type {Agent.TelemetrySample} */ (data));
     this.heard = performance.now();
     this.waitsUntil = this.refusal = null;
     if (!this.paused && !document.hidden) this.draw();
-    this.onSample(throttling(this.past));
+    this.onSample(findThrottling(this.past));
     this.watch();
   }
 
+  /** Draw everything. */
   draw() {
-    this.panels.forEach((panel) => panel.draw(this.past));
+    for (const panel of this.panels) panel.draw(this.past);
     showUnmeasured(this.past);
   }
 
+  /**
+   * Hold the picture, or let it go on.
+   * @param {boolean} paused
+   */
   pause(paused) {
     this.paused = paused;
     byId("pause").setAttribute("aria-pressed", String(paused));
@@ -68,13 +97,14 @@ export class Telemetry {
     this.watch();
   }
 
+  /** The page came into sight. */
   seen() {
     if (document.hidden) return;
     this.stream.hurry();
     if (!this.paused && this.past.samples.length) this.draw();
   }
 
-  // What the status line says, and whether what is shown is still the present.
+  /** Say in the status line whether what is shown is still the present. */
   watch() {
     const now = performance.now();
     const silent = (now - this.heard) / 1000;
@@ -87,8 +117,17 @@ export class Telemetry {
     say(byId("status"), text);
   }
 
+  /**
+   * Say how the stream is.
+   * @param {number} now
+   * @param {number} silent seconds without a sample
+   * @param {number} interval
+   * @param {boolean} stale
+   * @returns {[state: string, text: string]}
+   */
   state(now, silent, interval, stale) {
-    const again = this.waitsUntil === null ? "" : `, trying again in ${Math.max(1, Math.ceil((this.waitsUntil - now) / 1000))} s`;
+    const again =
+      this.waitsUntil === null ? "" : `, trying again in ${Math.max(1, Math.ceil((this.waitsUntil - now) / 1000))} s`;
     if (this.refusal) return ["stale", `${this.refusal.message}${again}`];
     if (stale && this.past.samples.length === 0) return ["stale", `no data yet${again}`];
     if (stale) return ["stale", `stale: no data for ${Math.floor(silent)} s${again}`];
@@ -99,21 +138,36 @@ export class Telemetry {
   }
 }
 
+/** One chart with its newest value. */
 class Panel {
+  /**
+   * @param {import("./panels.js").Panel} panel
+   * @param {Element} parent
+   */
   constructor(panel, parent) {
     this.panel = panel;
     this.highest = 0;
-    this.values = (panel.names ?? [""]).map((name, index) => element("span", name ? { class: `line-${index + 1}` } : {}));
-    this.value = element("strong", { class: "value" }, ...this.values.flatMap((value) => [value, " "]));
-    this.note = element("span", { class: "quiet" });
-    this.plot = element("div", { class: "plot" });
-    this.missing = element("p", { class: "missing" });
-    const heading = element("div", { class: "panel-head" }, element("h3", {}, panel.title), element("span", {}, this.value, " ", this.note));
-    this.root = element("section", { class: "panel", "aria-label": panel.title }, heading, this.plot, this.missing);
+    /** @type {LineChart | null} */
+    this.chart = null;
+    this.values = (panel.names ?? [""]).map((name, index) =>
+      create("span", name ? { class: `line-${index + 1}` } : {}),
+    );
+    this.value = create("strong", { class: "value" }, ...this.values.flatMap((value) => [value, " "]));
+    this.note = create("span", { class: "quiet" });
+    this.plot = create("div", { class: "plot" });
+    this.missing = create("p", { class: "missing" });
+    const heading = create(
+      "div",
+      { class: "panel-head" },
+      create("h3", {}, panel.title),
+      create("span", {}, this.value, " ", this.note),
+    );
+    this.root = create("section", { class: "panel", "aria-label": panel.title }, heading, this.plot, this.missing);
     this.root.hidden = true;
     parent.append(this.root);
   }
 
+  /** @param {Past} past */
   draw(past) {
     const lines = this.panel.lines(past);
     this.root.hidden = !lines.length && !this.panel.always;
@@ -122,20 +176,28 @@ class Panel {
     this.root.classList.toggle("without", lines.length === 0);
     if (!lines.length) {
       const reason = past.unavailable[this.panel.metrics[0]];
-      this.values.forEach((value) => say(value, ""));
+      for (const value of this.values) say(value, "");
       say(this.note, "");
       say(this.missing, reason ? `Not measured: ${reason}` : "No value yet");
       return;
     }
     const data = lines.map((valueAt) => past.points(valueAt));
-    const newest = data.map((points) => points.at(-1)[1]);
-    newest.forEach((value, i) => say(this.values[i], [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" ")));
+    const newest = data.map((points) => points[points.length - 1][1]);
+    for (const [i, value] of newest.entries())
+      say(this.values[i], [this.panel.names?.[i], this.panel.text(value)].filter(Boolean).join(" "));
     say(this.note, this.panel.note?.(past) ?? "");
     this.plotLines(past, data);
   }
 
+  /**
+   * @param {Past} past
+   * @param {Point[][]} data
+   */
   plotLines(past, data) {
-    const values = data.flat().map((point) => point[1]).filter(known);
+    const values = data
+      .flat()
+      .map((point) => point[1])
+      .filter(isKnown);
     this.highest = Math.max(this.highest, ...values);
     const y = this.panel.axis(past, this.highest);
     const at = this.panel.trip?.(past) ?? null;
@@ -146,6 +208,10 @@ class Panel {
     this.chart.draw(data, this.summary(values));
   }
 
+  /**
+   * Say in words what the lines show.
+   * @param {readonly number[]} values
+   */
   summary(values) {
     if (!values.length) return `${this.panel.title}: no values`;
     const [least, most] = [Math.min(...values), Math.max(...values)].map(this.panel.text);
@@ -153,16 +219,24 @@ class Panel {
   }
 }
 
+/**
+ * List what is not measured, with the reasons.
+ * @param {Past} past
+ */
 function showUnmeasured(past) {
+  /** @type {Map<string, string[]>} */
   const reasons = new Map();
-  for (const [metric, reason] of Object.entries(past.unavailable)) reasons.set(reason, [...(reasons.get(reason) ?? []), metric]);
+  for (const [metric, reason] of Object.entries(past.unavailable))
+    reasons.set(reason, [...(reasons.get(reason) ?? []), metric]);
   const shown = byId("unmeasured");
   const count = Object.keys(past.unavailable).length;
-  const text = `Not measured on this device: ${count} kind${count === 1 ? "" : "s"} of readings`;
+  const text = `Not measured on this device: ${plural(count, "kind")} of readings`;
   shown.hidden = count === 0;
-  if (shown.firstElementChild.textContent === text) return;
-  say(shown.firstElementChild, text);
+  const summary = find(shown, "summary");
+  if (summary.textContent === text) return;
+  say(summary, text);
   const rows = [...reasons].map(([reason, metrics]) =>
-    element("div", {}, element("dt", {}, metrics.join(", ")), element("dd", {}, reason)));
-  shown.lastElementChild.replaceChildren(...rows);
+    create("div", {}, create("dt", {}, metrics.join(", ")), create("dd", {}, reason)),
+  );
+  find(shown, "dl").replaceChildren(...rows);
 }

@@ -1,7 +1,20 @@
-import { h } from "./dom.js";
+/**
+ * Charts, drawn when somebody may see them.
+ */
+
+import { create } from "./dom.js";
 import { onThemeChange } from "./theme.js";
 
+/**
+ * @typedef {object} Chart
+ * @property {HTMLElement} element
+ * @property {(width: number) => echarts.Option} option
+ * @property {echarts.Chart | null} instance there once it is drawn
+ * @property {number} width that it was drawn for
+ */
+
 const MARGIN = "600px";
+/** @type {Map<Element, Chart>} */
 const alive = new Map();
 
 // The root is named, because a frame of another origin (a notebook's cell) has no margin around the implicit one.
@@ -21,23 +34,33 @@ const sizes = new ResizeObserver((entries) => {
   }
 });
 
-// A chart that is drawn when it comes near the screen. `option(width)` gives ECharts its option, anew after every
-// change of size or colours; `label` is what a screen reader says.
-export function chart(height, label, option) {
-  const element = h("div", { class: "chart", role: "img", "aria-label": label });
+/**
+ * Create a chart that is drawn when it comes near the screen.
+ * @param {number} height
+ * @param {string} label what a screen reader says
+ * @param {(width: number) => echarts.Option} option what ECharts draws, made anew after every change of size or colours
+ */
+export function createChart(height, label, option) {
+  const element = create("div", { class: "chart", role: "img", "aria-label": label });
   element.style.height = `${height}px`;
-  alive.set(element, { option, instance: null, width: 0 });
+  alive.set(element, { element, option, instance: null, width: 0 });
   sight.observe(element);
   return element;
 }
 
-// Draw it again, when it was drawn: its data or range changed.
+/**
+ * Draw a chart again, when it was drawn: its data or range changed.
+ * @param {Element} element
+ */
 export function redraw(element) {
   const chart = alive.get(element);
   if (chart?.instance) chart.instance.setOption(chart.option(element.clientWidth), { notMerge: true });
 }
 
-// Forget charts that leave the page.
+/**
+ * Forget charts that leave the page.
+ * @param {Element} container
+ */
 export function discard(container) {
   for (const element of container.querySelectorAll(".chart")) {
     alive.get(element)?.instance?.dispose();
@@ -47,11 +70,12 @@ export function discard(container) {
   }
 }
 
+/** @param {Element} element */
 function drawNow(element) {
   const chart = alive.get(element);
   if (!chart || chart.instance || element.clientWidth === 0) return;
   chart.width = element.clientWidth;
-  chart.instance = echarts.init(element, null, { renderer: "svg" });
+  chart.instance = echarts.init(chart.element, null, { renderer: "svg" });
   chart.instance.setOption(chart.option(chart.width));
   sight.unobserve(element);
   sizes.observe(element);

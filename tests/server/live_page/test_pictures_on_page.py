@@ -13,6 +13,7 @@ from client.files.library import manifest_of
 from client.sdk.edge_client import EdgeClient
 from image_model.catalog import EMBEDDED_FOLDER, SAMPLES_FOLDER
 from image_model.download import pull
+from server.routes.page import FOLDERS
 from tests.agents import running_agent, wait_for
 from tests.browser import screenshot
 from tests.conftest import SuppliedModel
@@ -152,7 +153,6 @@ def test_the_supplied_model_sees_the_parrot(browser: Browser, mobilenet: Supplie
 @pytest.mark.parametrize("name", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("])
 def test_the_pages_own_scripts_never_parse_markup(name: str) -> None:
     """Texts go in as text; there is no other way in."""
-    folder = Path(__file__).parents[3] / "server" / "static"
-    own = [path for path in folder.glob("*.js") if path.name != "echarts.js"]
+    own = [path for folder in FOLDERS for path in folder.glob("*.js") if path.name != "echarts.js"]
     assert len(own) > 10
     assert [path.name for path in own if name in path.read_text()] == []
