@@ -70,7 +70,7 @@ function readCounters(past) {
   const grown = past
     .keys("cpu_throttle_events_total")
     .some((key) => (past.rate(key, past.samples.length - 1) ?? 0) > 0);
-  return grown ? ["The processor slowed itself down"] : [];
+  return grown ? ["The CPU slowed itself down"] : [];
 }
 
 /**
@@ -83,6 +83,6 @@ const isLess = (value, other) => value !== null && other !== null && value < oth
 function readHeat(past) {
   const [now, trip] = ["cpu_temperature_celsius", "cpu_temperature_trip_celsius"].map((metric) => past.value(metric));
   return now !== null && trip !== null && now >= trip
-    ? [`The processor is at ${now.toFixed(0)} \u00b0C, where it is slowed down`]
+    ? [`The CPU is at ${now.toFixed(0)} \u00b0C, where it is slowed down`]
     : [];
 }

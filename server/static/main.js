@@ -18,7 +18,7 @@ import { jobTitle } from "./words.js";
 function showDevice({ device, agent, security }) {
   say(byId("device"), device.name);
   const kind = device.type ?? device.cpu_model ?? device.machine;
-  say(byId("device-detail"), `${kind}, ${plural(device.cpu_count, "processor")}, agent ${agent.version}`);
+  say(byId("device-detail"), `${kind}, ${plural(device.cpu_count, "CPU")}, agent ${agent.version}`);
   document.title = `${device.name} - edgerun`;
   byId("sign-out").hidden = !security.token_required;
   byId("sign-out").addEventListener("click", signOut);

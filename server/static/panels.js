@@ -119,7 +119,7 @@ const growing =
  */
 export const PANELS = [
   {
-    title: "Processor temperature",
+    title: "CPU temperature",
     metrics: ["cpu_temperature_celsius"],
     always: true,
     lines: gauge("cpu_temperature_celsius"),
@@ -128,7 +128,7 @@ export const PANELS = [
     trip: (past) => past.value("cpu_temperature_trip_celsius"),
   },
   {
-    title: "Processor utilization",
+    title: "CPU utilization",
     metrics: ["cpu_utilization_ratio"],
     always: true,
     lines: gauge("cpu_utilization_ratio"),
@@ -175,7 +175,7 @@ export const PANELS = [
     axis: upTo("gpu_memory_total_bytes", bytes),
   },
   {
-    title: "Processor clock",
+    title: "CPU clock",
     metrics: ["cpu_frequency_hertz"],
     lines: highest("cpu_frequency_hertz"),
     text: hertz,

@@ -144,7 +144,7 @@ function createCommand(found) {
     createNumbers([
       ["Exit code", found.exit_code === null ? (found.signal ?? "none") : String(found.exit_code)],
       ["Took", duration(found.duration_s)],
-      ["Processor time", duration(found.cpu_s)],
+      ["CPU time", duration(found.cpu_s)],
       ["Most memory", bytes(found.max_resident_bytes)],
       ["Left running", found.left_running ? `${found.left_running} processes, ended with it` : null],
     ]),
@@ -218,12 +218,12 @@ function createConditions(found) {
   const { conditions: its } = found;
   const temperatures = [its.cpu_temperature_before_celsius, its.cpu_temperature_after_celsius];
   const list = createDefinitions([
-    ["Processor", its.cpu_model],
+    ["CPU", its.cpu_model],
     ["Device", [its.device_name, its.device_type].filter(Boolean).join(", ")],
     ["Governor", its.governor],
     ["Kernel", its.kernel],
     ["Agent", its.agent_revision ?? its.agent_version],
-    ["Processor temperature", temperatures[0] === null ? null : `${temperatures.map(celsius).join(" before, ")} after`],
+    ["CPU temperature", temperatures[0] === null ? null : `${temperatures.map(celsius).join(" before, ")} after`],
     ["Load before", its.load_average_before === null ? null : its.load_average_before.toFixed(2)],
     ["Model digest", found.kind === "command" ? null : found.model_digest],
   ]);

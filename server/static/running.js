@@ -13,7 +13,7 @@ import { duration, milliseconds, perSecond, significant } from "./readings.js";
 import { jobDetail, jobTitle } from "./words.js";
 
 const WINDOWS_KEPT = 1800;
-const IDLE_HINT = "Hand one in with client bench, client profile or client run; it shows here while it runs.";
+const IDLE_HINT = "Submit one with client bench, client profile or client run; it shows here while it runs.";
 
 /** The part of the page that shows the running job. */
 export class Running {

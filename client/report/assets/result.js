@@ -139,7 +139,7 @@ const celsius = (temperature) => (temperature === null ? "n/a" : `${temperature.
 /** @type {Column} */
 const HOTTEST = {
   label: "Hottest",
-  hint: "processor",
+  hint: "CPU",
   right: true,
   value: (each) => each.figures.temperature_max_celsius,
   show: (each) => celsius(each.figures.temperature_max_celsius),
@@ -187,7 +187,7 @@ function createProgramTable() {
       show: (each) => (each.duration_s === null ? "n/a" : `${figure(each.duration_s)} s`),
     },
     {
-      label: "Processor time",
+      label: "CPU time",
       right: true,
       show: (each) => (each.cpu_s === null ? "n/a" : `${figure(each.cpu_s)} s`),
     },

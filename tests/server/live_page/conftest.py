@@ -99,7 +99,7 @@ class Device:
     root: Path
 
     def set_temperature(self, celsius: float) -> None:
-        """Of the processor."""
+        """Of the CPU."""
         for name in (f"{trees.ZONE}0/temp", f"{trees.HWMON}0/temp1_input"):
             (self.root / name).write_text(f"{celsius * 1000:.0f}\n")
 

@@ -37,7 +37,7 @@ def test_a_job_is_seen_from_its_start_to_its_result(seen: Watched, device: Devic
         expect(page.locator("#running-windows [role=img]").first).to_have_attribute(
             "aria-label", re.compile(r"Frames per second, by window: \d+ windows")
         )
-        for panel in ("Processor temperature", "Memory used"):
+        for panel in ("CPU temperature", "Memory used"):
             assert ink(page, f'[aria-label="{panel}"]') > 500, panel
         screenshot(page, "live-job-running")
 

@@ -14,7 +14,7 @@ from tests.browser import screenshot
 from tests.server.jobs.running import benchmark, shell, submit, wait_until_ended
 from tests.server.live_page.conftest import Device, Watched, visit
 
-TEMPERATURE = '[aria-label="Processor temperature"] .value'
+TEMPERATURE = '[aria-label="CPU temperature"] .value'
 
 
 def test_what_the_sensors_say_is_shown(seen: Watched, device: Device) -> None:
@@ -23,11 +23,11 @@ def test_what_the_sensors_say_is_shown(seen: Watched, device: Device) -> None:
     page = seen.open()
     expect(page.locator(TEMPERATURE)).to_have_text("48 \u00b0C")
     expect(page.locator('[aria-label="Memory used"]')).to_contain_text("1.85 GiB of 3.70 GiB")
-    expect(page.locator('[aria-label="Processor clock"]')).to_contain_text("1.50 GHz")
+    expect(page.locator('[aria-label="CPU clock"]')).to_contain_text("1.50 GHz")
     expect(page.locator('[aria-label="GPU temperature"]')).to_contain_text("Not measured: no GPU sensor")
     device.set_temperature(71)
     expect(page.locator(TEMPERATURE)).to_have_text("71 \u00b0C")
-    expect(page.locator('[aria-label="Processor temperature"] [role=img]')).to_have_attribute(
+    expect(page.locator('[aria-label="CPU temperature"] [role=img]')).to_have_attribute(
         "aria-label", re.compile("71 .C now, between 48 .C and 71 .C")
     )
 
@@ -46,9 +46,9 @@ def test_axes_stand_still(seen: Watched) -> None:
             return [panel.title, [axis.min, axis.max]];
         }));
     }""")
-    assert axes["Processor utilization"] == axes["Disk busy"] == [0, 1]
+    assert axes["CPU utilization"] == axes["Disk busy"] == [0, 1]
     assert axes["Memory used"] == [0, 4096]
-    assert axes["Processor temperature"] == [20, 120]
+    assert axes["CPU temperature"] == [20, 120]
     assert axes["Power"] == [0, 5]
 
 
@@ -73,7 +73,7 @@ def test_throttling_is_an_alarm_while_it_lasts(seen: Watched, device: Device) ->
         http.post(f"/v1/jobs/{job.id}/cancel")
         wait_until_ended(http, job.id)
     device.set_temperature(81)
-    expect(alarm).to_contain_text("The processor is at 81 \u00b0C")
+    expect(alarm).to_contain_text("The CPU is at 81 \u00b0C")
     device.set_temperature(48)
 
 
@@ -102,7 +102,7 @@ def test_who_comes_later_sees_the_last_minutes(browser: Browser, seen: Watched, 
     device.set_temperature(48)
     expect(seen.page.locator(TEMPERATURE)).to_have_text("48 \u00b0C")
     with visit(browser, device.agent) as other:
-        expect(other.open().locator('[aria-label="Processor temperature"] [role=img]')).to_have_attribute(
+        expect(other.open().locator('[aria-label="CPU temperature"] [role=img]')).to_have_attribute(
             "aria-label", re.compile("48 .C now, between 48 .C and (5[2-9]|[6-9].) .C")
         )
 
