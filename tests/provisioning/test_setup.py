@@ -11,13 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = ("pyproject.toml", "constraints.txt")
+WEB_FILES = ("scripts/web/package.json", "scripts/web/package-lock.json")
+"""Of the tools for the pages' JavaScript, which only `dev` installs."""
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone with an environment whose Python only notes what it is asked for."""
-    (tmp_path / "scripts").mkdir()
-    for name in ("scripts/setup", *FILES):
+    (tmp_path / "scripts" / "web").mkdir(parents=True)
+    for name in ("scripts/setup", *FILES, *WEB_FILES):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "scripts" / "setup").chmod(0o755)
     python = tmp_path / ".venv" / "bin" / "python"
@@ -29,7 +31,8 @@ def clone(tmp_path: Path) -> Path:
 
 def setup(clone: Path, *arguments: str, has: str | None = None, current: bool = True) -> tuple[int, str, str]:
     """Exit code, what pip was asked to install, and the stamp; `has` is the level that is there."""
-    digest = hashlib.sha256("".join((clone / name).read_text() for name in FILES).encode()).hexdigest()
+    files = (*FILES, *(WEB_FILES if has == "dev" else ()))
+    digest = hashlib.sha256("".join((clone / name).read_text() for name in files).encode()).hexdigest()
     stamp = clone / ".venv" / "edgerun-stamp"
     if has is not None:
         stamp.write_text(f"{has} {platform.python_version()} {digest if current else 'older'}\n")
