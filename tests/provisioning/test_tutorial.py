@@ -51,7 +51,8 @@ def test_the_notebook_from_lease_to_release(testbed: Testbed, tmp_path: Path) ->
     assert "CONV_2D" in text(cells["profile"])
     (report,) = student.folder.glob("runs/*-tutorial/report.html")
     assert "<html" in report.read_text()
-    assert "2 threads" in text(cells["report"])  # whichever is faster
+    found = text(cells["report"])  # whichever is faster; on a busy machine perhaps nothing can be quoted
+    assert "an inference (median)" in found or "Nothing here can be quoted" in found
     assert list(student.folder.glob("runs/*-tutorial/run.json"))
     assert testbed.left() == ([], [])
     assert student.hosts.hosts() == {}
