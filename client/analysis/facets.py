@@ -52,6 +52,8 @@ class Facet:
     """Whether they have it where somebody asked for it."""
     phrase: Callable[[str], str] | None = None
     """A value as people say it in a label of a chart, where that is not its tag."""
+    absence: str | None = None
+    """What such a label says where there is no value, if that means more than that it is not known."""
     decides: bool = True
     """Whether configurations that differ in nothing else did different work."""
 
@@ -72,8 +74,8 @@ class Facet:
 
     def words(self, value: str) -> str:
         """A value as it stands in a label of a chart."""
-        if value == UNKNOWN and self.label != "hint":
-            return f"{self.label} not known"
+        if value == UNKNOWN:
+            return self.absence or f"{self.label} not known"
         return self.phrase(value) if self.phrase is not None else self.tag(value)
 
 
@@ -129,7 +131,8 @@ FACETS: Sequence[Facet] = (
         lambda ran: ran.spec.hint,
         "hint",
         shown_when_asked=True,
-        phrase=lambda value: "no hint" if value == UNKNOWN else f"{value} hint",
+        phrase=lambda value: f"{value} hint",
+        absence="no hint",
     ),
     Facet(
         "streams",

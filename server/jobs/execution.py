@@ -146,11 +146,11 @@ class JobExecution:
                     opened.append(record.open(name, _APPENDED))
             *numbers, log = opened
             channels = Channels(report.theirs.fileno(), *numbers)
-            settings = child_settings(channels.numbers, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log)
+            variables = {JOB_VARIABLE: self.job.id}
             return await asyncio.create_subprocess_exec(
                 *child_command("server.jobs.host.main", os.getpid(), *channels.numbers),
                 cwd=self._folders.work_path(self.job.id),
-                **settings | {"env": settings["env"] | {JOB_VARIABLE: self.job.id}},
+                **child_settings(channels.numbers, variables, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log),
             )
         finally:
             for descriptor in opened:

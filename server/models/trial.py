@@ -35,10 +35,12 @@ async def try_model(source: ModelSource, runtime: str, *, delegates: bool, memor
     Whatever the model does to that process becomes a Finding; nothing is raised for it.
     """
     with ChildReport() as channel:
+        kernels = "delegates" if delegates else "builtin"
+        fd, document = channel.theirs.fileno(), json.dumps(vars(source))
+        arguments = (fd, os.getpid(), runtime, kernels, memory_bytes, document)
         child = await asyncio.create_subprocess_exec(
-            *child_command("server.models.trial_main", channel.theirs.fileno(), os.getpid(), runtime),
-            *("delegates" if delegates else "builtin", str(memory_bytes), json.dumps(vars(source))),
-            **child_settings([channel.theirs.fileno()]),
+            *child_command("server.models.trial_main", *arguments),
+            **child_settings([fd]),
         )
         report = asyncio.create_task(_read_all(await channel.reader(MAX_REPORT_BYTES)))
         try:

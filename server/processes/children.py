@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 EDGETPU_VARIABLE = "EDGERUN_EDGETPU_LIBRARY"
@@ -33,18 +33,20 @@ def child_environment() -> dict[str, str]:
     return kept | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
-def child_settings(descriptors: Sequence[int] = (), **streams: int) -> dict[str, Any]:
+def child_settings(
+    descriptors: Sequence[int] = (), variables: Mapping[str, str] | None = None, **streams: int
+) -> dict[str, Any]:
     """What every child is started with, as subprocess.Popen and asyncio.create_subprocess_exec take it.
 
     A session of its own, no settings of the agent, no standard streams but those given (`stdin`, `stdout`, `stderr`),
-    and of open files the `descriptors` alone.
+    and of open files the `descriptors` alone; `variables` are added to its environment.
     """
     closed = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     return {
         **closed,
         **streams,
         "pass_fds": tuple(descriptors),
-        "env": child_environment(),
+        "env": child_environment() | dict(variables or {}),
         "start_new_session": True,
     }
 

@@ -12,9 +12,7 @@ from client.report.sources import Sources, read_sources
 from tests.home import Home
 
 SAVED = Path(__file__).parent / "saved"
-VERSIONED = [
-    *sorted(path for path in SAVED.rglob("*.json") if path.name != "job.json"),
-]
+VERSIONED = sorted(path for path in SAVED.rglob("*.json") if path.name != "job.json")
 
 
 def kinds(found: Sources) -> tuple[int, int, int]:
