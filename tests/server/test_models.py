@@ -112,16 +112,13 @@ def test_what_no_runtime_can_run_is_refused_with_what_each_said(
 
 
 def test_a_model_that_crashes_its_loader_is_an_answer_not_the_end(tmp_path: Path) -> None:
-    """tflite-runtime segfaults on a cut-off file: in a throw-away process, which is all that dies.
+    """tflite-runtime segfaults on a root that lies 1 GiB behind the file: in a throw-away process, which is all that dies.
 
-    Nearly always: what it reads behind the end of the file is whatever lies there, so another cut may have to follow.
+    A cut-off file crashes it in two of five tries only: what it reads behind the end is whatever lies there.
     """
     with running_agent(tmp_path / "data", "--runtime", "tflite", "--workers", "1") as agent, agent.http() as http:
         workers = agent.workers()
-        for cut in range(8):
-            found = problem(put_model(http, "crasher", DIGITS[: len(DIGITS) // 2 + cut]))
-            if found.code != ErrorCode.MODEL_REJECTED:
-                break
+        found = problem(put_model(http, "crasher", (1 << 30).to_bytes(4, "little") + DIGITS[4:]))
         assert (found.status, found.code) == (422, ErrorCode.MODEL_CRASHED)
         assert "SIGSEGV" in found.detail
         assert agent.workers() == workers
