@@ -11,7 +11,7 @@ from benchmarks.common import agent, table
 from client.sdk.edge_client import EdgeClient
 from contract.jobs import BenchmarkRequest, CommandRequest
 from contract.specs import BenchmarkSpec, CommandSpec
-from server.jobs.folders import JobFolders
+from server.jobs.record.folders import JobFolders
 from server.jobs.store import JobStore
 
 REPEATS = 50

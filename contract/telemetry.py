@@ -12,6 +12,9 @@ TELEMETRY_SCHEMA_VERSION = 1
 INTERVAL_MIN_S = 0.1
 INTERVAL_MAX_S = 60.0
 DEFAULT_INTERVAL_S = 1.0
+CPU_TEMPERATURE = "cpu_temperature_celsius"
+CPU_TRIP = "cpu_temperature_trip_celsius"
+"""The sensor that stands for the CPU, and where it is slowed down."""
 
 
 class MetricKind(StrEnum):

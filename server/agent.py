@@ -25,7 +25,8 @@ from server.http.accepting import connections_possible
 from server.http.body import Intake
 from server.http.sessions import Sessions
 from server.http.tls import Certificate
-from server.jobs.planning import Planner
+from server.jobs.kinds import kinds_of
+from server.jobs.kinds.base import Means
 from server.jobs.queue import Jobs
 from server.models.registry import ModelRegistry
 from server.models.store import ModelStore
@@ -56,7 +57,7 @@ class Agent:
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = ClassificationService(self.registry, pools, settings.max_image_pixels)
         self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
-        self.jobs = Jobs(settings, Planner(settings, self.registry, pools), pools, self.room)
+        self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
         self.draining = False

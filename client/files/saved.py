@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from client.errors import EdgeError
 from contract.jobs import Job
 from contract.results import RESULT_SCHEMA_VERSION
+from contract.shares import cumulative_shares
 from contract.tables import telemetry_lines
 from contract.telemetry import TELEMETRY_SCHEMA_VERSION, Telemetry
 
@@ -143,11 +144,9 @@ def _with_cumulative_shares(profile: Mapping[str, Any]) -> Mapping[str, Any]:
         return profile  # damaged, as its reader will say
     if all("cumulative_share" in each for each in operators):
         return profile
-    reached, shares = 0.0, {}
-    for index in sorted(range(len(operators)), key=lambda each: -operators[each]["share"]):
-        reached += operators[index]["share"]
-        shares[index] = reached
-    return {**profile, "operators": [{**each, "cumulative_share": shares[n]} for n, each in enumerate(operators)]}
+    sums = cumulative_shares([each["share"] for each in operators])
+    rows = [{**each, "cumulative_share": reached} for each, reached in zip(operators, sums, strict=True)]
+    return {**profile, "operators": rows}
 
 
 _UPGRADES: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {"profile": _with_cumulative_shares}

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 from client.analysis.readings import group_of, name_of, rate
 from client.report.model import Component
-from contract.telemetry import MetricKind, SeriesInfo, Telemetry
+from contract.telemetry import CPU_TEMPERATURE, CPU_TRIP, MetricKind, SeriesInfo, Telemetry
 
 MIB = 1024.0 * 1024.0
 NAMES = {
-    "cpu_temperature_celsius": "CPU temperature",
+    CPU_TEMPERATURE: "CPU temperature",
     "cpu_utilization_ratio": "CPU utilization",
     "cpu_frequency_hertz": "CPU clock",
     "memory_used_bytes": "Memory used",
@@ -34,8 +34,8 @@ NAMES = {
 PRIMARY = frozenset(list(NAMES)[:8])
 MARKS = frozenset({"throttle_active", "throttle_since_boot", "under_voltage_alarm", "gpu_throttle_active"})
 """Drawn as marks, not as rows."""
-LIMITS = {"cpu_temperature_celsius": "cpu_temperature_trip_celsius"}
-HIDDEN = MARKS | {"cpu_temperature_trip_celsius", "memory_total_bytes", "gpu_memory_total_bytes"}
+LIMITS = {CPU_TEMPERATURE: CPU_TRIP}
+HIDDEN = MARKS | {CPU_TRIP, "memory_total_bytes", "gpu_memory_total_bytes"}
 CORES_METRICS = frozenset({"job_cpu_seconds_total", "other_cpu_seconds_total", "cpu_busy_seconds_total"})
 """CPU time that several cores spend at once: more than 100 % of one."""
 

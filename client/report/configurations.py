@@ -23,6 +23,7 @@ from client.report.names import Name
 from contract.percentiles import percentile
 from contract.results import BenchmarkResult
 from contract.specs import PictureInput
+from contract.telemetry import CPU_TEMPERATURE
 from contract.validity import Validity
 
 BINS = 80
@@ -89,7 +90,7 @@ def _percentile_of_jobs(row: Row, percent: float) -> float | None:
 
 
 def _hottest(row: Row) -> float | None:
-    key = "cpu_temperature_celsius"
+    key = CPU_TEMPERATURE
     found = [
         max(known)
         for entry in row.entries

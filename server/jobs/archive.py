@@ -1,21 +1,22 @@
 """What lies in a job's folders: written at its begin and at its end, read back after the agent died."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from contract.jobs import BenchmarkRequest, CommandRequest, Job, JobError, JobState, ProfileRequest
+from contract.jobs import Job, JobError, JobState
 from contract.results import AnyResult, ArtifactInfo, Conditions
 from contract.validity import Verdict
-from server.jobs.artifacts import Left, collect, list_artifacts
-from server.jobs.channels import STDERR_NAME, STDOUT_NAME
 from server.jobs.conditions import conditions_now
 from server.jobs.execution import JobOutcome, ending
-from server.jobs.folders import INPUTS_NAME, OUTPUT_NAME, JobFolders
-from server.jobs.journal import read_journal
-from server.jobs.planning import Planner
-from server.jobs.results import Measured, Subject, benchmark_result, command_result, profile_result
+from server.jobs.kinds.base import Kind, Measured, Places, Subject
+from server.jobs.record.artifacts import Left, collect, list_artifacts
+from server.jobs.record.channels import STDERR_NAME, STDOUT_NAME
+from server.jobs.record.folders import INPUTS_NAME, OUTPUT_NAME, JobFolders
+from server.jobs.record.journal import read_journal
+from server.jobs.record.orders import Order
 from server.settings import Settings
 from server.telemetry.recorder import load_recording
 
@@ -33,37 +34,27 @@ class Context(BaseModel):
     """Under which circumstances a job began."""
 
     conditions: Conditions
-    subject: dict[str, Any] | None = None
-    runtime_version: str | None = None
+    subject: Subject | None = None
 
 
 class Archive:
     """The files of jobs."""
 
-    def __init__(self, settings: Settings, planner: Planner, folders: JobFolders) -> None:
+    def __init__(self, settings: Settings, kinds: Mapping[str, Kind[Any]], folders: JobFolders) -> None:
         self._settings = settings
-        self._planner = planner
+        self._kinds = kinds
         self._folders = folders
 
-    def begin(self, job: Job) -> dict[str, Any]:
+    def begin(self, job: Job) -> Order:
         """Note under which circumstances a job begins; gives its process's order. Raises AgentError and OSError."""
-        request, folder = job.request, self._folders.path(job.id)
+        places = Places(self._folders.path(job.id), self._folders.work_path(job.id))
         context = Context(conditions=conditions_now(self._settings))
-        if isinstance(request, BenchmarkRequest):
-            order, subject = self._planner.benchmark(request.spec, folder)
-            context.subject = vars(subject)
-            wire = order.to_wire()
-        elif isinstance(request, ProfileRequest):
-            profile, subject = self._planner.profile(request.spec)
-            context.subject = vars(subject)
-            context.runtime_version = self._planner.runtime_version(subject.runtime)
-            wire = profile.to_wire()
-        else:
-            wire = self._planner.command(request, folder, self._folders.work_path(job.id)).to_wire()
+        beginning = self._kinds[job.kind].begin(job.request, places)
+        context.subject = beginning.subject
         self._folders.make_work(job.id)
         with self._folders.make_record(job.id) as record:
             record.replace(CONTEXT_NAME, context.model_dump_json().encode())
-        return wire
+        return beginning.order
 
     def keep(self, job: Job, outcome: JobOutcome) -> Verdict | None:
         """Write the result, as far as there is one; gives its verdict. Raises RecordLost, and OSError for a full disk.
@@ -106,7 +97,7 @@ class Archive:
 
     def _collect(self, job: Job) -> Left:
         """Move a program's artefacts into the record."""
-        if not isinstance(job.request, CommandRequest):
+        if not self.leaves_files(job):
             return self._left(job, [])
         try:
             with (
@@ -118,6 +109,10 @@ class Archive:
         except (FileNotFoundError, NotADirectoryError):
             notes = ["all: the program removed or replaced the folder $OUTPUT"]
         return self._left(job, notes)
+
+    def leaves_files(self, job: Job) -> bool:
+        """Whether artefacts are kept of a job of this kind."""
+        return self._kinds[job.kind].leaves_files
 
     def artifacts(self, job_id: str) -> list[ArtifactInfo]:
         """Files that were kept of what a program left."""
@@ -147,11 +142,6 @@ class Archive:
             context = Context.model_validate_json(content or b"")
         except ValidationError as error:
             raise RecordLost("what the agent keeps of the job was changed or removed while it ran") from error
-        measured = Measured(outcome.journal, outcome.telemetry, context.conditions, complete=outcome.journal.done)
-        request = job.request
-        if isinstance(request, CommandRequest):
-            return command_result(request.spec, left, measured)
-        subject = Subject(**context.subject or {})
-        if isinstance(request, ProfileRequest):
-            return profile_result(request.spec, subject, context.runtime_version or "", measured)
-        return benchmark_result(request.spec, subject, measured, self._planner.labels(subject))
+        journal = outcome.journal
+        measured = Measured(journal, outcome.telemetry, context.conditions, journal.done, context.subject, left)
+        return self._kinds[job.kind].result(job.request, measured)

@@ -14,15 +14,16 @@ from typing import Any
 
 from contract.codes import ErrorCode
 from contract.jobs import Job, JobError, JobState, Progress
-from contract.specs import DEFAULT_ITERATIONS
-from contract.telemetry import Telemetry
-from server.jobs.channels import EVENTS_NAME, GO, STDERR_NAME, STDOUT_NAME, Channels
-from server.jobs.events import PhaseEvent, WindowEvent
+from contract.telemetry import CPU_TEMPERATURE, CPU_TRIP, Telemetry
 from server.jobs.feed import PROGRESS, WINDOW, JobFeed
-from server.jobs.folders import JobFolders
-from server.jobs.journal import LINE_MAX_BYTES, Journal
+from server.jobs.kinds.base import Kind
 from server.jobs.processes import JOB_VARIABLE, described, end_all
-from server.jobs.results import CPU_TEMPERATURE
+from server.jobs.record.channels import EVENTS_NAME, GO, STDERR_NAME, STDOUT_NAME, Channels
+from server.jobs.record.events import WindowEvent
+from server.jobs.record.folders import JobFolders
+from server.jobs.record.journal import LINE_MAX_BYTES, Journal
+from server.jobs.record.orders import Order
+from server.jobs.record.plain_events import PhaseEvent
 from server.jobs.rows import StoredProcess
 from server.processes.children import child_command, child_settings, exit_text
 from server.processes.control_group import make_group
@@ -37,7 +38,6 @@ GRACE_S = 3.0
 """Seconds between being asked to end and being killed."""
 LOG_TAIL_BYTES = 8192
 _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-CPU_TRIP = "cpu_temperature_trip_celsius"
 COOLDOWN_POLL_S = 0.5
 
 
@@ -62,8 +62,9 @@ class JobOutcome:
 class JobExecution:
     """One run of one job."""
 
-    def __init__(self, job: Job, folders: JobFolders, sensors_root: Path, feed: JobFeed) -> None:
+    def __init__(self, job: Job, kind: Kind[Any], folders: JobFolders, sensors_root: Path, feed: JobFeed) -> None:
         self.job = job
+        self._kind = kind
         self._folders = folders
         self._sensors_root = sensors_root
         self._feed = feed
@@ -81,7 +82,7 @@ class JobExecution:
         self._stop = self._stop or why
         self._stopping.set()
 
-    async def run(self, order: dict[str, Any], note_process: Callable[[StoredProcess], Any]) -> JobOutcome:
+    async def run(self, order: Order, note_process: Callable[[StoredProcess], Any]) -> JobOutcome:
         """Run the order to its end; `note_process` stores the process before it begins to work."""
         with ChildReport() as report:
             child = await self._spawn(report)
@@ -92,7 +93,7 @@ class JobExecution:
         self,
         child: asyncio.subprocess.Process,
         events: asyncio.StreamReader,
-        order: dict[str, Any],
+        order: Order,
         note_process: Callable[[StoredProcess], Any],
     ) -> Telemetry | None:
         """From a process that waits for its order to one that is gone, with all that it started."""
@@ -100,7 +101,7 @@ class JobExecution:
             self._process = described(child.pid, make_group(self.job.id, child.pid))
             await note_process(self._process)
             assert child.stdin is not None
-            child.stdin.write(json.dumps(order).encode() + b"\n")
+            child.stdin.write(json.dumps(order.to_wire()).encode() + b"\n")
             self._recorder = await asyncio.to_thread(self._record, child.pid)
             await self._cool_down()
             child.stdin.write(GO)
@@ -119,19 +120,8 @@ class JobExecution:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        journal, request = self._journal, self.job.request
-        progress = Progress(phase=journal.phase, cpu_temperature_celsius=self._temperature())
-        if request.kind == "command":
-            progress.unit, progress.done = "seconds", round(time.monotonic() - self._started, 1)
-            return progress
-        spec = request.spec
-        if journal.windows:
-            newest = journal.windows[-1]
-            progress.fps, progress.latency_p50_ms = newest.fps, newest.p50_ms
-        if request.kind == "benchmark" and request.spec.duration_s is not None:
-            progress.unit, progress.done, progress.total = "seconds", journal.duration_s(), request.spec.duration_s
-        else:
-            progress.done, progress.total = journal.iterations, spec.iterations or DEFAULT_ITERATIONS
+        progress = self._kind.progress(self.job.request, self._journal, time.monotonic() - self._started)
+        progress.cpu_temperature_celsius = self._temperature()
         return progress
 
     def telemetry(self) -> Telemetry | None:
@@ -164,9 +154,7 @@ class JobExecution:
 
     async def _cool_down(self) -> None:
         """Wait, as long as was allowed, until the CPU has room to warm up again."""
-        request = self.job.request
-        limit_s = request.spec.cooldown_s if request.kind == "benchmark" else 0.0
-        deadline = time.monotonic() + limit_s
+        deadline = time.monotonic() + self._kind.cooldown_s(self.job.request)
         while time.monotonic() < deadline and self._is_hot() and not self._stopping.is_set():
             await asyncio.sleep(COOLDOWN_POLL_S)
 

@@ -5,9 +5,9 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from contract.codes import ErrorCode
 from contract.jobs import AnyRequest, Job, JobError, JobList, JobState, JobStatus
@@ -16,9 +16,9 @@ from server.errors import AgentError
 from server.jobs.archive import Archive
 from server.jobs.execution import JobExecution, JobOutcome, Stop
 from server.jobs.feed import STATE, FeedEvent, JobFeed
-from server.jobs.folders import JobFolders
-from server.jobs.journal import Journal, read_journal
-from server.jobs.planning import Planner
+from server.jobs.kinds.base import Kind
+from server.jobs.record.folders import JobFolders
+from server.jobs.record.journal import Journal, read_journal
 from server.jobs.rows import StoredProcess
 from server.jobs.settling import Settling, job_error
 from server.jobs.store import JobStore
@@ -43,14 +43,14 @@ ROOM_POLL_S = 10.0
 class Jobs:
     """Takes, runs, shows and removes jobs."""
 
-    def __init__(self, settings: Settings, planner: Planner, pools: Pools, room: Room) -> None:
+    def __init__(self, settings: Settings, kinds: Mapping[str, Kind[Any]], pools: Pools, room: Room) -> None:
         self._settings = settings
-        self._planner = planner
+        self._kinds = kinds
         self._pools = pools
         self._room = room
         self._folders = JobFolders(settings.data)
         self._store = JobStore(settings.data, self._folders, settings.max_queued_jobs)
-        self._archive = Archive(settings, planner, self._folders)
+        self._archive = Archive(settings, kinds, self._folders)
         self._thread = ThreadPoolExecutor(1, "jobs")
         self._wake = asyncio.Event()
         self._queue = Supervised("the queue of jobs", self._work)
@@ -98,7 +98,7 @@ class Jobs:
         def add() -> tuple[Job, bool]:
             created = False
             try:
-                self._planner.accept(request, self._folders.path(job_id))
+                self._kinds[request.kind].accept(request, self._folders.path(job_id))
                 job, created = self._store.add(job_id, request, key)
                 return job, created
             finally:
@@ -216,7 +216,9 @@ class Jobs:
         if not await self._call(lambda: self._store.started(job_id)):
             return
         job.attempts += 1
-        execution = self._running = JobExecution(job, self._folders, self._settings.sensors_root, self._feed(job_id))
+        execution = self._running = JobExecution(
+            job, self._kinds[job.kind], self._folders, self._settings.sensors_root, self._feed(job_id)
+        )
         log.info("job %s runs", job_id)
         try:
             outcome = await self._execute(execution)

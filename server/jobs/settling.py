@@ -15,8 +15,8 @@ from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.archive import Archive, RecordLost
 from server.jobs.execution import JobOutcome
-from server.jobs.folders import JobFolders
 from server.jobs.processes import end_all
+from server.jobs.record.folders import JobFolders
 from server.jobs.rows import StoredJob
 from server.jobs.store import JobStore
 from server.storage.room import Room
@@ -105,7 +105,7 @@ class Settling:
     def _kept(self, job: Job, outcome: JobOutcome) -> Verdict | None:
         """Write a job's result; where there is no room for all that it left, without that."""
         try:
-            if job.request.kind == "command" and (_is_full(outcome.error) or self._room.is_full):
+            if self._archive.leaves_files(job) and (_is_full(outcome.error) or self._room.is_full):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return self._archive.keep(job, outcome)
         except OSError as fault:

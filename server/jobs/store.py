@@ -17,7 +17,7 @@ from contract.jobs import AnyRequest, Job, JobError, JobState, JobSummary, title
 from contract.specs import NUMBER_MAX
 from contract.validity import Verdict
 from server.errors import AgentError
-from server.jobs.folders import JobFolders
+from server.jobs.record.folders import JobFolders
 from server.jobs.rows import COLUMNS, SUMMARY_COLUMNS, StoredJob, StoredProcess, open_table, readable, summary
 from server.resources import MIB
 from server.storage.trees import FULL

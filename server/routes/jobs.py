@@ -28,7 +28,7 @@ from server.agent import Agent
 from server.errors import AgentError
 from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
-from server.jobs.files import follow_log, stream_tar
+from server.jobs.record.files import follow_log, stream_tar
 from server.routes import AgentDependency, problems, unchanged
 from server.telemetry.recorder import load_recording
 

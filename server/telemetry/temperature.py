@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract.telemetry import CPU_TEMPERATURE, CPU_TRIP
 from server.telemetry.series import MILLI, Group, Reading, Tree, absent, constant, gauge
 
 OFFLINE_CELSIUS = -250.0
@@ -39,10 +40,10 @@ class Sensor:
 def discover(tree: Tree) -> list[Group]:
     """All sensors, the CPU's, and where it begins to throttle. The GPU's own is in gpu.py."""
     found = sensors(tree)
-    cpu = gauge("cpu_temperature_celsius", "celsius", "")
+    cpu = gauge(CPU_TEMPERATURE, "celsius", "")
     if not found:
         reason = "no thermal zone and no hwmon temperature under /sys/class"
-        trip = gauge("cpu_temperature_trip_celsius", "celsius", "")
+        trip = gauge(CPU_TRIP, "celsius", "")
         return [absent(reason, gauge("temperature_celsius", "celsius", ""), cpu, trip)]
     details = [celsius(tree, sensor, "temperature_celsius", sensor.labels) for sensor in found]
     chosen = choose(tree, found, CPU_SENSORS)
@@ -107,7 +108,7 @@ def _chips(tree: Tree) -> Iterator[Sensor]:
 
 def _trip(tree: Tree, cpu: Sensor | None) -> Group:
     """Where the CPU begins to be slowed down: its zone's first passive trip, or what is known of its kind."""
-    metric, unit = "cpu_temperature_trip_celsius", "celsius"
+    metric, unit = CPU_TRIP, "celsius"
     limits = [(tree.number(path) or 0.0, path) for path in (cpu.limits if cpu else ())]
     if known := [limit for limit in limits if limit[0] > 0]:
         millidegrees, path = min(known)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from contract.results import Probe
-from contract.telemetry import Telemetry
+from contract.telemetry import CPU_TEMPERATURE, CPU_TRIP, Telemetry
 from contract.validity import CheckCode, Finding, Verdict
 from server.validity.phase_samples import NotCheckable, PhaseSamples, when_work_began
 
@@ -161,7 +161,7 @@ def hot_start(telemetry: Telemetry | None) -> list[Finding]:
     if telemetry is None or not telemetry.t_s:
         raise NotCheckable("no telemetry was recorded")
     found: list[float] = []
-    for metric in ("cpu_temperature_celsius", "cpu_temperature_trip_celsius"):
+    for metric in (CPU_TEMPERATURE, CPU_TRIP):
         keys = [key for key, info in telemetry.info.items() if info.metric == metric]
         value = when_work_began(telemetry, keys[0]) if keys else None
         if value is None:

@@ -112,7 +112,7 @@ def test_what_no_runtime_can_run_is_refused_with_what_each_said(
 
 
 def test_a_model_that_crashes_its_loader_is_an_answer_not_the_end(tmp_path: Path) -> None:
-    """tflite-runtime segfaults on a root that lies 1 GiB behind the file: in a throw-away process, which is all that dies.
+    """tflite-runtime segfaults on a root 1 GiB behind the file: in a throw-away process, which is all that dies.
 
     A cut-off file crashes it in two of five tries only: what it reads behind the end is whatever lies there.
     """

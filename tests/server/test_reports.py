@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvloop
 
-from server.jobs.journal import LINE_MAX_BYTES
+from server.jobs.record.journal import LINE_MAX_BYTES
 from server.processes.reports import ChildReport
 
 REPORTS = 2000

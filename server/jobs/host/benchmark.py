@@ -13,7 +13,8 @@ from server.jobs.host.failover import Failover
 from server.jobs.host.failure import JobFailed
 from server.jobs.host.surroundings import Surroundings
 from server.jobs.host.windows import Finished, report_windows
-from server.jobs.order import BenchmarkOrder
+from server.jobs.record.events import LoadedEvent, RanOnEvent, WarmUpEvent
+from server.jobs.record.orders import BenchmarkOrder
 from server.runtimes.base import Array, ModelFault, Tensor
 from server.workers.sources import SourceError, read_files
 
@@ -39,13 +40,13 @@ def _load(order: BenchmarkOrder, events: Events) -> Failover:
     events.phase("load")
     failover = Failover(order, files, events)
     base = failover.base
-    events.write(
-        "loaded",
+    loaded = LoadedEvent(
         load_ms=base.load_ms,
         first_inference_ms=base.first_inference_ms,
+        engine=base.facts(),
         predictions=_predictions(order, base.model.outputs[0], base.reference.outputs[0]),
-        **base.facts(),
     )
+    events.write(loaded)
     return failover
 
 
@@ -71,7 +72,7 @@ def _warm_up(order: BenchmarkOrder, failover: Failover, events: Events) -> None:
         before = time.perf_counter_ns()
         run(number)
         took_ms.append((time.perf_counter_ns() - before) / 1e6)
-    events.write("warm-up", took_ms=took_ms)
+    events.write(WarmUpEvent(took_ms=took_ms))
 
 
 def _measure(order: BenchmarkOrder, failover: Failover, events: Events) -> None:
@@ -97,7 +98,7 @@ def _measure(order: BenchmarkOrder, failover: Failover, events: Events) -> None:
     report_windows(order, threads, finished, start_ns, events)
     if faults:
         raise faults[0]
-    events.write("ran-on", iterations=failover.counts(), **failover.current.facts())
+    events.write(RanOnEvent(engine=failover.current.facts(), iterations=failover.counts()))
 
 
 def _loop(

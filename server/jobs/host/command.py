@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from server.jobs.channels import Channels
 from server.jobs.host.bundle import BadBundle, unpack
 from server.jobs.host.failure import JobFailed
 from server.jobs.host.surroundings import Surroundings
-from server.jobs.order import CommandOrder
+from server.jobs.record.channels import Channels
+from server.jobs.record.orders import CommandOrder
+from server.jobs.record.plain_events import EndedEvent
 from server.processes.confinement import die_first, die_with
 from server.processes.process_tree import end_descendants, snapshot
 from server.storage.permissions import PROGRAM_UMASK
@@ -39,8 +40,7 @@ def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
     code = _run(order, surroundings.channels)
     left_running = end_descendants()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    events.write(
-        "ended",
+    ended = EndedEvent(
         left_running=left_running,
         exit_code=code if code >= 0 else None,
         signal=_signal_name(code),
@@ -48,6 +48,7 @@ def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
         cpu_s=used.ru_utime + used.ru_stime,
         max_resident_bytes=used.ru_maxrss * 1024,
     )
+    events.write(ended)
 
 
 def _end_with_the_agent(agent_pid: int) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from server.jobs.host.batches import Batched, Reference, open_batched
 from server.jobs.host.frames import Frame, in_batches, single_frames
-from server.jobs.order import BenchmarkOrder, DeviceOrder
+from server.jobs.record.events import EngineFacts
+from server.jobs.record.orders import BenchmarkOrder, DeviceOrder
 from server.runtimes import open_runtime
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime
 
@@ -42,19 +43,19 @@ class Engine:
         """The first stream's."""
         return self.streams[0].model
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """What it is, as the runtime tells."""
         execution, first = self.model.execution, self.streams[0]
-        return {
-            "runtime": self.runtime.name,
-            "runtime_version": self.runtime.version,
-            "device": execution.device,
-            "precision": execution.precision,
-            "loaded_from_cache": execution.from_cache,
-            "delegate": self.model.delegate,
-            "batch_mode": first.mode,
-            "batch_detail": first.detail,
-        }
+        return EngineFacts(
+            runtime=self.runtime.name,
+            runtime_version=self.runtime.version,
+            device=execution.device,
+            precision=execution.precision,
+            loaded_from_cache=execution.from_cache,
+            delegate=self.model.delegate,
+            batch_mode=first.mode,
+            batch_detail=first.detail,
+        )
 
 
 def open_engine(order: BenchmarkOrder, candidate: DeviceOrder, files: ModelFiles) -> Engine:

@@ -1,13 +1,22 @@
-"""What a job's process reports while it works, one JSON object a line.
+"""Where a job's process reports while it works, one JSON object a line.
 
 Each line is on the disk before it is sent, so a job that is cut off has kept what it had measured.
 """
 
 import errno
-import json
 import os
 import time
-from typing import Any
+from typing import Protocol
+
+from server.jobs.record.plain_events import PhaseEvent
+
+
+class Event(Protocol):
+    """One of `record.plain_events` or `record.events`."""
+
+    def to_json(self) -> bytes:
+        """The event as a line without its end."""
+        ...
 
 
 class Events:
@@ -21,14 +30,18 @@ class Events:
         self._agent_fd = agent_fd
         self._full = False
 
-    def write(self, event: str, **fields: Any) -> None:
+    def write(self, event: Event) -> None:
         """Report something; raises OSError when the disk has become full, once."""
-        line = json.dumps({"event": event, "at_ns": time.monotonic_ns(), **fields}).encode() + b"\n"
+        line = event.to_json() + b"\n"
         error = None if self._full else self._keep(line)
         self._pass_on(line)
         if error is not None:
             self._full = True
             raise error
+
+    def phase(self, name: str) -> None:
+        """A new phase begins now."""
+        self.write(PhaseEvent(name=name, at_ns=time.monotonic_ns()))
 
     def _keep(self, line: bytes) -> OSError | None:
         try:
@@ -48,7 +61,3 @@ class Events:
                 left = left[os.write(self._agent_fd, left) :]
         except BrokenPipeError:  # the agent died, a moment before this process hears of it: add nothing more
             os._exit(1)
-
-    def phase(self, name: str) -> None:
-        """A new phase begins now."""
-        self.write("phase", name=name)

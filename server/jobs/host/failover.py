@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from contract.devices import DeviceStep
 from server.jobs.host.engines import Engine, check_agreement, open_engine
 from server.jobs.host.events import Events
-from server.jobs.order import BenchmarkOrder, DeviceOrder
+from server.jobs.record.events import DeviceReport
+from server.jobs.record.orders import BenchmarkOrder, DeviceOrder
 from server.runtimes.base import ModelFault, ModelFiles
 
 
@@ -64,9 +65,9 @@ class Failover:
     def report(self, step: DeviceStep, candidate: DeviceOrder, detail: str | None = None) -> None:
         """Write down what happened to a device."""
         at_s = (time.perf_counter_ns() - self._started_ns) / 1e9
-        names = {"runtime": candidate.runtime, "device": candidate.device}
+        report = DeviceReport(at_s=at_s, step=step, runtime=candidate.runtime, device=candidate.device, detail=detail)
         with self._lock:
-            self._events.write("device", at_s=at_s, step=step, detail=detail, **names)
+            self._events.write(report)
 
     def _run(self, stream: int, number: int) -> None:
         while True:

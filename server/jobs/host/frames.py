@@ -9,7 +9,7 @@ import numpy as np
 
 from image_model.preprocess import PictureError, decode, pixel_table, resize, to_tensor
 from server.jobs.host.failure import JobFailed
-from server.jobs.order import RANDOM_FRAMES, BenchmarkOrder
+from server.jobs.record.orders import RANDOM_FRAMES, BenchmarkOrder
 from server.runtimes.base import Array, Tensor
 from server.runtimes.noise import noise
 from server.workers.classifier import in_layout, input_spec

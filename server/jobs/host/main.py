@@ -16,16 +16,14 @@ from importlib import import_module
 from typing import Any
 
 from contract.codes import ErrorCode
-from server.jobs.channels import GO, Channels
 from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.host.surroundings import Surroundings
+from server.jobs.record.channels import GO, Channels
+from server.jobs.record.plain_events import DoneEvent, FailedEvent, ProbeEvent
 from server.processes.confinement import adopt_orphans, die_first, die_with, forbid_new_privileges, limit_memory
 from server.storage.trees import FULL
 from server.validity.fixed_work import fixed_work_ms
-
-KINDS = {"benchmark": "benchmark", "profile": "profile", "command": "command"}
-"""By kind of job, the module of this folder whose `run` does it."""
 
 OUT_OF_MEMORY = ("bad_alloc", "can't start new thread", "llocate memory")
 """What libraries say that get no more memory."""
@@ -54,9 +52,9 @@ def main(argv: list[str]) -> int:
         code, detail = _reason(error, order.get("memory_bytes"))
         if code == ErrorCode.INTERNAL_ERROR:
             traceback.print_exc()
-        events.write("failed", code=code, detail=detail)
+        events.write(FailedEvent(code=code, detail=detail))
     else:
-        events.write("done")
+        events.write(DoneEvent())
     return 0
 
 
@@ -73,15 +71,18 @@ def _reason(error: Exception, memory_bytes: int | None) -> tuple[str, str]:
 
 
 def _run(order: dict[str, Any], surroundings: Surroundings) -> None:
-    """Do the work of a kind, between two looks at how fast the machine is: the same around every kind."""
-    work = import_module(f"server.jobs.host.{KINDS[order['kind']]}")  # each loads what it needs and no more
+    """Do the work of a kind, between two looks at how fast the machine is: the same around every kind.
+
+    The module of this folder that has the kind's name does it; each loads what it needs and no more.
+    """
+    work = import_module(f"server.jobs.host.{order['kind']}")
     events = surroundings.events
     events.phase("idle")
     before_ms = fixed_work_ms()
-    events.write("probe", before_ms=before_ms)
+    events.write(ProbeEvent(before_ms=before_ms))
     work.run(order, surroundings)
     events.phase("cool-down")
-    events.write("probe", before_ms=before_ms, after_ms=fixed_work_ms())
+    events.write(ProbeEvent(before_ms=before_ms, after_ms=fixed_work_ms()))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from server.jobs.host.events import Events
 from server.jobs.host.failure import JobFailed
 from server.jobs.host.surroundings import Surroundings
 from server.jobs.host.windows import Finished, report_windows
+from server.jobs.record.events import LoadedEvent, ProfiledEvent
 from server.profilers.base import MethodUnavailable, Profiler
 from server.profilers.choice import open_profiler
 from server.profilers.memory import forget_peak, peak_resident_bytes, resident_bytes
 from server.profilers.order import ProfileOrder
-from server.profilers.rows import Times, graph_row, operator_rows
+from server.profilers.rows import Times, model_facts, operator_rows
 from server.runtimes.base import ModelFault, ModelFiles
 from server.runtimes.inspection import InspectedModel
 from server.tflite.facts import GraphFacts, graph_facts
@@ -50,23 +51,21 @@ def _profile(order: ProfileOrder, events: Events) -> None:
     times, whole_us = _measure(order, profiler, len(executed), events)
     events.phase("plain")
     plain_ms = _plain(order, profiler)
-    events.write(
-        "profiled",
+    profiled = ProfiledEvent(
+        operators=operator_rows(facts, executed, times, whole_us, profiler.rated_from_us),
+        explained=float(times.sum(dtype=np.float64) / whole_us.sum(dtype=np.float64)) if whole_us.any() else None,
         method=profiler.method,
         method_detail=profiler.detail,
         device=profiler.execution.device,
         precision=profiler.execution.precision,
-        operators=operator_rows(facts, executed, times, whole_us, profiler.rated_from_us),
         plain_p50_ms=plain_ms,
-        explained=float(times.sum(dtype=np.float64) / whole_us.sum(dtype=np.float64)) if whole_us.any() else None,
-        arena_bytes=_arena_bytes(order, files, facts),
-        **memory,
-        **graph_row(facts),
+        facts=model_facts(facts, _arena_bytes(order, files, facts), *memory),
     )
+    events.write(profiled)
 
 
-def _load(order: ProfileOrder, profiler: Profiler, events: Events) -> dict[str, int | None]:
-    """Load and run once, both timed; gives the process's memory before and after."""
+def _load(order: ProfileOrder, profiler: Profiler, events: Events) -> tuple[int | None, int | None]:
+    """Load and run once, both timed; gives the process's resident memory before, and the most until after."""
     events.phase("load")
     before_bytes = resident_bytes()
     forget_peak()
@@ -77,8 +76,8 @@ def _load(order: ProfileOrder, profiler: Profiler, events: Events) -> dict[str, 
     began = time.perf_counter_ns()
     profiler.plain()
     ended = time.perf_counter_ns()
-    events.write("loaded", load_ms=(loaded - started) / 1e6, first_inference_ms=(ended - began) / 1e6)
-    return {"resident_before_load_bytes": before_bytes, "peak_resident_bytes": peak_resident_bytes()}
+    events.write(LoadedEvent(load_ms=(loaded - started) / 1e6, first_inference_ms=(ended - began) / 1e6))
+    return before_bytes, peak_resident_bytes()
 
 
 def _warm_up(order: ProfileOrder, profiler: Profiler, events: Events) -> None:

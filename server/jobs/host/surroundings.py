@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from server.jobs.channels import Channels
 from server.jobs.host.events import Events
+from server.jobs.record.channels import Channels
 
 
 @dataclass(frozen=True)

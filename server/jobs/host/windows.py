@@ -5,11 +5,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from contract.percentiles import percentile
 from server.jobs.host.events import Events
-from server.jobs.order import BenchmarkOrder
+from server.jobs.record.events import WindowEvent
+from server.jobs.record.orders import BenchmarkOrder
 from server.profilers.order import ProfileOrder
 
 SAMPLES_KEPT = 500_000
@@ -39,7 +39,7 @@ def report_windows(
         taken = [finished.popleft() for _ in range(len(finished))]
         if taken:
             end = max(ended for ended, _ in taken)
-            events.write("window", **_window(order, taken, window_start - start_ns, end - start_ns))
+            events.write(_window(order, taken, window_start - start_ns, end - start_ns))
             window_start, wanted_ns = end, window_ns
         else:
             wanted_ns += window_ns  # slower than a window: report when there is something
@@ -54,17 +54,17 @@ def _wait(streams: Sequence[threading.Thread], until_ns: int) -> None:
 
 def _window(
     order: BenchmarkOrder | ProfileOrder, taken: Sequence[tuple[int, int]], start_ns: int, end_ns: int
-) -> dict[str, Any]:
+) -> WindowEvent:
     kept_ms = [took / 1e6 for _, took in taken[:: _every(order, len(taken))]]
-    return {
-        "start_s": start_ns / 1e9,
-        "end_s": end_ns / 1e9,
-        "iterations": len(taken),
-        "fps": len(taken) * order.batch / ((end_ns - start_ns) / 1e9),
-        "p50_ms": percentile(sorted(kept_ms), 50),
-        "max_ms": max(took for _, took in taken) / 1e6,
-        "samples_ms": kept_ms,
-    }
+    return WindowEvent(
+        start_s=start_ns / 1e9,
+        end_s=end_ns / 1e9,
+        iterations=len(taken),
+        fps=len(taken) * order.batch / ((end_ns - start_ns) / 1e9),
+        p50_ms=percentile(sorted(kept_ms), 50),
+        max_ms=max(took for _, took in taken) / 1e6,
+        samples_ms=kept_ms,
+    )
 
 
 def _every(order: BenchmarkOrder | ProfileOrder, count: int) -> int:

@@ -14,7 +14,7 @@ from contract.specs import BenchmarkSpec, Hint
 from contract.telemetry import Telemetry
 from contract.validity import CheckCode, Verdict
 from server.jobs.host.frames import in_batches
-from server.jobs.planning import threads_and_streams
+from server.jobs.kinds.benchmark import threads_and_streams
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, tflite_files
 from server.tflite.patch import unpin_batch

@@ -11,8 +11,8 @@ from contract.jobs import JobState
 from contract.models import TensorInfo
 from contract.specs import BenchmarkSpec, PictureInput
 from server.errors import AgentError
-from server.jobs.bounds import Bounds, bounds_here, require_memory, require_threads
 from server.jobs.host.main import _reason
+from server.jobs.kinds.bounds import Bounds, bounds_here, require_memory, require_threads
 from tests.agents import RunningAgent, wait_for
 from tests.server.jobs.running import benchmark, shell, submit, wait_until_ended, wait_until_it_runs
 from tests.server.jobs.test_processes import host_of, living

@@ -10,7 +10,7 @@ from contract.jobs import BenchmarkRequest, CommandRequest, JobError, JobState
 from contract.specs import BenchmarkSpec, CommandSpec
 from contract.validity import Verdict
 from server.errors import AgentError
-from server.jobs.folders import JobFolders
+from server.jobs.record.folders import JobFolders
 from server.jobs.rows import StoredProcess
 from server.jobs.store import JobStore
 

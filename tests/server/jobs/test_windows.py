@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.jobs.channels import EVENTS_NAME
 from server.jobs.host import windows
 from server.jobs.host.events import Events
-from server.jobs.order import BenchmarkOrder, DeviceOrder
+from server.jobs.record.channels import EVENTS_NAME
+from server.jobs.record.orders import BenchmarkOrder, DeviceOrder
 from server.workers.messages import ModelSource
 
 MS = 1_000_000

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 
-from server.jobs.artifacts import list_artifacts
+from server.jobs.record.artifacts import list_artifacts
 from server.storage.trees import Folder
 
 CHUNK_BYTES = 64 * 1024

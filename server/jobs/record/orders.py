@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from server.profilers.order import ProfileOrder
 from server.workers.messages import ModelSource, ModelSpec
 
 RANDOM_FRAMES = 4
@@ -79,3 +80,6 @@ class CommandOrder:
     def to_wire(self) -> dict[str, Any]:
         """The order as JSON takes it."""
         return asdict(self)
+
+
+Order = BenchmarkOrder | ProfileOrder | CommandOrder

@@ -13,7 +13,7 @@ from contract.codes import ErrorCode
 from contract.models import TensorInfo
 from contract.specs import BenchmarkSpec, PictureInput
 from server.errors import AgentError
-from server.jobs.order import RANDOM_FRAMES
+from server.jobs.record.orders import RANDOM_FRAMES
 from server.resources import allowed_resources, allowed_tasks
 
 THREADS_PER_CPU = 16

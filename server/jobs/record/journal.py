@@ -5,24 +5,20 @@ from dataclasses import dataclass, field
 
 from contract.devices import DeviceEvent
 from contract.results import Probe, Window
-from server.jobs.channels import EVENTS_NAME
-from server.jobs.events import (
+from server.jobs.record.channels import EVENTS_NAME
+from server.jobs.record.events import (
     DETAIL_MAX,
     DeviceReport,
-    DoneEvent,
-    EndedEvent,
     Event,
-    FailedEvent,
     LoadedEvent,
-    PhaseEvent,
-    ProbeEvent,
     ProfiledEvent,
     RanOnEvent,
     WarmUpEvent,
     WindowEvent,
     decode_event,
 )
-from server.jobs.folders import JobFolders
+from server.jobs.record.folders import JobFolders
+from server.jobs.record.plain_events import DoneEvent, EndedEvent, FailedEvent, PhaseEvent, ProbeEvent
 
 LINE_MAX_BYTES = 64 << 20
 READ_MAX_BYTES = 512 << 20
@@ -89,7 +85,7 @@ class Journal:
             case EndedEvent():
                 self.ended = event
             case ProbeEvent():
-                self.probe = Probe.model_validate(event.model_dump(exclude={"event"}))
+                self.probe = Probe(before_ms=event.before_ms, after_ms=event.after_ms)
             case FailedEvent():
                 self.failed = event.code, event.detail[:DETAIL_MAX]
             case DoneEvent():
