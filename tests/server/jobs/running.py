@@ -1,12 +1,14 @@
 """Submit jobs to a real agent over HTTP and wait for them."""
 
+import os
 from typing import Any
 
 import httpx
 
 from contract.jobs import Job, JobList
 from contract.results import AnyResult, job_result
-from tests.agents import RunningAgent, wait_for
+from server.processes.process_tree import snapshot
+from tests.agents import RunningAgent, command_line, wait_for
 
 OPTIONS = ("--workers", "1", "--allow-commands", "on")
 
@@ -16,6 +18,16 @@ def kill(agent: RunningAgent) -> None:
     agent.process.kill()
     agent.process.wait()
     (agent.data / "agent.json").unlink(missing_ok=True)
+
+
+def lasting(number: int) -> str:
+    """A sleep of its own, told from all that other runs of the tests start on this machine."""
+    return f"sleep {number}.{os.getpid()}"
+
+
+def living(words: str) -> list[int]:
+    """Processes whose command line is, or ends with, these words."""
+    return [each.pid for each in snapshot().values() if each.lives and command_line(each.pid).strip().endswith(words)]
 
 
 def listed(http: httpx.Client, query: str = "") -> JobList:

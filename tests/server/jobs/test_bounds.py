@@ -14,8 +14,8 @@ from server.errors import AgentError
 from server.jobs.host.main import _reason
 from server.jobs.kinds.bounds import Bounds, bounds_here, require_memory, require_threads
 from tests.agents import RunningAgent, wait_for
-from tests.server.jobs.running import benchmark, shell, submit, wait_until_ended, wait_until_it_runs
-from tests.server.jobs.test_processes import host_of, living
+from tests.server.jobs.running import benchmark, lasting, living, shell, submit, wait_until_ended, wait_until_it_runs
+from tests.server.jobs.test_processes import host_of
 from tests.server.test_classify import problem
 
 GIB = 1 << 30
@@ -98,10 +98,10 @@ def test_a_jobs_process_is_limited_and_goes_first(worker_agent: RunningAgent) ->
         assert bounds.memory_bytes is not None
         assert bounds.memory_bytes <= int(line.split()[3]) < 2 * bounds.memory_bytes
         wait_until_ended(http, job.id)
-        program = submit(http, shell("exec sleep 7121"))
+        program = submit(http, shell("exec " + lasting(7121)))
         wait_until_it_runs(http, program.id, "command")
-        wait_for(lambda: living("sleep 7121"))
-        pids = (worker_agent.process.pid, host_of(worker_agent), living("sleep 7121")[0])
+        wait_for(lambda: living(lasting(7121)))
+        pids = (worker_agent.process.pid, host_of(worker_agent), living(lasting(7121))[0])
         agents, hosts, programs = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids)
         http.post(f"/v1/jobs/{program.id}/cancel").raise_for_status()
         wait_until_ended(http, program.id)

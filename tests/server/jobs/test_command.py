@@ -14,6 +14,8 @@ from tests.agents import RunningAgent, wait_for
 from tests.server.jobs.running import (
     benchmark,
     command,
+    lasting,
+    living,
     result_of,
     run,
     shell,
@@ -120,23 +122,24 @@ def test_logs_are_followed_while_they_grow(worker_agent: RunningAgent) -> None:
 
 def test_cancelling_ends_everything_the_program_started(worker_agent: RunningAgent) -> None:
     """Children, those that ignore the request to end, and those that left its session."""
-    script = "trap '' TERM; sleep 611 & setsid sleep 612 & sleep 613"
+    sleeps = [lasting(number) for number in (611, 612, 613)]
+    script = "trap '' TERM; {} & setsid {} & {}".format(*sleeps)
     with worker_agent.http() as http:
         job = submit(http, shell(script))
         wait_until_it_runs(http, job.id, "command")
-        wait_for(lambda: len(sleepers()) == 3)
+        wait_for(lambda: all(living(each) for each in sleeps))
         http.post(f"/v1/jobs/{job.id}/cancel").raise_for_status()
         job = wait_until_ended(http, job.id)
         found = result_of(http, job.id)
     assert job.state is JobState.CANCELLED
     assert not found.complete
-    assert sleepers() == []
+    assert not any(living(each) for each in sleeps)
 
 
 def test_a_time_limit_ends_a_program(worker_agent: RunningAgent) -> None:
     """The job failed, and what it printed is kept."""
     with worker_agent.http() as http:
-        job = submit(http, {**shell("echo before; sleep 600"), "timeout_s": 1.0})
+        job = submit(http, {**shell("echo before; sleep 600"), "timeout_s": 5.0})
         job = wait_until_ended(http, job.id)
     assert (job.state, job.error is not None and job.error.code) == (JobState.FAILED, "timeout")
     assert log_of(worker_agent, job.id, "stdout") == "before\n"
@@ -144,8 +147,8 @@ def test_a_time_limit_ends_a_program(worker_agent: RunningAgent) -> None:
 
 def test_what_runs_on_after_the_program_is_ended_too(worker_agent: RunningAgent) -> None:
     """A process left in the background would disturb the next measurement."""
-    finished(worker_agent, shell("setsid sleep 614 >/dev/null 2>&1 & exit 0"))
-    assert sleepers() == []
+    finished(worker_agent, shell(f"setsid {lasting(614)} >/dev/null 2>&1 & exit 0"))
+    assert living(lasting(614)) == []
 
 
 @pytest.mark.parametrize(
@@ -194,18 +197,3 @@ def test_a_busy_neighbour_is_noticed(worker_agent: RunningAgent, tmp_path: Path)
         found = result_of(http, job.id)
     assert "contention" in [reason.code for reason in found.validity.reasons]
     assert found.validity.verdict != "ok"
-
-
-def sleepers() -> list[int]:
-    """Processes that the tests' scripts left sleeping."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if words[0] == b"sleep" and words[1] in (b"611", b"612", b"613", b"614") and state != "Z":
-                found.append(int(folder.name))
-    return found

@@ -16,9 +16,19 @@ from server.jobs.processes import described, end_all, processes_of
 from server.processes import control_group
 from server.processes.process_tree import ProcessEntry, entry_of, send, snapshot
 from tests.agents import RunningAgent, children, command_line, running_agent, wait_for
-from tests.server.jobs.running import OPTIONS, kill, result_of, shell, submit, wait_until_ended, wait_until_it_runs
+from tests.server.jobs.running import (
+    OPTIONS,
+    kill,
+    lasting,
+    living,
+    result_of,
+    shell,
+    submit,
+    wait_until_ended,
+    wait_until_it_runs,
+)
 
-ESCAPE = "env -i setsid -f sleep {0}; env -i setsid -f sh -c 'setsid -f sleep {0}; sleep {0}'; "
+ESCAPE = "env -i setsid -f {0}; env -i setsid -f sh -c 'setsid -f {0}; {0}'; "
 """Processes in sessions of their own, orphans at once, with nothing in their environment."""
 ESCAPED = 2
 HYDRA = """import fcntl, os, sys
@@ -39,16 +49,11 @@ sys.stdin.read()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        os.execve("/bin/sleep", ["sleep", "7117"], {})
+        os.execve("/bin/sleep", sys.argv[1].split(), {})
     os._exit(0)
 signal.pause()
 """
 """What waits for leave, then starts a process that leaves it, and stays."""
-
-
-def living(words: str) -> list[int]:
-    """Processes whose command line is, or ends with, these words."""
-    return [each.pid for each in snapshot().values() if each.lives and command_line(each.pid).strip().endswith(words)]
 
 
 def zombies_of(parent: int) -> list[ProcessEntry]:
@@ -64,9 +69,9 @@ def host_of(agent: RunningAgent) -> int:
 def test_what_has_left_is_ended_when_the_program_ends(worker_agent: RunningAgent) -> None:
     """The result says so."""
     with worker_agent.http() as http:
-        job = wait_until_ended(http, submit(http, shell(ESCAPE.format(7111) + "sleep 0.5")).id)
+        job = wait_until_ended(http, submit(http, shell(ESCAPE.format(lasting(7111)) + "sleep 0.5")).id)
         found = result_of(http, job.id)
-    assert living("sleep 7111") == []
+    assert living(lasting(7111)) == []
     assert job.state is JobState.SUCCEEDED
     assert isinstance(found, CommandResult)
     assert found.left_running >= ESCAPED
@@ -75,28 +80,28 @@ def test_what_has_left_is_ended_when_the_program_ends(worker_agent: RunningAgent
 @pytest.mark.parametrize(("end", "number"), [("cancel", 7112), ("timeout", 7113)])
 def test_what_has_left_is_ended_with_the_job(worker_agent: RunningAgent, end: str, number: int) -> None:
     """When somebody ends it, and at its time limit."""
-    request = {**shell(ESCAPE.format(number) + f"sleep {number}"), "timeout_s": 60.0 if end == "cancel" else 5.0}
+    request = {**shell(ESCAPE.format(lasting(number)) + lasting(number)), "timeout_s": 60.0 if end == "cancel" else 5.0}
     with worker_agent.http() as http:
         job = submit(http, request)
         if end == "cancel":
-            wait_for(lambda: len(living(f"sleep {number}")) > ESCAPED)
+            wait_for(lambda: len(living(lasting(number))) > ESCAPED)
             http.post(f"/v1/jobs/{job.id}/cancel").raise_for_status()
         ended = wait_until_ended(http, job.id)
     assert ended.state is (JobState.CANCELLED if end == "cancel" else JobState.FAILED)
-    assert living(f"sleep {number}") == []
+    assert living(lasting(number)) == []
 
 
 def test_what_has_left_is_ended_when_the_jobs_process_is_killed(worker_agent: RunningAgent) -> None:
     """As the kernel does it when memory runs out; the agent's own children live on."""
     with worker_agent.http() as http:
-        job = submit(http, shell(ESCAPE.format(7114) + "sleep 7114"))
+        job = submit(http, shell(ESCAPE.format(lasting(7114)) + lasting(7114)))
         wait_until_it_runs(http, job.id, "command")
-        wait_for(lambda: len(living("sleep 7114")) > ESCAPED)
+        wait_for(lambda: len(living(lasting(7114))) > ESCAPED)
         workers = worker_agent.workers()
         os.kill(host_of(worker_agent), signal.SIGKILL)
         ended = wait_until_ended(http, job.id)
     assert (ended.state, ended.error is not None and ended.error.code) == (JobState.FAILED, "killed")
-    assert living("sleep 7114") == []
+    assert living(lasting(7114)) == []
     assert worker_agent.workers() == workers
     wait_for(lambda: zombies_of(worker_agent.process.pid) == [])
 
@@ -104,10 +109,10 @@ def test_what_has_left_is_ended_when_the_jobs_process_is_killed(worker_agent: Ru
 def test_what_has_left_is_ended_when_the_agent_is_killed(tmp_path: Path) -> None:
     """At once, by the job's own process, before another agent starts."""
     with running_agent(tmp_path / "data", *OPTIONS) as agent, agent.http() as http:
-        submit(http, shell(ESCAPE.format(7115) + "sleep 7115"))
-        wait_for(lambda: len(living("sleep 7115")) > ESCAPED)
+        submit(http, shell(ESCAPE.format(lasting(7115)) + lasting(7115)))
+        wait_for(lambda: len(living(lasting(7115))) > ESCAPED)
         kill(agent)
-        wait_for(lambda: living("sleep 7115") == [])
+        wait_for(lambda: living(lasting(7115)) == [])
 
 
 def test_processes_that_start_others_without_end_are_ended(worker_agent: RunningAgent, tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_each_way_of_finding_is_enough_alone(how: str, monkeypatch: pytest.Monke
     """Where groups are not delegated the tree is; once agent and job's process have died, the group is."""
     if how == "tree":
         monkeypatch.setattr(control_group, "_own_groups", lambda: iter(()))
-    command = [sys.executable, "-c", LEADER]
+    command = [sys.executable, "-c", LEADER, lasting(7117)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as leader:
         try:
             group = control_group.make_group(f"test-{os.getpid()}", leader.pid)
@@ -146,13 +151,13 @@ def test_each_way_of_finding_is_enough_alone(how: str, monkeypatch: pytest.Monke
             stored = described(leader.pid, group)
             assert leader.stdin is not None
             leader.stdin.close()
-            wait_for(lambda: len(living("sleep 7117")) == 1)
+            wait_for(lambda: len(living(lasting(7117))) == 1)
             if how == "group":  # what it left is another's now, with a session of its own and an empty environment
                 leader.kill()
                 leader.wait()
                 assert len(processes_of("no such job", stored)) == 1
             assert end_all("no such job", stored)
-            assert living("sleep 7117") == []
+            assert living(lasting(7117)) == []
             assert group is None or not group.exists()
         finally:
             leader.kill()
