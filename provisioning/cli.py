@@ -15,13 +15,13 @@ from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
 from provisioning import extras, options
 from provisioning.deployments import NAME_HINT, Deployments
+from provisioning.errors import ProvisioningError
 from provisioning.lifecycle import Lifecycle, Overview, Request
 from provisioning.provider import State
-from provisioning.providers import PLACES
-from provisioning.providers.chi import commands as chi_commands
+from provisioning.providers import KNOWN, PLACES, load, package_of
 
 UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |
-provision up --on ssh://pi@192.168.1.20 --name pi4 --offline"""
+provision up --on ssh://pi@192.168.1.20 --name pi4 --offline | provision up --lease my-lease --name nano"""
 
 app = typer.Typer(
     name="provision",
@@ -33,7 +33,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-chi_commands.register(app)
+for package in KNOWN.values():
+    if package.commands is not None:
+        load(package.commands)(app)
 
 Name = Annotated[str, typer.Argument(help="The deployment's name.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
@@ -58,40 +60,37 @@ def _runtimes(text: str | None) -> list[str] | None:
 
 
 @app.command("up", epilog=UP_EXAMPLES)
+@options.takes_what_providers_take
 def up(
     name: Annotated[str, typer.Option(help="Name of the host that results.", callback=_checked_name)],
-    on: Annotated[str, typer.Option(help=f"Where: {PLACES}.")] = "local",
+    on: Annotated[str | None, typer.Option(help=f"Where: {PLACES}; default: {options.DEFAULT_KIND}.")] = None,
     port: options.Port = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
     device_type: options.DeviceType = None,
     allow_commands: options.AllowCommands = False,
     runtimes: options.With = None,
-    image: options.Image = None,
-    platform: options.Platform = None,
-    volume: options.Volume = None,
-    lease: options.Lease = None,
-    reservation: options.Reservation = None,
-    device_profile: options.DeviceProfile = None,
-    dry_run: options.DryRun = False,
-    ssh_key: options.SshKey = None,
-    known_hosts: options.KnownHosts = None,
-    offline: options.Offline = False,
     model: options.Model = PREFERRED_MODEL,
     keep: options.Keep = False,
+    dry_run: options.DryRun = False,
+    **of_providers: Any,
 ) -> None:
     """Start an agent and enter it into the hosts file; a second time changes nothing."""
     agent: dict[str, Any] = {"port": port, "workers": workers, "threads": threads, "device-type": device_type}
     agent["allow-commands"] = "on" if allow_commands else None
     agent["with"] = _runtimes(runtimes)
-    place: dict[str, Any] = {"image": image, "ssh-key": ssh_key, "known-hosts": known_hosts, "offline": offline or None}
-    place |= {"platform": platform, "volume": volume or None}
-    leased = {"lease": lease, "reservation": reservation, "device-profile": device_profile or None}
-    kind, given = options.of_place(on, {**agent, **place, **leased})
+    kind, given = options.of_place(on, agent, of_providers)
     if dry_run:
-        return chi_commands.plan(name, kind, given)
+        return _plan(name, kind, given)
     host = _lifecycle().up(Request(name, kind, given, None if model == "none" else model, keep))
     note(f"try: client classify PICTURE --host {host.name}")
+
+
+def _plan(name: str, kind: str, given: dict[str, Any]) -> None:
+    plan = package_of(kind).plan
+    if plan is None:
+        raise ProvisioningError(f"--dry-run is for leases, not for --on {kind}")
+    load(plan)(name, given)
 
 
 @app.command("down")

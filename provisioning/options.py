@@ -1,22 +1,18 @@
-"""The options of `provision up`: what they mean, and which place takes which."""
+"""The options of `provision up`: those of every place, and those that providers have registered."""
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from provisioning.errors import ProvisioningError
-from provisioning.providers import OPTIONS
+from provisioning.provider import Option
+from provisioning.providers import KNOWN, package_of
 
-
-def _volumes(given: list[str] | None) -> list[str] | None:
-    for text in given or ():
-        if not re.fullmatch(r"/[^:]*:/[^:]+(:r[ow])?", text):  # a bare name would be a volume that nobody removes
-            raise typer.BadParameter(f"{text!r} is not /PATH:/PATH or /PATH:/PATH:ro")
-    return given
-
+DEFAULT_KIND = "local"
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: any free one.", min=0, max=65535)]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)]
@@ -25,58 +21,92 @@ DeviceType = Annotated[str | None, typer.Option(help="Type of the device as the 
 AllowCommands = Annotated[
     bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
 ]
-Image = Annotated[
-    str | None,
-    typer.Option(
-        help="docker, chi: image to run; default: built from this checkout (docker), Python with the agent installed "
-        "into it (chi)."
-    ),
-]
-Lease = Annotated[str | None, typer.Option(help="chi: id or name of the lease; implies --on chi.")]
-Reservation = Annotated[str | None, typer.Option(help="chi: which device reservation, when the lease has several.")]
-DeviceProfile = Annotated[list[str] | None, typer.Option(help="chi: such as pi_camera; may be repeated.")]
 With = Annotated[
     str | None,
     typer.Option("--with", help="Runtimes to install there beside the default: openvino, onnx, gpu; with commas."),
 ]
-Platform = Annotated[str | None, typer.Option(help="docker: such as linux/arm64; default: the engine's own.")]
-Volume = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PATH:PATH[:ro]",
-        help="docker: a path of the engine's host, and where the container sees it; may be repeated.",
-        callback=_volumes,
-    ),
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
-SshKey = Annotated[
-    Path | None,
-    typer.Option(
-        help="ssh: private key to log in with; default: your agent's and ~/.ssh's. chi: key that may log in there.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
-KnownHosts = Annotated[Path | None, typer.Option(help="ssh: file of trusted host keys; default: ~/.ssh/known_hosts.")]
-Offline = Annotated[
-    bool, typer.Option("--offline", help="ssh: fetch the device's packages here; it needs no package index.")
-]
 Model = Annotated[str, typer.Option(help="Catalog model to push once it is up, or none.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep what was made when something fails.")]
 
 
-def of_place(on: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Kind of place and the options that were given, as they are kept; raises ProvisioningError for a foreign one."""
-    kind, _, place = ("chi" if given.get("lease") and on == "local" else on).partition("://")
-    options = {name: _plain(value) for name, value in given.items() if value is not None}
+def takes_what_providers_take(up: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every provider's options, in place of its `**of_providers`."""
+    *own, rest = inspect.signature(up, eval_str=True).parameters.values()
+    assert rest.kind is inspect.Parameter.VAR_KEYWORD
+    theirs = [_parameter(options) for options in registered().values()]
+    up.__signature__ = inspect.Signature([*own, *theirs])  # type: ignore[attr-defined]
+    return up
+
+
+def registered() -> Mapping[str, Mapping[str, Option]]:
+    """By name of an option, what each provider that takes it means by it."""
+    found: dict[str, dict[str, Option]] = {}
+    for kind, package in KNOWN.items():
+        for option in package.taken():
+            found.setdefault(option.name, {})[kind] = option
+    return found
+
+
+def of_place(on: str | None, agent: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Kind of place and the options that were given for the agent and by parameter, as they are kept.
+
+    Raises ProvisioningError for an option of another kind, and for one that is missing.
+    """
+    asked = {name: value for name in registered() if (value := given[_parameter_name(name)])}
+    kind, _, place = (on or _implied(asked)).partition("://")
+    package = package_of(kind)
+    options = {name: _plain(value) for name, value in {**agent, **asked}.items() if value is not None}
     if place:
         options["place"] = place.rstrip("/")
-    for name in options:
-        if kind not in OPTIONS.get(name, (kind,)):
-            raise ProvisioningError(f"--{name} is for --on {' or '.join(OPTIONS[name])}, not for {kind}")
-    if kind == "chi" and "lease" not in options:
-        raise ProvisioningError("CHI@Edge needs --lease ID_OR_NAME", hint="`provision leases` lists them")
+    for name in asked:
+        if kind not in (kinds := registered()[name]):
+            raise ProvisioningError(f"--{name} is for --on {' or '.join(kinds)}, not for {kind}")
+    for option in package.taken():
+        if option.required is not None and option.name not in options:
+            detail, _, hint = option.required.partition(": ")
+            raise ProvisioningError(detail, hint=hint)
     return kind, options
+
+
+def _implied(asked: Mapping[str, Any]) -> str:
+    """The kind that an option stands for, where no place was named."""
+    found: Iterator[str] = (kind for name in asked for kind, option in registered()[name].items() if option.selects)
+    return next(found, DEFAULT_KIND)
+
+
+def _parameter(options: Mapping[str, Option]) -> inspect.Parameter:
+    """One option of the command line for what may mean something else to each provider."""
+    first = next(iter(options.values()))
+    text = " ".join(f"{kind}: {option.help}" for kind, option in options.items())
+    extras: dict[str, Any] = {"exists": first.must_exist, "dir_okay": False} if first.type is Path else {}
+    form = typer.Option(f"--{first.name}", help=text, metavar=first.metavar, callback=_checker(first), **extras)
+    if first.type is bool:
+        annotation, default = Annotated[bool, form], False
+    else:
+        annotation = Annotated[(list[first.type] if first.many else first.type) | None, form]  # type: ignore
+        default = None
+    return inspect.Parameter(
+        _parameter_name(first.name), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _checker(option: Option) -> Callable[[Any], Any] | None:
+    pattern = option.pattern
+    if pattern is None:
+        return None
+
+    def check(given: Any) -> Any:
+        for text in [given] if isinstance(given, str) else given or ():
+            if not re.fullmatch(pattern, text):
+                raise typer.BadParameter(f"{text!r} is not {option.metavar}")
+        return given
+
+    return check
+
+
+def _parameter_name(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _plain(value: object) -> object:

@@ -25,6 +25,27 @@ def agent_arguments(options: Mapping[str, Any], *, without: Sequence[str] = ()) 
     return [word for name in given for word in (f"--{name}", str(options[name]))]
 
 
+@dataclass(frozen=True)
+class Option:
+    """An option of `up` that a provider understands; a provider finds it in a deployment's options by its name."""
+
+    name: str
+    """The name on the command line, without the dashes."""
+    help: str
+    type: type = str
+    """str, Path for a file, bool for a flag."""
+    many: bool = False
+    """Whether it may be repeated."""
+    metavar: str | None = None
+    pattern: str | None = None
+    """What a value must look like; `metavar` puts it in words."""
+    must_exist: bool = False
+    selects: bool = False
+    """Whether giving it means this provider when no place is named."""
+    required: str | None = None
+    """What is said when it is missing; None for an option that may be left out."""
+
+
 class State(StrEnum):
     """What is there of a deployment."""
 

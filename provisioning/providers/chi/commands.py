@@ -117,15 +117,13 @@ def _left_s(deployment: Deployment) -> float | None:
     return find_lease(open_site(), str(deployment.options["lease"])).left_s
 
 
-def plan(name: str, kind: str, options: dict[str, Any]) -> None:
+def plan(name: str, options: dict[str, Any]) -> None:
     """Say what `up` would do, after checking credentials, services and the lease; raises ProvisioningError."""
     from provisioning.providers.chi.containers import Containers, require_container_name
     from provisioning.providers.chi.leases import device_reservation, find_lease
     from provisioning.providers.chi.session import open_site
     from provisioning.providers.chi.spec import container_spec
 
-    if kind != "chi":
-        raise ProvisioningError(f"--dry-run is for leases, not for --on {kind}")
     require_container_name(name)
     site = open_site()
     lease = find_lease(site, str(options["lease"]))

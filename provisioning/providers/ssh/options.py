@@ -1,0 +1,11 @@
+"""What `provision up --on ssh://USER@HOST` takes."""
+
+from pathlib import Path
+
+from provisioning.provider import Option
+
+OPTIONS = (
+    Option("ssh-key", "private key to log in with; default: your agent's and ~/.ssh's.", type=Path, must_exist=True),
+    Option("known-hosts", "file of trusted host keys; default: ~/.ssh/known_hosts.", type=Path),
+    Option("offline", "fetch the device's packages here; it needs no package index.", type=bool),
+)
