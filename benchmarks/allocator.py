@@ -25,9 +25,9 @@ def main() -> None:
         for name, command in COMMANDS.items():
             with agent(command=command) as running:
                 push(running.host, model)
-                load(running.host, model.picture, CLIENTS, 1.0)
+                load(running.host, model.image, CLIENTS, 1.0)
                 before = _cpu_ms(running.process.pid)
-                seen = load(running.host, model.picture, CLIENTS, arguments.seconds)
+                seen = load(running.host, model.image, CLIENTS, arguments.seconds)
                 used = _cpu_ms(running.process.pid) - before
                 results[name].append((seen.per_second, used / seen.requests))
     rows = []

@@ -21,15 +21,15 @@ WARM_UP = 10
 
 def main(argv: list[str]) -> None:
     """Run the loop from START (monotonic clock) for SECONDS and print what each picture took."""
-    model_path, picture_path, start, seconds = argv
+    model_path, image_path, start, seconds = argv
     model = open_runtime("litert", delegates=True).load(tflite_files(Path(model_path).read_bytes()), LoadOptions())
     sink = model.outputs[0]
     spec = input_spec(model.inputs[0])
-    picture = Path(picture_path).read_bytes()
+    image = Path(image_path).read_bytes()
     k = ClassifyOptions().top_k
 
     def classify() -> None:
-        decoded = decode(io.BytesIO(picture), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
+        decoded = decode(io.BytesIO(image), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
         tensor = resize(decoded.image, spec)[None]  # the supplied model stores each pixel as itself
         stored = model.invoke(tensor)[0]
         top_k(softmax(dequantise(stored.ravel(), sink.scale, sink.zero_point)), k)

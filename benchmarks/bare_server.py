@@ -36,10 +36,10 @@ class BareServer:
         runtime = open_runtime("litert", delegates=True)
         self._mine.model = runtime.load(tflite_files(self._model), LoadOptions())
 
-    def _classify(self, picture: bytes) -> bytes:
+    def _classify(self, image: bytes) -> bytes:
         model = self._mine.model
         spec, sink = input_spec(model.inputs[0]), model.outputs[0]
-        decoded = decode(io.BytesIO(picture), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
+        decoded = decode(io.BytesIO(image), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
         stored = model.invoke(resize(decoded.image, spec)[None])[0]
         scores = softmax(dequantise(stored.ravel(), sink.scale, sink.zero_point))
         best = top_k(scores, ClassifyOptions().top_k)

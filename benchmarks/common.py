@@ -75,7 +75,7 @@ class Supplied:
         return self.pulled.path(self.pulled.entry.model)
 
     @property
-    def picture(self) -> Path:
+    def image(self) -> Path:
         """parrot.jpg: 512 x 929 pixels, 597 kB."""
         return self.pulled.path(self.pulled.entry.samples[0])
 
@@ -171,13 +171,13 @@ def require_wrk() -> None:
     sys.exit("wrk makes the load; on Debian and Ubuntu: sudo apt-get install wrk")
 
 
-def load(host: Host, picture: Path, clients: int, seconds: float) -> Load:
+def load(host: Host, image: Path, clients: int, seconds: float) -> Load:
     """Post a picture from so many concurrent clients for so long."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(POST_SCRIPT)
         script.flush()
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", script.name]
-        environment = {**os.environ, "PICTURE": str(picture)}
+        environment = {**os.environ, "PICTURE": str(image)}
         done = subprocess.run(
             [*command, f"{host.url}/v1/classify"], env=environment, capture_output=True, text=True, check=True
         )

@@ -29,14 +29,14 @@ def main() -> None:
     model = open_runtime("litert", delegates=True).load(tflite_files(files.model.read_bytes()), LoadOptions())
     rows = []
     for size in SIZES:
-        picture = _picture(files, size)
-        exact_ms, fast_ms = _times(model, picture)
-        exact, fast = (_logits(model, picture, exact=mode) for mode in (True, False))
-        decoded = _decode(model, picture, exact=False).image.size
+        image = _image(files, size)
+        exact_ms, fast_ms = _times(model, image)
+        exact, fast = (_logits(model, image, exact=mode) for mode in (True, False))
+        decoded = _decode(model, image, exact=False).image.size
         same = np.array_equal(top_k(exact, 3), top_k(fast, 3))
         rows.append(
             [
-                "{} x {}".format(*Image.open(io.BytesIO(picture)).size),
+                "{} x {}".format(*Image.open(io.BytesIO(image)).size),
                 "{} x {}".format(*decoded),
                 f"{exact_ms:.1f}",
                 f"{fast_ms:.1f}",
@@ -50,37 +50,37 @@ def main() -> None:
     print("\nms: decode and resize, medians of", REPEATS)
 
 
-def _picture(files: Supplied, size: tuple[int, int] | None) -> bytes:
+def _image(files: Supplied, size: tuple[int, int] | None) -> bytes:
     if size is None:
-        return files.picture.read_bytes()
+        return files.image.read_bytes()
     out = io.BytesIO()
-    Image.open(files.picture).resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)
+    Image.open(files.image).resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
-def _times(model: LoadedModel, picture: bytes) -> tuple[float, float]:
+def _times(model: LoadedModel, image: bytes) -> tuple[float, float]:
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(REPEATS):
         for exact, times in took_ms.items():
             before = time.perf_counter_ns()
-            _tensor(model, picture, exact=exact)
+            _tensor(model, image, exact=exact)
             times.append((time.perf_counter_ns() - before) / 1e6)
     return statistics.median(took_ms[True]), statistics.median(took_ms[False])
 
 
-def _decode(model: LoadedModel, picture: bytes, *, exact: bool) -> Decoded:
+def _decode(model: LoadedModel, image: bytes, *, exact: bool) -> Decoded:
     spec = input_spec(model.inputs[0])
-    return decode(io.BytesIO(picture), (spec.width, spec.height), exact=exact, max_pixels=MAX_PIXELS)
+    return decode(io.BytesIO(image), (spec.width, spec.height), exact=exact, max_pixels=MAX_PIXELS)
 
 
-def _tensor(model: LoadedModel, picture: bytes, *, exact: bool) -> NDArray[np.uint8]:
-    decoded = _decode(model, picture, exact=exact)
+def _tensor(model: LoadedModel, image: bytes, *, exact: bool) -> NDArray[np.uint8]:
+    decoded = _decode(model, image, exact=exact)
     return resize(decoded.image, input_spec(model.inputs[0]))[None]  # the supplied model stores each pixel as itself
 
 
-def _logits(model: LoadedModel, picture: bytes, *, exact: bool) -> NDArray[np.float32]:
+def _logits(model: LoadedModel, image: bytes, *, exact: bool) -> NDArray[np.float32]:
     sink = model.outputs[0]
-    return dequantise(model.invoke(_tensor(model, picture, exact=exact))[0].ravel(), sink.scale, sink.zero_point)
+    return dequantise(model.invoke(_tensor(model, image, exact=exact))[0].ravel(), sink.scale, sink.zero_point)
 
 
 if __name__ == "__main__":

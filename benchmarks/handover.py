@@ -37,8 +37,8 @@ def pipe() -> Ends:
     """The picture's bytes through multiprocessing's connection, which is a Unix stream socket."""
     ours, theirs = multiprocessing.connection.Pipe()
 
-    def ask(picture: bytes) -> None:
-        ours.send_bytes(picture)
+    def ask(image: bytes) -> None:
+        ours.send_bytes(image)
         ours.recv_bytes()
 
     def serve() -> bool:
@@ -54,8 +54,8 @@ def stream_socket() -> Ends:
     ours, theirs = socket.socketpair()
     buffer = bytearray(SLOT_BYTES)
 
-    def ask(picture: bytes) -> None:
-        ours.sendall(len(picture).to_bytes(LENGTH) + picture)
+    def ask(image: bytes) -> None:
+        ours.sendall(len(image).to_bytes(LENGTH) + image)
         ours.recv(4096)
 
     def serve() -> bool:
@@ -73,9 +73,9 @@ def fresh_memory_file() -> Ends:
     """A new memory file for each picture, its descriptor passed along."""
     ours, theirs = multiprocessing.connection.Pipe()
 
-    def ask(picture: bytes) -> None:
-        descriptor = os.memfd_create("picture")
-        os.write(descriptor, picture)
+    def ask(image: bytes) -> None:
+        descriptor = os.memfd_create("image")
+        os.write(descriptor, image)
         send_handle(ours, descriptor, os.getpid())
         os.close(descriptor)
         ours.recv_bytes()
@@ -94,13 +94,13 @@ def fresh_memory_file() -> Ends:
 def shared_memory() -> Ends:
     """A memory file shared from the start, its place and size told by a datagram. What the agent does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    descriptor = os.memfd_create("pictures")
+    descriptor = os.memfd_create("images")
     os.ftruncate(descriptor, SLOT_BYTES)
     memory = mmap.mmap(descriptor, SLOT_BYTES)
 
-    def ask(picture: bytes) -> None:
-        memory[: len(picture)] = picture
-        ours.send(len(picture).to_bytes(LENGTH))
+    def ask(image: bytes) -> None:
+        memory[: len(image)] = image
+        ours.send(len(image).to_bytes(LENGTH))
         ours.recv(4096)
 
     def serve() -> bool:
@@ -115,12 +115,12 @@ def shared_memory() -> Ends:
 WAYS = (pipe, stream_socket, fresh_memory_file, shared_memory)
 
 
-def touch(picture: bytes | memoryview | mmap.mmap) -> None:
+def touch(image: bytes | memoryview | mmap.mmap) -> None:
     """Read every byte once, as a decoder does."""
-    bytes(picture[:])
+    bytes(image[:])
 
 
-def measure(way: Callable[[], Ends], picture: bytes, count: int) -> tuple[float, float]:
+def measure(way: Callable[[], Ends], image: bytes, count: int) -> tuple[float, float]:
     """CPU milliseconds of both processes and wall milliseconds, a picture."""
     ends = way()
     child = os.fork()
@@ -129,11 +129,11 @@ def measure(way: Callable[[], Ends], picture: bytes, count: int) -> tuple[float,
             pass
     try:
         for _ in range(count // 10):
-            ends.ask(picture)
+            ends.ask(image)
         before, walls = _cpu_s(child), []
         for _ in range(count):
             started = time.perf_counter()
-            ends.ask(picture)
+            ends.ask(image)
             walls.append(time.perf_counter() - started)
         used = _cpu_s(child) - before
     finally:
@@ -159,11 +159,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     keep_freed_memory()
-    picture = supplied().picture.read_bytes()
+    image = supplied().image.read_bytes()
     results: dict[str, list[tuple[float, float]]] = {way.__name__: [] for way in WAYS}
     for _ in range(arguments.rounds):
         for way in WAYS:
-            results[way.__name__].append(measure(way, picture, arguments.count))
+            results[way.__name__].append(measure(way, image, arguments.count))
     best = min(statistics.median(cpu for cpu, _ in each) for each in results.values())
     rows = []
     for name, each in results.items():

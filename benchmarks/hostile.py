@@ -66,14 +66,14 @@ def crowd(host: Host, kind: str, count: int, returns: int, *, tls: bool) -> Iter
         strangers.communicate()
 
 
-def classify(host: Host, picture: bytes, over: threading.Event, seen: Seen) -> None:
+def classify(host: Host, image: bytes, over: threading.Event, seen: Seen) -> None:
     """One client that classifies over its one connection until told to stop."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=host.url, headers=headers, verify=tls_context(host) or False, timeout=30) as http_client:
         while not over.is_set():
             began = time.perf_counter()
             try:
-                reply = http_client.post(CLASSIFY, content=picture, extensions={"sni_hostname": TLS_SERVER_NAME})
+                reply = http_client.post(CLASSIFY, content=image, extensions={"sni_hostname": TLS_SERVER_NAME})
                 if reply.status_code != 200:
                     seen.faults.append(f"{reply.status_code}: {reply.text[:100]}")
             except httpx.HTTPError as error:
@@ -104,12 +104,12 @@ def probe(host: Host, over: threading.Event, seen: Seen) -> None:
 
 
 @contextmanager
-def watched(host: Host, seen: Seen, picture: bytes | None) -> Iterator[None]:
+def watched(host: Host, seen: Seen, image: bytes | None) -> Iterator[None]:
     """Liveness, and with a picture also clients, while the block runs."""
     over = threading.Event()
     threads = [threading.Thread(target=probe, args=(host, over, seen))]
-    if picture is not None:
-        threads += [threading.Thread(target=classify, args=(host, picture, over, seen)) for _ in range(CLIENTS)]
+    if image is not None:
+        threads += [threading.Thread(target=classify, args=(host, image, over, seen)) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
@@ -120,10 +120,10 @@ def watched(host: Host, seen: Seen, picture: bytes | None) -> Iterator[None]:
             thread.join()
 
 
-def measure(host: Host, picture: bytes, seconds: float) -> Seen:
+def measure(host: Host, image: bytes, seconds: float) -> Seen:
     """Clients that classify, then a measuring job."""
     seen = Seen()
-    with watched(host, seen, picture):
+    with watched(host, seen, image):
         time.sleep(seconds)
     with watched(host, seen, None):
         try:
@@ -145,16 +145,16 @@ def main() -> int:
     counts = (1000,) if arguments.short else (64, 256, 1000)
     seconds = arguments.seconds / 2 if arguments.short else arguments.seconds
     model, rows, held = supplied(), [], True
-    picture = model.picture.read_bytes()
+    image = model.image.read_bytes()
     for tls in (False, True):
         with agent("--tls", "on" if tls else "off", token=TOKEN) as running:
             push(running.host, model)
-            measure(running.host, picture, 1.0)
-            quiet = measure(running.host, picture, 2 * seconds)
+            measure(running.host, image, 1.0)
+            quiet = measure(running.host, image, 2 * seconds)
             rows.append(_row(tls, "nobody", 0, quiet, quiet))
             for kind, count in itertools.product(SENT, counts):
                 with crowd(running.host, kind, count, arguments.returns, tls=tls):
-                    seen = measure(running.host, picture, seconds)
+                    seen = measure(running.host, image, seconds)
                 rows.append(_row(tls, kind, count, seen, quiet))
                 held = held and _held(seen, quiet)
                 print(*seen.faults[:3], sep="\n", file=sys.stderr)

@@ -20,7 +20,7 @@ from tests.chi_at_edge.service import running_testbed
 from tests.chi_at_edge.state import AGENT_IMAGE
 from tests.home import Home
 
-PICTURE = str(SAMPLES_FOLDER / "digit-3.png")
+IMAGE = str(SAMPLES_FOLDER / "digit-3.png")
 UP = ("up", "--lease", "demo", "--name", "edge1", "--image", AGENT_IMAGE, "--model", "none")
 MEGABYTE = 1_000_000
 
@@ -59,7 +59,7 @@ def _round() -> tuple[float, float, float, float]:
         home = Home(Path(folder))
         home.environment.update(testbed.environment())
         marks = [time.monotonic()]
-        for program, words in (("provision", UP), ("client", ("classify", PICTURE)), ("provision", ("down", "edge1"))):
+        for program, words in (("provision", UP), ("client", ("classify", IMAGE)), ("provision", ("down", "edge1"))):
             done = home.run(program, *words)
             marks.append(time.monotonic())
             if done.returncode:

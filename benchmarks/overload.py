@@ -98,7 +98,7 @@ def peak_pss(pid: int) -> Iterator[list[int]]:
         watcher.join()
 
 
-def overload(server: Server, picture: Path, clients: int, seconds: float) -> Overload:
+def overload(server: Server, image: Path, clients: int, seconds: float) -> Overload:
     """Post a picture from so many clients that never pause."""
     command = [
         "wrk",
@@ -110,7 +110,7 @@ def overload(server: Server, picture: Path, clients: int, seconds: float) -> Ove
         "-s",
         str(SCRIPT),
     ]
-    variables = {"PICTURE": str(picture), "TOKEN": TOKEN, "WARM_UP_S": str(WARM_UP_S)}
+    variables = {"PICTURE": str(image), "TOKEN": TOKEN, "WARM_UP_S": str(WARM_UP_S)}
     with peak_pss(server.pid) as peak:
         done = subprocess.run(
             [*command, f"{server.url}/v1/classify"],
@@ -180,11 +180,11 @@ def _measure(model: Supplied, clients: list[int], seconds: float, *, tls: bool, 
         if bare:
             servers["bare uvicorn"] = stack.enter_context(bare_server(model, tls=tls))
         for server in servers.values():
-            overload(server, model.picture, 4, 1.0)
+            overload(server, model.image, 4, 1.0)
         measured: Measured = {name: {} for name in servers}
         for number in clients:
             for name, server in servers.items():
-                measured[name][number] = overload(server, model.picture, number, seconds)
+                measured[name][number] = overload(server, model.image, number, seconds)
         return measured
 
 

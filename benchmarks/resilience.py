@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--workers", default="auto")
     arguments = parser.parse_args()
     model = supplied()
-    picture = model.picture.read_bytes()
+    image = model.image.read_bytes()
     outcomes: Counter[str] = Counter()
     answered_at: list[float] = []
     stop = threading.Event()
@@ -34,7 +34,7 @@ def main() -> None:
             with EdgeClient(running.host, retries=0) as client:
                 while not stop.is_set():
                     try:
-                        client.classify(picture)
+                        client.classify(image)
                         outcomes["answered"] += 1
                         answered_at.append(time.monotonic())
                     except EdgeError as error:

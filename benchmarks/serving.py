@@ -25,7 +25,7 @@ Loop = tuple[float, float, float]
 def bare_loops(model: Supplied, count: int, seconds: float) -> Loop:
     """So many processes, each classifying the picture over and over."""
     start = time.monotonic() + START_DELAY_S
-    arguments = [str(model.model), str(model.picture), str(start), str(seconds)]
+    arguments = [str(model.model), str(model.image), str(start), str(seconds)]
     command = [sys.executable, "-m", "benchmarks.bare", *arguments]
     loops = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(count)
@@ -56,9 +56,9 @@ def _round(model: Supplied, cores: int, seconds: float, workers: str) -> dict[st
     }
     with agent("--workers", workers) as running:
         push(running.host, model)
-        load(running.host, model.picture, 4, 1.0)
+        load(running.host, model.image, 4, 1.0)
         for clients in CLIENTS:
-            measured[f"agent {clients}"] = load(running.host, model.picture, clients, seconds)
+            measured[f"agent {clients}"] = load(running.host, model.image, clients, seconds)
     return measured
 
 

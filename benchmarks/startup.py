@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     model = supplied()
-    picture = model.picture.read_bytes()
+    image = model.image.read_bytes()
     rows: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         with agent("--workers", "1", data=Path(folder)) as running:
@@ -27,7 +27,7 @@ def main() -> None:
             with agent("--workers", "1", data=Path(folder)) as running:
                 ready_s = time.monotonic() - running.started
                 with EdgeClient(running.host) as client:
-                    reply = client.classify(picture).reply
+                    reply = client.classify(image).reply
                     answered_s = time.monotonic() - running.started
                     assert reply.model.name == model.pulled.entry.name
                     time.sleep(1)

@@ -87,7 +87,7 @@ class RuntimeUsed(BaseModel):
     threads: int
 
 
-class PictureInfo(BaseModel):
+class ImageInfo(BaseModel):
     """The picture as sent and as decoded."""
 
     format: str
@@ -110,11 +110,11 @@ class ClassifyReply(BaseModel):
     predictions: list[Prediction]
     scores: Literal["softmax", "model"]
     """`softmax`: computed by the agent from logits; `model`: the model ends in probabilities itself."""
-    picture: PictureInfo
+    image: ImageInfo
     timing_ms: StageTimes
 
 
-class PictureReply(BaseModel):
+class ImageReply(BaseModel):
     """One part of a multipart request: either its result or its problem."""
 
     name: str
@@ -125,4 +125,4 @@ class PictureReply(BaseModel):
 class BatchReply(BaseModel):
     """The answer to a multipart request, one entry a picture in the order sent."""
 
-    results: list[PictureReply]
+    results: list[ImageReply]

@@ -18,7 +18,7 @@ class ErrorCode(StrEnum):
     EMPTY_BODY = "empty_body"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"
-    TOO_MANY_PICTURES = "too_many_pictures"
+    TOO_MANY_IMAGES = "too_many_images"
     NOT_AN_IMAGE = "not_an_image"
     TRUNCATED_IMAGE = "truncated_image"
     # models

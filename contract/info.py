@@ -73,7 +73,7 @@ class Limits(BaseModel):
     image_bytes: int
     image_pixels: int
     model_bytes: int
-    pictures_per_request: int
+    images_per_request: int
     queue_length: int
     request_timeout_s: float
     worker_memory_bytes: int

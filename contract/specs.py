@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contract.devices import DEVICE_PATTERN, Precision
 from contract.models import DIGEST_PATTERN
@@ -41,12 +41,12 @@ class RandomInput(BaseModel):
     seed: Seed = 0
 
 
-class PictureInput(BaseModel):
+class ImageInput(BaseModel):
     """Pictures that were uploaded as blobs, used in turn. Decoding them is not part of the measurement."""
 
     model_config = STRICT
 
-    kind: Literal["pictures"] = "pictures"
+    kind: Literal["images"] = "images"
     digests: list[Digest] = Field(min_length=1, max_length=1000)
 
 
@@ -77,7 +77,15 @@ class BenchmarkSpec(BaseModel):
     window_s: float = Field(default=1.0, ge=0.1, le=600)
     cooldown_s: float = Field(default=0.0, ge=0, le=3600)
     """Longest wait before the start until the CPU is 10 degrees below its first trip point."""
-    input: RandomInput | PictureInput = Field(default=RandomInput(), discriminator="kind")
+    input: RandomInput | ImageInput = Field(default=RandomInput(), discriminator="kind")
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _as_stored_before(cls, value: object) -> object:
+        """Take what runs and queues say that were stored when images were called pictures."""
+        if isinstance(value, dict) and value.get("kind") == "pictures":
+            return {**value, "kind": "images"}
+        return value
 
     @model_validator(mode="after")
     def _one_length(self) -> "BenchmarkSpec":

@@ -32,7 +32,7 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 
-class PictureError(ValueError):
+class ImageError(ValueError):
     """A picture that cannot be used.
 
     PictureError
@@ -42,15 +42,15 @@ class PictureError(ValueError):
     """
 
 
-class NotAnImage(PictureError):
+class NotAnImage(ImageError):
     """The bytes are not a JPEG, PNG or WebP picture."""
 
 
-class TruncatedImage(PictureError):
+class TruncatedImage(ImageError):
     """The picture is cut off or damaged."""
 
 
-class TooManyPixels(PictureError):
+class TooManyPixels(ImageError):
     """The picture has more pixels than allowed."""
 
 

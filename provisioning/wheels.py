@@ -14,6 +14,7 @@ from email.parser import HeaderParser
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -21,7 +22,6 @@ from platformdirs import user_cache_path
 
 from provisioning.errors import ProvisioningError
 
-PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning")
 CHECKOUT = Path(__file__).parents[1]
 CONSTRAINTS = "provisioning/constraints.txt"
 """Where a wheel has the constraints; a checkout has them at its top."""
@@ -71,7 +71,7 @@ class Platform:
 
 def make_wheel(folder: Path) -> Path:
     """A wheel of the edgerun that runs here, whether it was installed or is a checkout; raises ProvisioningError."""
-    metadata = _metadata_of_checkout() if (CHECKOUT / "pyproject.toml").is_file() else _metadata_of_installed()
+    metadata = _metadata_of_checkout() if _is_checkout() else _metadata_of_installed()
     version = HeaderParser().parsestr(metadata["METADATA"])["Version"]
     info, record = f"edgerun-{version}.dist-info", []
     path = folder / f"edgerun-{version}-py3-none-any.whl"
@@ -92,7 +92,7 @@ def constraints() -> str:
 
 
 def _modules() -> Iterator[tuple[str, bytes]]:
-    for package in PACKAGES:
+    for package in _packages():
         spec = find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise ProvisioningError(f"the package {package} is missing here", hint="install edgerun again")
@@ -104,9 +104,25 @@ def _modules() -> Iterator[tuple[str, bytes]]:
     yield CONSTRAINTS, constraints().encode()
 
 
+def _packages() -> list[str]:
+    """The packages that edgerun consists of."""
+    if _is_checkout():
+        packages: list[str] = _pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        return packages
+    return sorted({file.parts[0] for file in distribution("edgerun").files or () if file.suffix == ".py"})
+
+
+def _is_checkout() -> bool:
+    return (CHECKOUT / "pyproject.toml").is_file()
+
+
+def _pyproject() -> dict[str, Any]:
+    """As it is now: what was noted when edgerun was installed may be older."""
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+
+
 def _metadata_of_checkout() -> dict[str, str]:
-    """From pyproject.toml as it is now: what was noted when it was installed may be older."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    project = _pyproject()["project"]
     lines = ["Metadata-Version: 2.3", "Name: edgerun", f"Version: {project['version']}"]
     lines += [f"Requires-Python: {project['requires-python']}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]

@@ -56,7 +56,7 @@ class Agent:
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = ClassificationService(self.registry, pools, settings.max_image_pixels)
-        self.intake = Intake(settings.max_image_bytes, settings.max_pictures, pools.arena.budget)
+        self.intake = Intake(settings.max_image_bytes, settings.max_images, pools.arena.budget)
         self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
@@ -125,7 +125,7 @@ class Agent:
             image_bytes=settings.max_image_bytes,
             image_pixels=settings.max_image_pixels,
             model_bytes=settings.max_model_bytes,
-            pictures_per_request=settings.max_pictures,
+            images_per_request=settings.max_images,
             queue_length=settings.queue,
             request_timeout_s=settings.request_timeout_s,
             worker_memory_bytes=settings.worker_memory_limit_bytes,

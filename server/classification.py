@@ -7,8 +7,8 @@ from contract.classify import (
     ClassifyOptions,
     ClassifyReply,
     DecodeMode,
+    ImageInfo,
     ModelRef,
-    PictureInfo,
     Prediction,
     QuantMode,
     RuntimeUsed,
@@ -88,7 +88,7 @@ def _reply(answer: Classified, model: StoredModel, hello: Hello, arrived_ns: int
         ),
         predictions=_predictions(answer, model.labels),
         scores="softmax" if answer.logits else "model",
-        picture=PictureInfo.model_validate(answer.picture),
+        image=ImageInfo.model_validate(answer.image),
         timing_ms=_times(answer, arrived_ns),
     )
 

@@ -52,7 +52,7 @@ FAULTS: dict[ErrorCode, Fault] = {
         "The picture has too many pixels",
         "make the picture smaller before sending it; the model reads far fewer pixels",
     ),
-    ErrorCode.TOO_MANY_PICTURES: Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many pictures in one request"),
+    ErrorCode.TOO_MANY_IMAGES: Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many pictures in one request"),
     ErrorCode.NOT_AN_IMAGE: Fault(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not a picture the agent reads", "send JPEG, PNG or WebP bytes"
     ),

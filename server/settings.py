@@ -104,7 +104,7 @@ class Settings:
     max_image_bytes: int = _setting(10 * MIB, _number, "largest picture in bytes")
     max_image_pixels: int = _setting(40_000_000, _number, "largest picture in pixels")
     max_model_bytes: int = _setting(200 * MIB, _number, "largest model file in bytes")
-    max_pictures: int = _setting(32, _number, "pictures in one multipart request")
+    max_images: int = _setting(32, _number, "pictures in one multipart request")
     max_held_bytes: int = _setting(128 * MIB, _number, "bytes of pictures in memory at a time, all requests together")
     request_timeout_s: float = _setting(30.0, _seconds, "seconds a worker may spend on one picture")
     worker_memory_bytes: int | None = _setting(None, _auto_or_number, "memory at which a worker is replaced, or auto")

@@ -8,7 +8,7 @@ from client.analysis.comparison import LONE_JOBS, Jobs, Ratio, speed_ratio, time
 from client.analysis.facets import FACETS, Facet, differences, varying
 from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, rows_of
-from contract.specs import PictureInput
+from contract.specs import ImageInput
 from contract.validity import Verdict
 
 
@@ -146,7 +146,7 @@ def _described(entries: Sequence[Entry], rows: Sequence[Row]) -> dict[str, str]:
         "runtime version": _joined(f"{result.runtime} {result.runtime_version}" for result in results),
         "input": _joined(
             f"{len(spec.input.digests)} pictures {spec.input.digests[0][:19]}"
-            if isinstance(spec.input, PictureInput)
+            if isinstance(spec.input, ImageInput)
             else f"random seed {spec.input.seed}"
             for spec in specs
         ),

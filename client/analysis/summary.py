@@ -10,7 +10,7 @@ from client.analysis.runs import Entry, Run
 from contract.devices import DeviceStep
 from contract.jobs import JobState
 from contract.results import BatchMode, BenchmarkResult, LatencySummary
-from contract.specs import BenchmarkSpec, PictureInput, label
+from contract.specs import BenchmarkSpec, ImageInput, label
 from contract.validity import Verdict
 
 WORST_LAST = tuple(Verdict)
@@ -114,14 +114,14 @@ def rows_of(run: Run) -> list[Row]:
     """The rows of a run, in the order in which its configurations were asked for, host by host."""
     groups: dict[tuple[str, BenchmarkSpec], list[Entry]] = {}
     for entry in run.entries:
-        groups.setdefault((entry.host, _without_pictures(entry.request.spec)), []).append(entry)
+        groups.setdefault((entry.host, _without_images(entry.request.spec)), []).append(entry)
     hosts = list(dict.fromkeys(host for host, _ in groups))
     return [_row(host, spec, entries) for wanted in hosts for (host, spec), entries in groups.items() if host == wanted]
 
 
-def _without_pictures(spec: BenchmarkSpec) -> BenchmarkSpec:
+def _without_images(spec: BenchmarkSpec) -> BenchmarkSpec:
     """A specification that can be a key of a dictionary: lists of digests cannot."""
-    if isinstance(spec.input, PictureInput):
+    if isinstance(spec.input, ImageInput):
         return spec.model_copy(update={"input": BenchmarkSpec().input})
     return spec
 

@@ -38,13 +38,13 @@ from client.console import (
     note,
     plain_table,
 )
-from client.files.images import find_pictures
+from client.files.images import find_images
 from client.files.saved import make_folder, new_folder
 from client.sdk.calls import file_digest
 from client.sdk.hosts import Host, HostsFile
 from contract.devices import Precision
 from contract.jobs import JobState
-from contract.specs import DEFAULT_ITERATIONS, Hint, PictureInput, RandomInput, label
+from contract.specs import DEFAULT_ITERATIONS, Hint, ImageInput, RandomInput, label
 from contract.validity import Verdict
 
 DEVICE_HELP = "Devices: AUTO,CPU,GPU,NPU; with a list: 'AUTO:GPU,CPU' or 'HETERO:GPU,CPU'. Default AUTO."
@@ -122,15 +122,15 @@ def _axes(**texts: str | None) -> Mapping[str, Sequence[Any]]:
     return {name: values_of(name, text, kinds.get(name, int)) for name, text in texts.items()}
 
 
-def _input(text: str) -> tuple[RandomInput | PictureInput, dict[str, Path]]:
+def _input(text: str) -> tuple[RandomInput | ImageInput, dict[str, Path]]:
     """What the benchmark sees, and the files to upload for it."""
     if text == "random":
         return RandomInput(), {}
-    paths = [source.path for source in find_pictures([text])]
+    paths = [source.path for source in find_images([text])]
     files = {file_digest(path): path for path in paths if path is not None}
     if not files:
         raise UsageError("--input takes a picture, a folder of them, or random; not standard input")
-    return PictureInput(digests=list(files)), files
+    return ImageInput(digests=list(files)), files
 
 
 def _timeout_s(duration_s: float | None, cooldown_s: float) -> float:

@@ -13,7 +13,7 @@ from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, footnotes, rows_of
 from client.console import plain_table
 from contract.results import BenchmarkResult, LatencySummary
-from contract.specs import BenchmarkSpec, PictureInput
+from contract.specs import BenchmarkSpec, ImageInput
 from contract.validity import Verdict
 
 VERDICT_STYLE = {Verdict.OK: "green", Verdict.SUSPECT: "yellow", Verdict.UNRELIABLE: "bold red"}
@@ -83,7 +83,7 @@ def _length(spec: BenchmarkSpec) -> str:
 
 
 def _input(spec: BenchmarkSpec) -> str:
-    if isinstance(spec.input, PictureInput):
+    if isinstance(spec.input, ImageInput):
         return f"{len(spec.input.digests)} pictures"
     return f"random (seed {spec.input.seed})"
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, Timeout, chosen
 from client.console import EXIT_SOME_HOSTS_FAILED, Output, complain, counting, emit, error_document, plain_table
 from client.errors import EdgeError
-from client.files.images import PictureSource, find_pictures
+from client.files.images import ImageSource, find_images
 from client.sdk.edge_client import AsyncEdgeClient, Classification
 from client.sdk.hosts import Host
 from contract.classify import TOP_K_MAX, DecodeMode, QuantMode
@@ -26,7 +26,7 @@ class Outcome:
     """What became of one picture on one host."""
 
     host: str
-    picture: str
+    image: str
     result: Classification | EdgeError
 
     @property
@@ -36,9 +36,7 @@ class Outcome:
 
 
 def classify(
-    pictures: Annotated[
-        list[str], typer.Argument(help="Picture files, folders, quoted patterns; - for standard input.")
-    ],
+    images: Annotated[list[str], typer.Argument(help="Picture files, folders, quoted patterns; - for standard input.")],
     host: Hosts = [],  # noqa: B006  (Typer wants a list as the default)
     all_hosts: AllHosts = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Model to use instead of the default.")] = None,
@@ -57,7 +55,7 @@ def classify(
 
     Example: client classify parrot.jpg --host edge1 --top-k 3
     """
-    sources = find_pictures(pictures, recursive=recursive)
+    sources = find_images(images, recursive=recursive)
     hosts = chosen(host, all_hosts)
     options = {"model": model, "top_k": top_k, "runtime": runtime, "decode": decode, "quant": quant}
     with counting("classifying", len(sources) * len(hosts), quiet=quiet) as advance:
@@ -70,13 +68,13 @@ def classify(
     )
     for outcome in outcomes:
         if isinstance(outcome.result, EdgeError):
-            complain(outcome.result, outcome.picture)
+            complain(outcome.result, outcome.image)
     raise typer.Exit(_exit_code(outcomes))
 
 
 async def _classify_everywhere(
     hosts: Sequence[Host],
-    sources: Sequence[PictureSource],
+    sources: Sequence[ImageSource],
     options: dict[str, Any],
     timeout_s: float | None,
     advance: Callable[[], None],
@@ -90,7 +88,7 @@ async def _classify_everywhere(
 
 async def _classify_on(
     host: Host,
-    sources: Sequence[PictureSource],
+    sources: Sequence[ImageSource],
     contents: dict[str, bytes | EdgeError],
     options: dict[str, Any],
     timeout_s: float | None,
@@ -102,7 +100,7 @@ async def _classify_on(
     except EdgeError as error:
         return [Outcome(host.name, source.name, error) for source in sources]
 
-    async def one(source: PictureSource) -> Outcome:
+    async def one(source: ImageSource) -> Outcome:
         async with turn:
             content = contents.get(source.name) or _read(source)
             result: Classification | EdgeError
@@ -117,7 +115,7 @@ async def _classify_on(
         return await asyncio.gather(*map(one, sources))
 
 
-def _read(source: PictureSource) -> bytes | EdgeError:
+def _read(source: ImageSource) -> bytes | EdgeError:
     try:
         return source.read()
     except EdgeError as error:
@@ -125,7 +123,7 @@ def _read(source: PictureSource) -> bytes | EdgeError:
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
-    document: dict[str, Any] = {"host": outcome.host, "file": outcome.picture}
+    document: dict[str, Any] = {"host": outcome.host, "file": outcome.image}
     if outcome.done is None:
         assert isinstance(outcome.result, EdgeError)
         return document | {"error": error_document(outcome.result)}
@@ -139,7 +137,7 @@ def _client_times(result: Classification) -> dict[str, float]:
 
 def _rows(outcome: Outcome) -> list[dict[str, Any]]:
     if outcome.done is None:
-        return [{"host": outcome.host, "file": outcome.picture, "error": str(outcome.result)}]
+        return [{"host": outcome.host, "file": outcome.image, "error": str(outcome.result)}]
     reply = outcome.done.reply
     times = {f"{name}_ms": value for name, value in reply.timing_ms.model_dump().items()}
     times |= {f"{name}_ms": value for name, value in _client_times(outcome.done).items()}
@@ -147,7 +145,7 @@ def _rows(outcome: Outcome) -> list[dict[str, Any]]:
     return [
         {
             "host": outcome.host,
-            "file": outcome.picture,
+            "file": outcome.image,
             "rank": rank,
             **prediction.model_dump(),
             **common,
@@ -162,25 +160,25 @@ def _view(outcomes: Sequence[Outcome]) -> RenderableType:
     if not done:
         return Group()
     if len(outcomes) == 1:
-        return _detailed(outcomes[0].picture, done[0][1])
+        return _detailed(outcomes[0].image, done[0][1])
     table = plain_table(
         "file", "host", "label", "score", "model", "agent ms", "network ms", right=("score", "agent ms", "network ms")
     )
     for outcome, result in done:
         total, network = f"{result.reply.timing_ms.total:.1f}", f"{result.network_ms:.1f}"
         score = f"{result.score:.4f}"
-        table.add_row(outcome.picture, outcome.host, result.label, score, result.reply.model.name, total, network)
+        table.add_row(outcome.image, outcome.host, result.label, score, result.reply.model.name, total, network)
     return table
 
 
-def _detailed(picture: str, result: Classification) -> RenderableType:
+def _detailed(image: str, result: Classification) -> RenderableType:
     reply = result.reply
     runtime = reply.runtime
     threads = f"{runtime.threads} thread{'s' if runtime.threads > 1 else ''}"
     ran_on = (
         f"{runtime.name} {runtime.version} on {runtime.device}, {runtime.delegate or 'built-in kernels'}, {threads}"
     )
-    heading = Text(f"{picture} on {result.host}: {reply.model.name} ({ran_on})")
+    heading = Text(f"{image} on {result.host}: {reply.model.name} ({ran_on})")
     classes = plain_table("rank", "score", "label", right=("rank", "score"))
     for rank, prediction in enumerate(reply.predictions, 1):
         label = prediction.label if prediction.label is not None else f"class {prediction.index}"
@@ -192,8 +190,8 @@ def _detailed(picture: str, result: Classification) -> RenderableType:
     values = [*stages.values(), reply.timing_ms.total, result.network_ms, result.connect_ms]
     times.add_row(*(f"{value:.1f} ms" for value in values))
     parts: list[RenderableType] = [heading, Text(), classes, Text(), times]
-    if reply.picture.decode == "reduced":
-        size = f"{reply.picture.decoded_width} x {reply.picture.decoded_height}"
+    if reply.image.decode == "reduced":
+        size = f"{reply.image.decoded_width} x {reply.image.decoded_height}"
         parts.append(Text(f"decoded at {size}, which is enough for the model; --decode exact uses every pixel", "dim"))
     return Group(*parts)
 

@@ -13,7 +13,7 @@ from client.files.saved import write_text
 from client.report.data import report_data
 from client.report.model import ReportData
 from client.report.page import page
-from client.report.png import write_pictures
+from client.report.png import write_images
 from client.report.sources import read_sources
 
 
@@ -43,7 +43,7 @@ def report(
     else:
         write_report(output, data, quiet=quiet)
     if png is not None:
-        written = write_pictures(png, data)
+        written = write_images(png, data)
         if not quiet:
             note(f"{png}: {', '.join(path.name for path in written) or 'nothing to draw'}")
     if open_it and str(output) != "-":

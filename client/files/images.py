@@ -12,14 +12,14 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 STANDARD_INPUT = "-"
 
 
-class NoPictures(EdgeError):
+class NoImages(EdgeError):
     """What was named holds no picture."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
-class PictureSource:
+class ImageSource:
     """One picture: the name it is shown under, and its file (None for standard input)."""
 
     name: str
@@ -35,40 +35,40 @@ class PictureSource:
             raise EdgeError(f"{self.name}: {error.strerror or error}") from error
 
 
-def find_pictures(arguments: Iterable[str], *, recursive: bool = False) -> list[PictureSource]:
+def find_images(arguments: Iterable[str], *, recursive: bool = False) -> list[ImageSource]:
     """Expand what was named, in order, sorted within folders and patterns; a file named twice counts once.
 
     A folder stands for the JPEG, PNG and WebP files in it, and below it when `recursive`. Files named themselves
     are taken whatever they are called. Raises NoPictures.
     """
-    found: dict[str, PictureSource] = {}
+    found: dict[str, ImageSource] = {}
     for argument in arguments:
         for source in _expand(argument, recursive=recursive):
             found.setdefault(source.name, source)
     return list(found.values())
 
 
-def _expand(argument: str, *, recursive: bool) -> list[PictureSource]:
+def _expand(argument: str, *, recursive: bool) -> list[ImageSource]:
     if argument == STANDARD_INPUT:
-        return [PictureSource("stdin", None)]
+        return [ImageSource("stdin", None)]
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, recursive=recursive)
     if path.exists():
-        return [PictureSource(argument, path)]
+        return [ImageSource(argument, path)]
     if glob.has_magic(argument):
         found = glob.glob(argument, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
         matches = sorted(filter(Path.is_file, map(Path, found)))
         if not matches:
-            raise NoPictures(f"no file matches {argument!r}")
-        return [PictureSource(str(match), match) for match in matches]
-    raise NoPictures(f"no file {argument!r}", hint="name files, folders, quoted patterns, or - for standard input")
+            raise NoImages(f"no file matches {argument!r}")
+        return [ImageSource(str(match), match) for match in matches]
+    raise NoImages(f"no file {argument!r}", hint="name files, folders, quoted patterns, or - for standard input")
 
 
-def _in_folder(folder: Path, *, recursive: bool) -> list[PictureSource]:
+def _in_folder(folder: Path, *, recursive: bool) -> list[ImageSource]:
     entries = folder.rglob("*") if recursive else folder.iterdir()
     paths = sorted(path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
         hint = None if recursive else "--recursive looks into the folders below"
-        raise NoPictures(f"{folder} holds no {', '.join(sorted(SUFFIXES))} file", hint=hint)
-    return [PictureSource(str(path), path) for path in paths]
+        raise NoImages(f"{folder} holds no {', '.join(sorted(SUFFIXES))} file", hint=hint)
+    return [ImageSource(str(path), path) for path in paths]

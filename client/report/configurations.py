@@ -22,7 +22,7 @@ from client.report.model import (
 from client.report.names import Name
 from contract.percentiles import percentile
 from contract.results import BenchmarkResult
-from contract.specs import PictureInput
+from contract.specs import ImageInput
 from contract.telemetry import CPU_TEMPERATURE
 from contract.validity import Validity
 
@@ -172,7 +172,7 @@ def conditions(row: Row) -> dict[str, str]:
     spec = row.spec
     found: dict[str, str] = {}
     source = row.entries[0].request.spec.input
-    if isinstance(source, PictureInput):
+    if isinstance(source, ImageInput):
         found["input"] = f"{len(source.digests)} pictures, {source.digests[0][:19]}…"
     else:
         found["input"] = f"random, seed {source.seed}"

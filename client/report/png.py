@@ -46,7 +46,7 @@ MEASURES = (
 )
 
 
-def write_pictures(folder: Path, data: ReportData) -> list[Path]:
+def write_images(folder: Path, data: ReportData) -> list[Path]:
     """A PNG for each measure and for each component that was recorded; gives their paths.
 
     Raises PlotsMissing, and EdgeError when the folder cannot be written.

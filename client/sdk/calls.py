@@ -119,12 +119,12 @@ def new_session_code() -> Call[SessionCode]:
     return Call("POST", paths.SESSION_CODES, reply_as(SessionCode))
 
 
-def classify(picture: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:
+def classify(image: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:
     """Classify the bytes of one picture file. It changes nothing on the agent, so it may be sent again."""
     path = paths.CLASSIFY if model is None else located(paths.CLASSIFY_WITH, name=model)
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
-    return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=picture)
+    return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=image)
 
 
 def runtimes() -> Call[RuntimeList]:

@@ -15,7 +15,7 @@ from contract.info import AgentInfo, Health, RuntimeList
 from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
-Picture = bytes | str | Path
+Image = bytes | str | Path
 """The bytes of a picture file, or where the file is."""
 
 
@@ -69,9 +69,9 @@ class Classification:
 class EdgeClient(JobMethods):
     """Talks to one agent; keeps its connection until closed. Use as a context manager."""
 
-    def classify(self, picture: Picture, *, model: str | None = None, **options: Unpack[Options]) -> Classification:
+    def classify(self, image: Image, *, model: str | None = None, **options: Unpack[Options]) -> Classification:
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
-        call, watch = calls.classify(_content(picture), model, ClassifyOptions(**options)), Stopwatch()
+        call, watch = calls.classify(_content(image), model, ClassifyOptions(**options)), Stopwatch()
         return Classification.seen(self._run(call, watch), self.host.name, watch)
 
     def live(self) -> Health:
@@ -128,11 +128,9 @@ class EdgeClient(JobMethods):
 class AsyncEdgeClient(AsyncJobMethods):
     """Talks to one agent from asyncio; keeps its connections until closed. Use as an async context manager."""
 
-    async def classify(
-        self, picture: Picture, *, model: str | None = None, **options: Unpack[Options]
-    ) -> Classification:
+    async def classify(self, image: Image, *, model: str | None = None, **options: Unpack[Options]) -> Classification:
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
-        content = await asyncio.to_thread(_content, picture)
+        content = await asyncio.to_thread(_content, image)
         call, watch = calls.classify(content, model, ClassifyOptions(**options)), Stopwatch()
         return Classification.seen(await self._run(call, watch), self.host.name, watch)
 
@@ -187,5 +185,5 @@ class AsyncEdgeClient(AsyncJobMethods):
         await self._run(calls.choose_default_model(name))
 
 
-def _content(picture: Picture) -> bytes:
-    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+def _content(image: Image) -> bytes:
+    return image if isinstance(image, bytes) else Path(image).read_bytes()

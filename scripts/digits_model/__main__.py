@@ -43,13 +43,13 @@ def augmented(x: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.clip(ink, 0, 1), np.float32)[..., None]
 
 
-def _bilinear(pictures: Array, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bilinear(images: Array, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sample each picture [n, 8, 8] at its own fractional rows y and columns x; outside there is no ink."""
-    padded = np.pad(pictures, ((0, 0), (1, 2), (1, 2)))
-    y, x = ((v + 1).clip(0, pictures.shape[1] + 0.999) for v in (y, x))
+    padded = np.pad(images, ((0, 0), (1, 2), (1, 2)))
+    y, x = ((v + 1).clip(0, images.shape[1] + 0.999) for v in (y, x))
     top, left = y.astype(int), x.astype(int)
     down, right = y - top, x - left
-    n = np.arange(len(pictures))[:, None, None]
+    n = np.arange(len(images))[:, None, None]
     upper = padded[n, top, left] * (1 - right) + padded[n, top, left + 1] * right
     lower = padded[n, top + 1, left] * (1 - right) + padded[n, top + 1, left + 1] * right
     return np.asarray(upper * (1 - down) + lower * down, np.float64)
@@ -80,8 +80,8 @@ def measured_accuracy(interpreter: Any, x: Array, labels: Labels) -> float:
     source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero_point = source["quantization"]
     right = 0
-    for picture, label in zip(x, labels, strict=True):
-        interpreter.set_tensor(source["index"], np.round(picture / scale + zero_point).astype(np.int8)[None])
+    for image, label in zip(x, labels, strict=True):
+        interpreter.set_tensor(source["index"], np.round(image / scale + zero_point).astype(np.int8)[None])
         interpreter.invoke()
         right += int(interpreter.get_tensor(sink["index"])[0].argmax() == label)
     return right / len(labels)

@@ -30,12 +30,12 @@ class Part:
 class Intake:
     """Reads request bodies within limits that hold for one body and for all bodies in memory together."""
 
-    def __init__(self, max_image_bytes: int, max_pictures: int, budget: MemoryBudget) -> None:
+    def __init__(self, max_image_bytes: int, max_images: int, budget: MemoryBudget) -> None:
         self._max_image_bytes = max_image_bytes
-        self._max_pictures = max_pictures
+        self._max_images = max_images
         self._budget = budget
 
-    async def picture(self, request: Request, slot: Slot) -> None:
+    async def image(self, request: Request, slot: Slot) -> None:
         """Receive the raw body as one picture; raises AgentError for no bytes and for too many."""
         reader = BodyReader(request, self._max_image_bytes)
         exchange = exchange_of(request.scope)
@@ -62,7 +62,7 @@ class Intake:
             self._budget.release(sum(held))
 
     async def _parse(self, request: Request, held: list[int]) -> list[Part]:
-        reader = BodyReader(request, self._max_image_bytes * self._max_pictures + FORM_OVERHEAD_BYTES)
+        reader = BodyReader(request, self._max_image_bytes * self._max_images + FORM_OVERHEAD_BYTES)
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             while chunk := await reader.read():
@@ -71,9 +71,9 @@ class Intake:
                 yield chunk
 
         try:
-            form = await _InMemoryParser(request.headers, chunks(), max_files=self._max_pictures).parse()
+            form = await _InMemoryParser(request.headers, chunks(), max_files=self._max_images).parse()
         except MultiPartException as error:
-            raise _form_error(error, self._max_pictures) from error
+            raise _form_error(error, self._max_images) from error
         files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
         if not files:
             hint = "curl -F picture=@one.jpg -F picture=@two.jpg"
@@ -123,9 +123,9 @@ def _too_many_bytes(found: str, limit: int) -> AgentError:
     return AgentError(ErrorCode.TOO_MANY_BYTES, f"{found}, at most {limit} are allowed here")
 
 
-def _form_error(error: MultiPartException, max_pictures: int) -> AgentError:
+def _form_error(error: MultiPartException, max_images: int) -> AgentError:
     if "Too many files" in error.message:
-        return AgentError(ErrorCode.TOO_MANY_PICTURES, f"at most {max_pictures} pictures may come in one request")
+        return AgentError(ErrorCode.TOO_MANY_IMAGES, f"at most {max_images} pictures may come in one request")
     return AgentError(ErrorCode.INVALID_REQUEST, f"the multipart body cannot be read: {error.message}")
 
 

@@ -24,7 +24,7 @@ from server.workers.messages import ModelSource
 from server.workers.sources import SourceError, read_files
 
 CPU_SECONDS = 60
-PICTURE_TYPES = ("uint8", "int8", "float32")
+IMAGE_TYPES = ("uint8", "int8", "float32")
 SCORE_TYPES = ("uint8", "int8", "float32")
 
 
@@ -66,8 +66,8 @@ def why_not_a_classifier(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) ->
     source = inputs[0]
     if len(source.shape) != 4 or source.shape[0] != 1 or not {source.shape[1], source.shape[3]} & set(COLOUR_CHANNELS):
         return f"its input has shape {list(source.shape)}, a picture is [1, height, width, 1 or 3], or channels first"
-    if source.dtype not in PICTURE_TYPES:
-        return f"its input holds {source.dtype}, pictures are one of {', '.join(PICTURE_TYPES)}"
+    if source.dtype not in IMAGE_TYPES:
+        return f"its input holds {source.dtype}, pictures are one of {', '.join(IMAGE_TYPES)}"
     if source.dtype != "float32" and not _usable(source.scale):
         return f"its input is an integer tensor with the quantisation scale {source.scale}"
     sink = outputs[0]

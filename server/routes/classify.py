@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from contract.classify import BatchReply, ClassifyOptions, ClassifyReply, PictureReply
+from contract.classify import BatchReply, ClassifyOptions, ClassifyReply, ImageReply
 from contract.codes import ErrorCode
 from contract.paths import CLASSIFY, CLASSIFY_WITH, SERVER_TIMING_HEADER
 from server.classification import Admitted, server_timing
@@ -24,14 +24,14 @@ router = APIRouter(tags=["classify"])
 
 JSON = "application/json"
 
-_PICTURE = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"schema": {"type": "object", "properties": {"picture": {"type": "array", "items": _PICTURE["schema"]}}}}
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "properties": {"image": {"type": "array", "items": _IMAGE["schema"]}}}}
 _MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "title": "Name"}}
 
 
 def _described(*parameters: dict[str, Any]) -> dict[str, Any]:
     """What FastAPI cannot read from a handler that takes the request alone."""
-    pictures = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _PICTURE)
+    images = dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _IMAGE)
     return {
         "responses": {
             **problems(400, 404, 409, 415, 422, 504),
@@ -42,7 +42,7 @@ def _described(*parameters: dict[str, Any]) -> dict[str, Any]:
         },
         "openapi_extra": {
             "parameters": [*parameters, *query_parameters(ClassifyOptions)],
-            "requestBody": {"required": True, "content": {**pictures, "multipart/form-data": _FORM}},
+            "requestBody": {"required": True, "content": {**images, "multipart/form-data": _FORM}},
         },
     }
 
@@ -75,7 +75,7 @@ async def classify(request: Request) -> Response:
             batch = await _classify_all(parts, admitted, request)
         return Response(batch.model_dump_json(), media_type=JSON)
     with place, agent.pools.arena.take() as slot:
-        await agent.intake.picture(request, slot)
+        await agent.intake.image(request, slot)
         place.received()
         reply = await admitted.classify(slot, request_id(request.scope), place.waited_ns)
     headers = {SERVER_TIMING_HEADER: server_timing(reply.timing_ms)}
@@ -87,7 +87,7 @@ async def _classify_all(parts: list[Part], admitted: Admitted, request: Request)
     agent, identifier = agent_of(request), request_id(request.scope)
     turn = asyncio.Semaphore(2 * agent.settings.worker_count)
 
-    async def one(part: Part) -> PictureReply:
+    async def one(part: Part) -> ImageReply:
         try:
             async with turn:
                 with await agent.pools.admission.enter(None) as place, agent.pools.arena.take() as slot:
@@ -95,9 +95,9 @@ async def _classify_all(parts: list[Part], admitted: Admitted, request: Request)
                     if not slot.size:
                         raise AgentError(ErrorCode.EMPTY_BODY, f"{part.name} holds no bytes")
                     result = await admitted.classify(slot, identifier, place.waited_ns)
-                    return PictureReply(name=part.name, result=result)
+                    return ImageReply(name=part.name, result=result)
         except AgentError as error:
             problem = as_problem(error, instance=request.scope["path"], request_id=identifier)
-            return PictureReply(name=part.name, problem=problem)
+            return ImageReply(name=part.name, problem=problem)
 
     return BatchReply(results=await asyncio.gather(*map(one, parts)))

@@ -10,7 +10,7 @@ const QUALITY = 0.9;
 /** The camera of whoever looks at the page. */
 export class Camera {
   /**
-   * @param {(picture: Blob) => Promise<void>} send gives a promise that ends with the answer
+   * @param {(image: Blob) => Promise<void>} send gives a promise that ends with the answer
    */
   constructor(send) {
     this.send = send;

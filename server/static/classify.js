@@ -30,7 +30,7 @@ export class Classify {
     /** The model before a digit was drawn. */
     this.chosen = "";
     /** @type {Blob | null} */
-    this.picture = null;
+    this.image = null;
     /**
      * What is sent again when the job that measures is through.
      * @type {Blob | null}
@@ -64,7 +64,7 @@ export class Classify {
   source(name) {
     for (const each of SOURCES) byId(`try-${each}`).hidden = each !== name;
     this.chooseModel(name === "draw");
-    this.picture = null;
+    this.image = null;
     this.waiting = null;
     byId("try-answer").replaceChildren();
     this.onSource(name);
@@ -102,22 +102,22 @@ export class Classify {
 
   /** Classify the last picture again. */
   again() {
-    if (this.picture) this.send(this.picture);
+    if (this.image) this.send(this.image);
   }
 
   /**
    * Classify the bytes of a picture; of several the newest answer is shown.
-   * @param {Blob} picture
+   * @param {Blob} image
    */
-  async send(picture) {
+  async send(image) {
     const number = ++this.sent;
-    this.picture = picture;
+    this.image = image;
     this.waiting = null;
     const began = performance.now();
     try {
       const model = encodeURIComponent(this.model.value);
       const reply = await (
-        await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, picture, "application/octet-stream")
+        await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, image, "application/octet-stream")
       ).json();
       if (number === this.sent) byId("try-answer").replaceChildren(...createAnswer(reply, performance.now() - began));
     } catch (error) {
@@ -131,7 +131,7 @@ export class Classify {
    */
   refused(error) {
     if (error instanceof Refusal && error.code === "measuring") {
-      this.waiting = this.picture;
+      this.waiting = this.image;
       const text =
         "A job is measuring: the agent takes no pictures meanwhile, so that numbers are never mixed. This one is sent again when the job is through.";
       byId("try-answer").replaceChildren(create("p", { class: "missing" }, text));
@@ -227,12 +227,12 @@ function createStages(times, seen_ms) {
 }
 
 /** @param {Agent.ClassifyReply} reply */
-function createModelLine({ model: { name }, runtime, picture }) {
+function createModelLine({ model: { name }, runtime, image }) {
   const parts = [
     name,
     `${runtime.name} ${runtime.version} on ${runtime.device}`,
     runtime.delegate,
-    `${picture.width} \u00d7 ${picture.height} ${picture.format}`,
+    `${image.width} \u00d7 ${image.height} ${image.format}`,
   ];
   return create("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
 }

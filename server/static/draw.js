@@ -12,7 +12,7 @@ const SETTLE_MS = 400; // after the last stroke
 
 /**
  * Make the paper ready.
- * @param {(picture: Blob) => void} send is called with what was drawn
+ * @param {(image: Blob) => void} send is called with what was drawn
  */
 export function preparePaper(send) {
   const canvas = byId("draw-canvas", HTMLCanvasElement);
@@ -102,7 +102,7 @@ function cutInk(canvas, pen) {
 
 /**
  * Find where the ink is.
- * @param {ImageData} picture
+ * @param {ImageData} image
  */
 function findInk({ data, width, height }) {
   let [left, top, right, bottom] = [width, height, -1, -1];

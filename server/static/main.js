@@ -43,8 +43,8 @@ watchSession();
 showDevice(info);
 
 const classify = new Classify();
-const sheet = preparePaper((picture) => classify.send(picture));
-const camera = new Camera((picture) => classify.send(picture));
+const sheet = preparePaper((image) => classify.send(image));
+const camera = new Camera((image) => classify.send(image));
 classify.onSource = (source) => {
   sheet.clear();
   camera.close();

@@ -48,7 +48,7 @@ class Arena:
         self.slot_bytes = -(-slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
         self.size_bytes = self.slot_bytes * slots
         self.budget = budget
-        writable = os.memfd_create("edgerun-pictures")
+        writable = os.memfd_create("edgerun-images")
         os.ftruncate(writable, self.size_bytes)
         self._memory = mmap.mmap(writable, self.size_bytes)
         self._view = memoryview(self._memory)

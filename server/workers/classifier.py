@@ -12,9 +12,9 @@ from contract.codes import ErrorCode
 from image_model.postprocess import dequantise, softmax, top_k
 from image_model.preprocess import (
     Decoded,
+    ImageError,
     InputSpec,
     NotAnImage,
-    PictureError,
     TooManyPixels,
     decode,
     is_identity,
@@ -81,14 +81,14 @@ class Classifier:
         self._devices = devices
         self._models: OrderedDict[tuple[str, int], ReadyModel] = OrderedDict()
 
-    def classify(self, order: Classify, picture: memoryview) -> Classified:
+    def classify(self, order: Classify, image: memoryview) -> Classified:
         """Decode, preprocess, run and rank one picture; raises OrderFailed."""
         started = loaded = now()
         model = self._ready(order.model, order.threads)
         if model is None:
             model = self.prepare(order.model, order.threads)
             loaded = now()
-        decoded = _decode(order, picture, model.input)
+        decoded = _decode(order, image, model.input)
         decoded_at = now()
         tensor = model.tensor(decoded, legacy=order.legacy)
         preprocessed = now()
@@ -104,7 +104,7 @@ class Classifier:
             threads=order.threads,
             device=model.loaded.execution.device,
             delegate=model.loaded.delegate,
-            picture=_picture(decoded),
+            image=_image(decoded),
             started_ns=started,
             loaded_ns=loaded,
             decoded_ns=decoded_at,
@@ -164,12 +164,10 @@ def _moved(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return batch, height, width, channels
 
 
-def _decode(order: Classify, picture: memoryview, source: InputSpec) -> Decoded:
+def _decode(order: Classify, image: memoryview, source: InputSpec) -> Decoded:
     try:
-        return decode(
-            io.BytesIO(picture), (source.width, source.height), exact=order.exact, max_pixels=order.max_pixels
-        )
-    except PictureError as error:
+        return decode(io.BytesIO(image), (source.width, source.height), exact=order.exact, max_pixels=order.max_pixels)
+    except ImageError as error:
         codes = {NotAnImage: ErrorCode.NOT_AN_IMAGE, TooManyPixels: ErrorCode.TOO_MANY_PIXELS}
         raise OrderFailed(codes.get(type(error), ErrorCode.TRUNCATED_IMAGE), str(error)) from error
 
@@ -188,7 +186,7 @@ def _legacy_table(source: InputSpec) -> Array:
         raise OrderFailed(ErrorCode.INVALID_REQUEST, f"quant=legacy_sample: {error}") from error
 
 
-def _picture(decoded: Decoded) -> dict[str, object]:
+def _image(decoded: Decoded) -> dict[str, object]:
     return {
         "format": decoded.format,
         "width": decoded.size[0],

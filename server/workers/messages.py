@@ -112,7 +112,7 @@ class Classified:
     device: str
     """What ran the model."""
     delegate: str | None
-    picture: dict[str, Any]
+    image: dict[str, Any]
     started_ns: int
     loaded_ns: int
     """Equal to `started_ns` when the model was loaded already."""

@@ -76,7 +76,7 @@ class WorkerProcess:
         self.killed: tuple[ErrorCode, str] | None = None
         """Why it was killed; None while it lives or when it ended by itself."""
         self._reaping = False
-        self._pictures = 0
+        self._images = 0
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
@@ -101,7 +101,7 @@ class WorkerProcess:
     @property
     def has_room(self) -> bool:
         """Whether another picture can be put into its hands."""
-        return self.ready and self._pictures < DEPTH
+        return self.ready and self._images < DEPTH
 
     def attach(self, keeper: Keeper) -> None:
         """Begin to listen, within the running event loop."""
@@ -114,7 +114,7 @@ class WorkerProcess:
         """Put a job into the worker's hands; one with a picture needs `has_room`."""
         job.head_since = time.monotonic()
         self.held.append(job)
-        self._pictures += isinstance(job.order, Classify)
+        self._images += isinstance(job.order, Classify)
         try:
             self._socket.send(encode(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
@@ -186,7 +186,7 @@ class WorkerProcess:
             if answer.id != self.held[0].order.id:
                 raise ValueError(f"answer {answer.id} out of turn")
             job = self.held.popleft()
-            self._pictures -= isinstance(job.order, Classify)
+            self._images -= isinstance(job.order, Classify)
             if self.held:
                 self.held[0].head_since = time.monotonic()
             if not job.future.done():

@@ -14,14 +14,14 @@ from image_model.catalog import EMBEDDED_FOLDER, SAMPLES_FOLDER
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.conftest import SuppliedModel
 from tests.home import Home
-from tests.pictures import digit
+from tests.images import digit
 
 THREE = str(SAMPLES_FOLDER / "digit-3.png")
 DIGITS = str(EMBEDDED_FOLDER / "digits.tflite")
 SEVEN = str(SAMPLES_FOLDER / "digit-7.png")
 
 
-def test_one_picture_is_shown_in_detail(home: Home, secured_agent: RunningAgent) -> None:
+def test_one_image_is_shown_in_detail(home: Home, secured_agent: RunningAgent) -> None:
     """Labels, scores and stage times on standard output, nothing else anywhere."""
     done = home.knows(secured_agent).client("classify", THREE, "--host", "edge1", "--top-k", "2")
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,7 +42,7 @@ def test_json_is_one_document_with_the_reply_unchanged(home: Home, secured_agent
     assert set(result["client_timing_ms"]) == {"connect", "exchange", "network"}
 
 
-def test_several_pictures_and_hosts_make_a_table(home: Home, agent: RunningAgent, secured_agent: RunningAgent) -> None:
+def test_several_images_and_hosts_make_a_table(home: Home, agent: RunningAgent, secured_agent: RunningAgent) -> None:
     """A row a picture and host, in the order named; csv has the same as numbers."""
     home.knows(agent, "a").knows(secured_agent, "b")
     done = home.client("classify", THREE, SEVEN, "--host", "a", "--host", "b")
@@ -103,7 +103,7 @@ def test_errors_are_a_line_and_an_exit_code(
     assert "Traceback" not in done.stderr
 
 
-def test_a_bad_picture_among_good_ones(home: Home, agent: RunningAgent, tmp_path: Path) -> None:
+def test_a_bad_image_among_good_ones(home: Home, agent: RunningAgent, tmp_path: Path) -> None:
     """The good ones are answered, the bad one is named, and the exit code tells."""
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
@@ -135,8 +135,8 @@ def test_a_wrong_token_ends_with_4(home: Home, secured_agent: RunningAgent) -> N
 
 def test_hostile_names_are_printed_as_text(home: Home, tmp_path: Path) -> None:
     """Markup in labels and file names is shown, not interpreted."""
-    picture = tmp_path / "[bold red]x.png"
-    picture.write_bytes(digit(3))
+    image = tmp_path / "[bold red]x.png"
+    image.write_bytes(digit(3))
     labels = tmp_path / "labels.txt"
     labels.write_text("".join(f"[link=http://x]{n}[/link]\n" for n in range(10)))
     with running_agent(tmp_path / "data", "--workers", "1") as agent:
@@ -144,7 +144,7 @@ def test_hostile_names_are_printed_as_text(home: Home, tmp_path: Path) -> None:
         model = str(EMBEDDED_FOLDER / "digits.tflite")
         push = home.client("models", "push", model, "--name", "odd", "--labels", str(labels), "--input-range", "1,0")
         assert push.returncode == 0, push.stderr
-        done = home.client("classify", str(picture), "--model", "odd")
+        done = home.client("classify", str(image), "--model", "odd")
     assert "[bold red]x.png" in done.stdout
     assert "[link=http://x]3[/link]" in done.stdout
 
@@ -250,7 +250,7 @@ def test_a_closed_pipe_is_no_error(home: Home, agent: RunningAgent) -> None:
     """`client ... | head -1` ends quietly."""
     home.knows(agent)
     client = Path(sys.executable).with_name("client")
-    pictures = " ".join([str(SAMPLES_FOLDER)] * 3)
-    script = f"{client} classify {pictures} -k 100 -o csv | head -c 10; exit ${{PIPESTATUS[0]}}"
+    images = " ".join([str(SAMPLES_FOLDER)] * 3)
+    script = f"{client} classify {images} -k 100 -o csv | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], env=home.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

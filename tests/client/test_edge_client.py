@@ -33,12 +33,12 @@ from server.http.tls import ensure_certificate
 from server.runtimes import installed_runtimes
 from tests.agents import RunningAgent, running_agent, wait_for
 from tests.home import Home
-from tests.pictures import digit
+from tests.images import digit
 
 DIGITS = load_catalog()["digits"]
 
 
-def test_a_picture_is_classified_from_bytes_or_a_path(secured_agent: RunningAgent) -> None:
+def test_a_image_is_classified_from_bytes_or_a_path(secured_agent: RunningAgent) -> None:
     """The result is typed, names its host, and tells the network apart from the agent's stages."""
     with EdgeClient(secured_agent.host) as client:
         first = client.classify(digit(3), top_k=2)
@@ -226,7 +226,7 @@ def test_what_is_no_agent_is_told_from_one(reply: bytes, error: type[EdgeError])
         client.live()
 
 
-def test_a_worker_lost_in_mid_picture_is_tried_again(tmp_path: Path) -> None:
+def test_a_worker_lost_in_mid_image_is_tried_again(tmp_path: Path) -> None:
     """classify changes nothing on the agent, so the client repeats it after worker_lost."""
     with running_agent(tmp_path / "data", "--workers", "1") as agent, EdgeClient(agent.host) as client:
         (worker,) = agent.workers()

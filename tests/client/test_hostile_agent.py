@@ -15,7 +15,7 @@ from client.sdk.hosts import Host
 from tests.client.hostile_agent import KINDS, hostile
 from tests.client.hostile_calls import AT_ONCE, CALLS, JOB
 from tests.home import Home
-from tests.pictures import digit
+from tests.images import digit
 
 ROOT = Path(__file__).parents[2]
 MEMORY_MAX_BYTES = 200 << 20

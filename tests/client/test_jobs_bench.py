@@ -97,7 +97,7 @@ def test_what_is_refused_does_not_spoil_the_rest(edge: Home) -> None:
     assert edge.client("bench", "--model", "nosuch", "--iterations", "5").returncode == 5
 
 
-def test_pictures_are_uploaded_and_recognised(edge: Home) -> None:
+def test_images_are_uploaded_and_recognised(edge: Home) -> None:
     """A folder as input: the result shows that the first one was seen as what it is."""
     done = edge.client("bench", *QUICK, "--input", str(SAMPLES_FOLDER), "--save", "out")
     assert done.returncode == 0, done.stderr

@@ -82,8 +82,8 @@ def test_the_bars_of_a_chart_add_up(tmp_path: Path) -> None:
     assert [name for name, _, _ in drawn[-2:]] == ["5 others", "unattributed"]
     assert sum(mean for _, mean, _ in drawn) == sum(range(1, 21)) + 5.0
     write_profile_chart(tmp_path / "chart.png", profile)
-    with Image.open(tmp_path / "chart.png") as picture:
-        assert picture.width > 800
+    with Image.open(tmp_path / "chart.png") as image:
+        assert image.width > 800
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from contract.classify import (
     BatchReply,
     ClassifyOptions,
     ClassifyReply,
+    ImageInfo,
+    ImageReply,
     ModelRef,
-    PictureInfo,
-    PictureReply,
     Prediction,
     RuntimeUsed,
     StageTimes,
@@ -76,7 +76,7 @@ from contract.results import (
     Window,
 )
 from contract.session import Session, SessionCode, SessionRequest
-from contract.specs import BenchmarkSpec, CommandSpec, Hint, Kernels, PictureInput, ProfileSpec, RandomInput
+from contract.specs import BenchmarkSpec, CommandSpec, Hint, ImageInput, Kernels, ProfileSpec, RandomInput
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
@@ -93,7 +93,7 @@ REPLY = ClassifyReply(
     runtime=RuntimeUsed(name="litert", version="2.3.0", device="CPU", delegate=None, threads=2),
     predictions=[Prediction(index=3, label="3", score=0.99), Prediction(index=4, label=None, score=0.01)],
     scores="softmax",
-    picture=PictureInfo(
+    image=ImageInfo(
         format="JPEG", width=8, height=9, decoded_width=4, decoded_height=4, decode="reduced", exif_orientation=6
     ),
     timing_ms=TIMES,
@@ -121,7 +121,7 @@ LIMITS = Limits(
     image_bytes=1,
     image_pixels=2,
     model_bytes=3,
-    pictures_per_request=4,
+    images_per_request=4,
     queue_length=5,
     request_timeout_s=6.0,
     worker_memory_bytes=7,
@@ -134,8 +134,8 @@ DEVICE = DeviceInfo(name="pi4", type=None, machine="aarch64", cpu_model=None, cp
 ALLOWED = AllowedResources(cpus=1.5, cpus_source="cgroup", memory_bytes=None, memory_source="unknown")
 SECURITY = SecurityInfo(token_required=True, tls=True, certificate_sha256="ab")
 RUNTIME = RuntimeInfo(name="litert", installed=True, version="2.3.0", default=True, delegates=["XNNPACK"], workers=2)
-PICTURES = PictureInput(digests=[DIGEST])
-SPEC = BenchmarkSpec(model="digits", hint=Hint.LATENCY, duration_s=2.5, input=PICTURES)
+IMAGES = ImageInput(digests=[DIGEST])
+SPEC = BenchmarkSpec(model="digits", hint=Hint.LATENCY, duration_s=2.5, input=IMAGES)
 PROGRAM = CommandSpec(argv=["sh", "-c", "true"], env={"A": "b"}, bundle=DIGEST)
 CONDITIONS = Conditions(
     device_name="pi4",
@@ -314,7 +314,7 @@ EXAMPLES: list[BaseModel] = [
     ModelFacts(macs=1000, parameters=20, weight_bytes=80, peak_activation_bytes=64, peak_operator=1, arena_bytes=128),
     SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),
     SyntheticModel(name="a", title="b", written=False),
-    *(SPEC, PROGRAM, PICTURES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),
+    *(SPEC, PROGRAM, IMAGES, RandomInput(seed=3), CONDITIONS, VALIDITY, VALIDITY.reasons[0], LATENCY, WINDOW),
     *(RuntimeList(runtimes=[RUNTIME]), RUNTIME_DEVICE, REJECTION, DEVICE_EVENT, SELECTION),
     *(PROFILED, OPERATOR, PROFILED.spec, ProfileRequest(spec=PROFILED.spec)),
     *(MEASURED, RAN, RAN.artifacts[0], Probe(before_ms=1.0), JOB, JobError(code="killed", detail="d")),
@@ -324,10 +324,10 @@ EXAMPLES: list[BaseModel] = [
     *(SERIES, TELEMETRY, TELEMETRY.phases[0], TELEMETRY.quality, SAMPLE),
     PROBLEM,
     TIMES,
-    *(REPLY, REPLY.model, REPLY.runtime, REPLY.predictions[1], REPLY.picture),
+    *(REPLY, REPLY.model, REPLY.runtime, REPLY.predictions[1], REPLY.image),
     ClassifyOptions(top_k=3, runtime="tflite"),
-    PictureReply(name="a.jpg", result=REPLY),
-    BatchReply(results=[PictureReply(name="a.jpg", problem=PROBLEM)]),
+    ImageReply(name="a.jpg", result=REPLY),
+    BatchReply(results=[ImageReply(name="a.jpg", problem=PROBLEM)]),
     *(TENSOR, PER_CHANNEL, DESCRIPTION, DESCRIPTION.runtimes["litert"]),
     DAMAGED,
     ModelList(models=[DESCRIPTION], damaged=[DAMAGED], default="digits", default_chosen=True),
@@ -380,3 +380,10 @@ def test_model_names_are_safe(name: str) -> None:
     """A name can be a file's name and part of a path without escaping."""
     with pytest.raises(ValueError, match="name"):
         DefaultModel(name=name)
+
+
+def test_what_was_stored_when_images_were_called_pictures_is_read() -> None:
+    """Saved runs, results and queued jobs of before."""
+    digest = "sha256:" + "0" * 64
+    stored = {"input": {"kind": "pictures", "digests": [digest]}}
+    assert BenchmarkSpec.model_validate(stored).input == ImageInput(digests=[digest])

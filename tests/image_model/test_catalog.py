@@ -52,12 +52,12 @@ def test_held_out_accuracy_is_as_the_card_says(runtime: str) -> None:
     assert right / HELD_OUT == pytest.approx(CARD["held_out_accuracy_int8"], abs=0.006)
 
 
-def test_sample_pictures_are_held_out_digits_as_drawn() -> None:
+def test_sample_images_are_held_out_digits_as_drawn() -> None:
     """Resized to the model's input, a sample is nearly the picture of the data set it was made from."""
     digits = load_digits()
     held_out, labels = digits.images[-HELD_OUT:], digits.target[-HELD_OUT:]
     for digit in range(10):
-        with Image.open(SAMPLES_FOLDER / f"digit-{digit}.png") as picture:
-            pixels = resize(picture, InputSpec(8, 8, 1, "uint8"))[..., 0]
+        with Image.open(SAMPLES_FOLDER / f"digit-{digit}.png") as image:
+            pixels = resize(image, InputSpec(8, 8, 1, "uint8"))[..., 0]
         ink = held_out[int(np.argmax(labels == digit))]
         assert np.abs((255 - pixels) / 255 - ink / 16).mean() < 0.08

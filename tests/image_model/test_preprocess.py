@@ -23,7 +23,7 @@ from image_model.preprocess import (
     to_tensor,
 )
 from tests.conftest import SuppliedModel
-from tests.pictures import encoded, gradient, huge_png
+from tests.images import encoded, gradient, huge_png
 
 MOBILENET = InputSpec(224, 224, 3, "uint8", 1 / 128, 128)
 MEGAPIXEL = 1_000_000
@@ -38,10 +38,10 @@ def open_bytes(
 @pytest.mark.parametrize(("format_name", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
 def test_lossless_formats_arrive_pixel_by_pixel(format_name: str, options: dict[str, object]) -> None:
     """A lossless picture is decoded to the pixels it was made of."""
-    picture = gradient()
-    decoded = open_bytes(encoded(picture, format_name, **options))
+    image = gradient()
+    decoded = open_bytes(encoded(image, format_name, **options))
     assert decoded.format == format_name
-    assert np.array_equal(np.asarray(decoded.image), np.asarray(picture))
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(image))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -75,7 +75,7 @@ def test_fast_decoding_keeps_twice_the_target() -> None:
     assert open_bytes(data, (100, 100), exact=True).image.size == (1000, 800)
 
 
-def test_fast_decoding_of_a_sideways_picture_looks_at_the_right_sides() -> None:
+def test_fast_decoding_of_a_sideways_image_looks_at_the_right_sides() -> None:
     """With a turned picture the sides are swapped before the target is compared."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -115,7 +115,7 @@ def test_other_bytes_are_not_images(data: bytes) -> None:
 
 
 @given(cut=st.floats(0.05, 0.95), kind=st.sampled_from(["PNG", "JPEG", "WEBP"]))
-def test_a_cut_picture_is_truncated_never_something_else(cut: float, kind: str) -> None:
+def test_a_cut_image_is_truncated_never_something_else(cut: float, kind: str) -> None:
     """Wherever a picture is cut off, the answer is TruncatedImage."""
     data = encoded(gradient(200, 150), kind)
     with pytest.raises(TruncatedImage):
@@ -198,7 +198,7 @@ def test_quantisation_rounds_to_the_nearest_step(scale: float, zero_point: int, 
     assert np.all(np.abs(back - real)[inside] <= scale / 2 + 1e-9)
 
 
-def test_the_notebooks_mapping_gives_a_dark_half_range_picture(mobilenet: SuppliedModel) -> None:
+def test_the_notebooks_mapping_gives_a_dark_half_range_image(mobilenet: SuppliedModel) -> None:
     """legacy_sample repeats the measured quirk: pixels 18 to 255 of the parrot arrive as 9 to 128."""
     decoded = open_bytes(mobilenet.parrot, (224, 224), exact=False)
     pixels = resize(decoded.image, MOBILENET)

@@ -12,7 +12,7 @@ from contract.codes import ErrorCode
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
 from tests.agents import RunningAgent
 from tests.conftest import TFLITE_RUNTIMES
-from tests.pictures import digit, encoded, gradient, huge_png
+from tests.images import digit, encoded, gradient, huge_png
 
 CLASSIFY = "/v1/classify"
 
@@ -42,7 +42,7 @@ def test_a_reply_says_what_happened(agent: RunningAgent) -> None:
     stages = (times.queue, times.decode, times.preprocess, times.inference, times.postprocess)
     assert all(stage >= 0 for stage in stages)
     assert sum(stages) + (times.load or 0) <= times.total + 0.1
-    assert (reply.picture.format, reply.picture.width, reply.picture.decode) == ("PNG", 128, "full")
+    assert (reply.image.format, reply.image.width, reply.image.decode) == ("PNG", 128, "full")
     assert abs(sum(prediction.score for prediction in reply.predictions) - 1) < 0.02
     assert [p.score for p in reply.predictions] == sorted((p.score for p in reply.predictions), reverse=True)
     header = dict(part.split(";dur=") for part in response.headers["server-timing"].split(", "))
@@ -59,15 +59,15 @@ def test_a_lone_request_may_use_all_cores_and_says_so(agent: RunningAgent) -> No
 def test_jpeg_decoding_is_reduced_unless_exact(agent: RunningAgent) -> None:
     """The reply says when a JPEG was decoded at a fraction of its size, and decode=exact prevents it."""
     data = encoded(gradient(800, 600), "JPEG")
-    fast = ClassifyReply.model_validate_json(agent.post(CLASSIFY, data).content).picture
-    exact = ClassifyReply.model_validate_json(agent.post(f"{CLASSIFY}?decode=exact", data).content).picture
+    fast = ClassifyReply.model_validate_json(agent.post(CLASSIFY, data).content).image
+    exact = ClassifyReply.model_validate_json(agent.post(f"{CLASSIFY}?decode=exact", data).content).image
     assert (fast.decode, fast.decoded_width) == ("reduced", 100)
     assert (exact.decode, exact.decoded_width) == ("full", 800)
 
 
-def test_several_pictures_in_one_request(agent: RunningAgent) -> None:
+def test_several_images_in_one_request(agent: RunningAgent) -> None:
     """Multipart answers each part in order; a bad one does not spoil the others."""
-    files = [("picture", (f"{n}.png", digit(n))) for n in (7, 2)] + [("picture", ("no.png", b"no picture"))]
+    files = [("image", (f"{n}.png", digit(n))) for n in (7, 2)] + [("image", ("no.png", b"no picture"))]
     with agent.http() as http:
         reply = BatchReply.model_validate_json(http.post(CLASSIFY, files=files).content)
     assert [part.name for part in reply.results] == ["7.png", "2.png", "no.png"]
@@ -131,12 +131,12 @@ def test_a_body_without_end_is_cut_off_at_the_limit(agent: RunningAgent) -> None
     assert problem(response).code == ErrorCode.TOO_MANY_BYTES
 
 
-def test_too_many_pictures_in_one_request(agent: RunningAgent) -> None:
+def test_too_many_images_in_one_request(agent: RunningAgent) -> None:
     """The number of parts is limited."""
-    files = [("picture", (f"{n}.png", digit(1))) for n in range(40)]
+    files = [("image", (f"{n}.png", digit(1))) for n in range(40)]
     with agent.http() as http:
         found = problem(http.post(CLASSIFY, files=files))
-    assert (found.status, found.code) == (413, ErrorCode.TOO_MANY_PICTURES)
+    assert (found.status, found.code) == (413, ErrorCode.TOO_MANY_IMAGES)
 
 
 @pytest.mark.parametrize("body", [b"", b"--x\r\n\r\nno header", b"--x--\r\n"])

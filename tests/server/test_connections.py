@@ -13,7 +13,7 @@ from contract.classify import ClassifyReply
 from contract.paths import CLASSIFY, TLS_SERVER_NAME
 from server.http.connections import PIPELINED_MAX
 from tests.agents import RunningAgent
-from tests.pictures import digit, encoded, gradient
+from tests.images import digit, encoded, gradient
 
 SNI = {"sni_hostname": TLS_SERVER_NAME}
 
@@ -68,20 +68,20 @@ def either_agent(request: pytest.FixtureRequest, agent: RunningAgent, secured_ag
     return agent if request.param == "plain" else secured_agent
 
 
-def large_picture() -> bytes:
+def large_image() -> bytes:
     """A PNG of several megabytes: many reads, and more than one record of TLS."""
-    picture = encoded(gradient(1600, 1200), compress_level=0)
-    assert len(picture) > 5 << 20
-    return picture
+    image = encoded(gradient(1600, 1200), compress_level=0)
+    assert len(image) > 5 << 20
+    return image
 
 
-def test_large_pictures_arrive_whole_one_after_the_other(either_agent: RunningAgent) -> None:
+def test_large_images_arrive_whole_one_after_the_other(either_agent: RunningAgent) -> None:
     """Bodies go past the parser into shared memory, and the connection stays usable behind them."""
-    picture, expected = large_picture(), digit(7)
+    image, expected = large_image(), digit(7)
     with either_agent.http() as http:
         for _ in range(4):
-            reply = ClassifyReply.model_validate_json(http.post(CLASSIFY, content=picture, extensions=SNI).content)
-            assert (reply.picture.width, reply.picture.height) == (1600, 1200)
+            reply = ClassifyReply.model_validate_json(http.post(CLASSIFY, content=image, extensions=SNI).content)
+            assert (reply.image.width, reply.image.height) == (1600, 1200)
             small = ClassifyReply.model_validate_json(http.post(CLASSIFY, content=expected, extensions=SNI).content)
             assert small.predictions[0].index == 7
 
@@ -121,12 +121,12 @@ def test_a_sender_that_waits_for_leave_gets_it(either_agent: RunningAgent) -> No
 
 def test_a_sender_that_hangs_up_in_the_middle_leaves_nothing_behind(either_agent: RunningAgent) -> None:
     """Half bodies free their memory: afterwards as much can be sent as before."""
-    picture = large_picture()
+    image = large_image()
     for _ in range(30):  # more than all the memory for pictures, if one stayed
         with connected(either_agent) as connection:
-            connection.sendall(request_of(either_agent, picture)[: len(picture) // 2])
+            connection.sendall(request_of(either_agent, image)[: len(image) // 2])
     with either_agent.http() as http:
-        assert http.post(CLASSIFY, content=picture, extensions=SNI).status_code == 200
+        assert http.post(CLASSIFY, content=image, extensions=SNI).status_code == 200
 
 
 def test_an_endless_header_is_cut_off(agent: RunningAgent) -> None:
@@ -152,14 +152,14 @@ def test_a_header_that_comes_complete_is_limited_too(either_agent: RunningAgent,
 
 def test_half_of_the_next_header_behind_a_body_is_no_fault(either_agent: RunningAgent) -> None:
     """Bytes of a body are not counted as header, so the first reply arrives and the second request is answered."""
-    first = request_of(either_agent, large_picture())
+    first = request_of(either_agent, large_image())
     second = request_of(either_agent, digit(4), "Connection: close")
     with connected(either_agent) as connection:
         connection.sendall(first + second[:40])
         time.sleep(0.2)
         connection.sendall(second[40:])
         replies = answers(received(connection, 20))
-    assert replies[0].picture.width == 1600
+    assert replies[0].image.width == 1600
     assert replies[1].predictions[0].index == 4
 
 

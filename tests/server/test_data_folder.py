@@ -18,7 +18,7 @@ from server.http import tls
 from server.http.tls import Clock, ensure_certificate
 from server.models.store import ModelStore
 from tests.agents import running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import shell, submit, wait_until_ended
 from tests.server.test_classify import problem
 from tests.server.test_models import DIGITS, LABELS, put_blob, put_model

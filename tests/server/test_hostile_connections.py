@@ -20,7 +20,7 @@ from contract.paths import CLASSIFY, HEALTH_LIVE
 from server.workers.admission import PLACES_A_HAND
 from server.workers.process import DEPTH
 from tests.agents import TOKEN, RunningAgent, running_agent, wait_for
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.test_connections import SNI, answers, connected, received, request_of
 
 DEADLINES = """
@@ -273,9 +273,9 @@ def test_who_gave_up_waiting_costs_nothing(tmp_path: Path) -> None:
     assert reply.predictions[0].index == 8
 
 
-def test_several_pictures_at_once_share_the_queue(agent: RunningAgent) -> None:
+def test_several_images_at_once_share_the_queue(agent: RunningAgent) -> None:
     """Multipart bodies wait for their turn like others, and their pictures for theirs."""
-    files = [("picture", (f"{number}.png", digit(number))) for number in range(10)]
+    files = [("image", (f"{number}.png", digit(number))) for number in range(10)]
     with agent.http() as http:
         results = http.post(CLASSIFY, files=files).json()["results"]
     found = [ClassifyReply.model_validate(each["result"]).predictions[0].index for each in results]

@@ -12,7 +12,7 @@ from contract.models import ModelDescription, ModelManifest
 from image_model.catalog import EMBEDDED_FOLDER
 from tests.agents import RunningAgent, running_agent
 from tests.conftest import TFLITE_RUNTIMES, SuppliedModel
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.test_classify import problem
 from tests.tflite import constant_model, model_with_unknown_operator
 

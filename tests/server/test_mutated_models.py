@@ -9,7 +9,7 @@ import pytest
 from contract.errors import PROBLEM_MEDIA_TYPE
 from image_model.catalog import EMBEDDED_FOLDER
 from tests.agents import running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.mutations import mutants
 from tests.server.test_models import digest_of
 

@@ -18,7 +18,7 @@ from server.runtimes.base import Array, LoadOptions, ModelFault, ModelFiles, tfl
 from server.runtimes.onnx import providers_in
 from server.synthesis.models import synthetic_model
 from tests.agents import RunningAgent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.test_classify import problem
 from tests.server.test_models import digest_of, put_blob
 

@@ -16,7 +16,7 @@ from contract.paths import TLS_SERVER_NAME
 from server.http.tls import ensure_certificate
 from server.processes.children import CHILD_VARIABLE
 from tests.agents import TOKEN, RunningAgent, running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.test_classify import problem
 
 SNI = {"sni_hostname": TLS_SERVER_NAME}

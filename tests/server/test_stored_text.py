@@ -17,7 +17,7 @@ from contract.classify import ClassifyOptions
 from contract.codes import ErrorCode
 from server.routes import blobs, classify, health, info, jobs, models, page, session, synthetic, telemetry
 from tests.agents import RunningAgent, running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.test_classify import problem
 from tests.server.test_models import DIGITS, put_blob, put_model
 

@@ -18,16 +18,16 @@ import pytest
 
 from contract.codes import ErrorCode
 from tests.agents import running_agent, wait_for
-from tests.pictures import digit, encoded, gradient
+from tests.images import digit, encoded, gradient
 from tests.server.test_classify import problem
 
-SLOW_PICTURE = encoded(gradient(5000, 5000), "PNG", compress_level=1)[: 10 << 20]
+SLOW_IMAGE = encoded(gradient(5000, 5000), "PNG", compress_level=1)[: 10 << 20]
 """Takes a worker a good part of a second to decode."""
 
 
-def slow_picture() -> bytes:
-    assert len(SLOW_PICTURE) < 10 << 20
-    return SLOW_PICTURE
+def slow_image() -> bytes:
+    assert len(SLOW_IMAGE) < 10 << 20
+    return SLOW_IMAGE
 
 
 @contextmanager
@@ -75,8 +75,8 @@ def test_a_worker_that_outgrows_its_memory_says_so_or_is_replaced(tmp_path: Path
     """A picture that needs more memory than a worker may have is answered with that, and the next one works."""
     options = ("--workers", "1", "--worker-memory-bytes", str(150 << 20), "--max-image-pixels", "100000000")
     with running_agent(tmp_path / "data", *options) as agent, agent.http() as http:
-        picture = encoded(gradient(64, 64).resize((9000, 9000)), "JPEG", quality=20)  # 243 MB once decoded
-        found = problem(http.post("/v1/classify?decode=exact", content=picture))
+        image = encoded(gradient(64, 64).resize((9000, 9000)), "JPEG", quality=20)  # 243 MB once decoded
+        found = problem(http.post("/v1/classify?decode=exact", content=image))
         assert (found.status, found.code) == (503, ErrorCode.WORKER_OUT_OF_MEMORY)
         assert http.post("/v1/classify", content=digit(1)).status_code == 200
 
@@ -100,7 +100,7 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
         assert statuses == {200: 4, 429: 2}  # one in work, one in hand, two queued
 
 
-def test_pictures_in_memory_are_limited_together(tmp_path: Path) -> None:
+def test_images_in_memory_are_limited_together(tmp_path: Path) -> None:
     """Bodies that wait may not fill the memory, however few they are."""
     options = ("--workers", "1", "--max-held-bytes", str(3 << 20), "--queue-timeout-s", "1")
     with running_agent(tmp_path / "data", *options) as agent, agent.http() as http:
@@ -154,7 +154,7 @@ def test_stopping_finishes_what_runs_and_leaves_nothing(tmp_path: Path) -> None:
     with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
         workers = agent.workers()
         with ThreadPoolExecutor(1) as threads:
-            reply = threads.submit(http.post, "/v1/classify?decode=exact", content=slow_picture())
+            reply = threads.submit(http.post, "/v1/classify?decode=exact", content=slow_image())
             time.sleep(0.15)
             agent.process.send_signal(signal.SIGTERM)
             time.sleep(0.1)

@@ -98,7 +98,7 @@ declare namespace Agent {
     warm_up_iterations: number;
     window_s: number;
     cooldown_s: number;
-    input: RandomInput | PictureInput;
+    input: RandomInput | ImageInput;
   }
 
   type CheckCode =
@@ -120,7 +120,7 @@ declare namespace Agent {
     runtime: RuntimeUsed;
     predictions: Prediction[];
     scores: "softmax" | "model";
-    picture: PictureInfo;
+    image: ImageInfo;
     timing_ms: StageTimes;
   }
 
@@ -212,7 +212,7 @@ declare namespace Agent {
     | "empty_body"
     | "too_many_bytes"
     | "too_many_pixels"
-    | "too_many_pictures"
+    | "too_many_images"
     | "not_an_image"
     | "truncated_image"
     | "unknown_model"
@@ -257,6 +257,21 @@ declare namespace Agent {
   type Fit = "stretch" | "crop";
 
   type Hint = "latency" | "throughput";
+
+  interface ImageInfo {
+    format: string;
+    width: number;
+    height: number;
+    decoded_width: number;
+    decoded_height: number;
+    decode: "full" | "reduced";
+    exif_orientation: number;
+  }
+
+  interface ImageInput {
+    kind: "images";
+    digests: string[];
+  }
 
   interface Job {
     id: string;
@@ -330,7 +345,7 @@ declare namespace Agent {
     image_bytes: number;
     image_pixels: number;
     model_bytes: number;
-    pictures_per_request: number;
+    images_per_request: number;
     queue_length: number;
     request_timeout_s: number;
     worker_memory_bytes: number;
@@ -396,21 +411,6 @@ declare namespace Agent {
     activation_bytes: number | null;
     live_bytes: number | null;
     gflops: number | null;
-  }
-
-  interface PictureInfo {
-    format: string;
-    width: number;
-    height: number;
-    decoded_width: number;
-    decoded_height: number;
-    decode: "full" | "reduced";
-    exif_orientation: number;
-  }
-
-  interface PictureInput {
-    kind: "pictures";
-    digests: string[];
   }
 
   type Precision = "f32" | "f16" | "bf16" | "int8";

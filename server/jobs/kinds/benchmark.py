@@ -7,7 +7,7 @@ from contract.classify import Prediction
 from contract.devices import Selection
 from contract.jobs import BenchmarkRequest, Progress
 from contract.results import BenchmarkResult
-from contract.specs import DEFAULT_ITERATIONS, BenchmarkSpec, Hint, PictureInput, RandomInput
+from contract.specs import DEFAULT_ITERATIONS, BenchmarkSpec, Hint, ImageInput, RandomInput
 from server.jobs.kinds.base import Beginning, Kind, Measured, Places, Subject, runs_so_far
 from server.jobs.kinds.bounds import bounds_here, require_memory, require_threads
 from server.jobs.kinds.devices import choose_devices
@@ -35,7 +35,7 @@ class BenchmarkKind(Kind[BenchmarkRequest]):
         model = registry.find(spec.model)
         choose_devices(self._means, model, spec)
         _bounded(spec, model)
-        if isinstance(spec.input, PictureInput):
+        if isinstance(spec.input, ImageInput):
             _ = model.spec  # raises when it takes no picture
             keep_inputs(registry, spec.input.digests, record)
 
@@ -45,7 +45,7 @@ class BenchmarkKind(Kind[BenchmarkRequest]):
         model = self._means.registry.find(spec.model)
         choice = choose_devices(self._means, model, spec)
         threads, streams, memory_bytes = _bounded(spec, model)
-        pictures = spec.input.digests if isinstance(spec.input, PictureInput) else []
+        images = spec.input.digests if isinstance(spec.input, ImageInput) else []
         order = BenchmarkOrder(
             model=model.source,
             classifier=model.spec if model.description.classifier else None,
@@ -63,7 +63,7 @@ class BenchmarkKind(Kind[BenchmarkRequest]):
             warm_up_iterations=spec.warm_up_iterations,
             window_s=spec.window_s,
             seed=spec.input.seed if isinstance(spec.input, RandomInput) else 0,
-            pictures=[str(input_path(places.record, digest)) for digest in pictures],
+            images=[str(input_path(places.record, digest)) for digest in images],
             max_pixels=self._means.settings.max_image_pixels,
             memory_bytes=memory_bytes,
         )

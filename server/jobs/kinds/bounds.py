@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contract.codes import ErrorCode
 from contract.models import TensorInfo
-from contract.specs import BenchmarkSpec, PictureInput
+from contract.specs import BenchmarkSpec, ImageInput
 from server.errors import AgentError
 from server.jobs.record.orders import RANDOM_FRAMES
 from server.resources import allowed_resources, allowed_tasks
@@ -61,7 +61,7 @@ def require_memory(
     """Raise AgentError JOB_TOO_LARGE where inputs and models alone need more memory than a job may have."""
     if bounds.memory_bytes is None:
         return
-    count = len(spec.input.digests) if isinstance(spec.input, PictureInput) else RANDOM_FRAMES
+    count = len(spec.input.digests) if isinstance(spec.input, ImageInput) else RANDOM_FRAMES
     frame = sum(_bytes_of(tensor) for tensor in inputs)
     # The frames themselves; the batches in which all of them come up equally often; what each stream works on.
     batched = math.lcm(count, spec.batch) if spec.batch > 1 else 0

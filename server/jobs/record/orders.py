@@ -40,7 +40,7 @@ class BenchmarkOrder:
     warm_up_iterations: int
     window_s: float
     seed: int
-    pictures: list[str]
+    images: list[str]
     """Paths; empty for random input."""
     max_pixels: int
     memory_bytes: int | None = None

@@ -88,7 +88,7 @@ def test_a_fetched_job_is_a_run_of_one(real: RealRuns, home: Home, job_agent: Ru
     assert home.client("report", "job", "-q").returncode == 0
 
 
-def test_pictures_of_a_real_run(real: RealRuns, home: Home) -> None:
+def test_images_of_a_real_run(real: RealRuns, home: Home) -> None:
     """A bar chart a measure and a time series a component that was recorded."""
     done = home.client("report", str(real.folder / "bench"), "-o", "r.html", "--png", "png")
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 from client.analysis.runs import Run
 from client.report.data import report_data
 from client.report.page import page
-from client.report.png import write_pictures
+from client.report.png import write_images
 from client.report.sources import Sources
 from tests.browser import screenshot
 from tests.client.made_runs import made_run
@@ -77,8 +77,8 @@ def test_the_data_cannot_end_its_element(hostile: Run) -> None:
     assert json.loads(inner) == data.model_dump(mode="json")
 
 
-def test_pictures_take_any_name(hostile: Run, tmp_path: Path) -> None:
+def test_images_take_any_name(hostile: Run, tmp_path: Path) -> None:
     """Dollar signs are no formulas, letters that the font lacks no warnings, names of files harmless."""
-    written = write_pictures(tmp_path / "png", report_data(Sources(runs=[("made", hostile)])))
+    written = write_images(tmp_path / "png", report_data(Sources(runs=[("made", hostile)])))
     assert {"load-time.png", "inference-time.png", "time-cpu-temperature.png"} <= {each.name for each in written}
     assert all(each.read_bytes().startswith(b"\x89PNG") for each in written)

@@ -20,7 +20,7 @@ from server.runtimes.base import LoadOptions, tflite_files
 from server.tflite.patch import unpin_batch
 from tests.agents import RunningAgent, running_agent
 from tests.conftest import TFLITE_RUNTIMES, SuppliedModel
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import benchmark, run, submit, wait_until_ended, wait_until_it_runs
 from tests.server.telemetry.trees import raspberry_pi_4
 from tests.server.test_classify import problem
@@ -62,11 +62,11 @@ def test_a_benchmark_of_a_duration_lasts_that_long(worker_agent: RunningAgent) -
     assert 3 <= len(found.windows) <= 5
 
 
-def test_pictures_are_measured_and_their_classes_shown(worker_agent: RunningAgent) -> None:
+def test_images_are_measured_and_their_classes_shown(worker_agent: RunningAgent) -> None:
     """The model saw what it should: the first picture's class is the right one."""
     with worker_agent.http() as http:
         digests = [put_blob(http, digit(number)) for number in (4, 7)]
-    found = measured(worker_agent, iterations=5, batch=2, input={"kind": "pictures", "digests": digests})
+    found = measured(worker_agent, iterations=5, batch=2, input={"kind": "images", "digests": digests})
     assert (found.predictions[0].label, len(found.predictions)) == ("4", 3)
 
 
@@ -105,7 +105,7 @@ def test_classification_waits_while_a_benchmark_runs(worker_agent: RunningAgent)
     [
         ({"model": "nothing"}, ErrorCode.UNKNOWN_MODEL),
         ({"runtime": "tensorrt"}, ErrorCode.RUNTIME_UNAVAILABLE),
-        ({"input": {"kind": "pictures", "digests": ["sha256:" + "0" * 64]}}, ErrorCode.UNKNOWN_BLOB),
+        ({"input": {"kind": "images", "digests": ["sha256:" + "0" * 64]}}, ErrorCode.UNKNOWN_BLOB),
         ({"iterations": 5, "duration_s": 5}, ErrorCode.INVALID_REQUEST),
         ({"batch": 0}, ErrorCode.INVALID_REQUEST),
         ({"device": "NPU"}, ErrorCode.DEVICE_UNAVAILABLE),
@@ -121,12 +121,12 @@ def test_what_cannot_be_measured_is_refused_at_once(
         assert problem(http.post("/v1/jobs", json=benchmark(**spec))).code == code
 
 
-def test_a_picture_that_cannot_be_read_fails_the_job_and_says_which(worker_agent: RunningAgent) -> None:
+def test_a_image_that_cannot_be_read_fails_the_job_and_says_which(worker_agent: RunningAgent) -> None:
     """With the picture's digest."""
     content = b"not a picture"
     with worker_agent.http() as http:
         digest = put_blob(http, content)
-        job = submit(http, benchmark(input={"kind": "pictures", "digests": [digest]}))
+        job = submit(http, benchmark(input={"kind": "images", "digests": [digest]}))
         job = wait_until_ended(http, job.id)
         assert job.state is JobState.FAILED
         assert job.error is not None
@@ -201,8 +201,8 @@ def test_the_supplied_model_runs_in_batches_and_says_how(
             preprocessing = {"input_range": [-1.0, 0.9921875]}
             put_model(http, "mobilenet", mobilenet.model_path.read_bytes(), preprocessing=preprocessing)
             digest = put_blob(http, mobilenet.parrot)
-        pictures = {"kind": "pictures", "digests": [digest]}
-        found = measured(agent, model="mobilenet", batch=10, iterations=10, input=pictures)
+        images = {"kind": "images", "digests": [digest]}
+        found = measured(agent, model="mobilenet", batch=10, iterations=10, input=images)
         assert (found.batch_mode, found.frames) == (BatchMode.PATCHED, 100)
         assert "RESHAPE" in (found.batch_detail or "")
         assert found.predictions[0].index == 89  # macaw

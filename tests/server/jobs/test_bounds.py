@@ -9,7 +9,7 @@ import pytest
 from contract.codes import ErrorCode
 from contract.jobs import JobState
 from contract.models import TensorInfo
-from contract.specs import BenchmarkSpec, PictureInput
+from contract.specs import BenchmarkSpec, ImageInput
 from server.errors import AgentError
 from server.jobs.host.main import _reason
 from server.jobs.kinds.bounds import Bounds, bounds_here, require_memory, require_threads
@@ -19,7 +19,7 @@ from tests.server.jobs.test_processes import host_of
 from tests.server.test_classify import problem
 
 GIB = 1 << 30
-PICTURE = TensorInfo(name="input", shape=[1, 224, 224, 3], dtype="float32")
+IMAGE = TensorInfo(name="input", shape=[1, 224, 224, 3], dtype="float32")
 
 
 def test_threads_are_refused_with_the_arithmetic(worker_agent: RunningAgent) -> None:
@@ -54,13 +54,13 @@ def test_memory_is_refused_with_the_arithmetic(
 ) -> None:
     """Frames, the batches they are put into, and what each stream holds, of a model of 14 MiB."""
     digests = [f"sha256:{number:064x}" for number in range(count)]
-    spec = BenchmarkSpec(batch=batch, input=PictureInput(digests=digests))
+    spec = BenchmarkSpec(batch=batch, input=ImageInput(digests=digests))
     bounds = Bounds(64, (gib or 4) * GIB)
     if not words:
-        require_memory(spec, streams, [PICTURE], 14 << 20, bounds)
+        require_memory(spec, streams, [IMAGE], 14 << 20, bounds)
         return
     with pytest.raises(AgentError) as refused:
-        require_memory(spec, streams, [PICTURE], 14 << 20, bounds)
+        require_memory(spec, streams, [IMAGE], 14 << 20, bounds)
     assert refused.value.code is ErrorCode.JOB_TOO_LARGE
     assert words in refused.value.detail
     assert "1x224x224x3 float32 (588 KiB each)" in refused.value.detail

@@ -13,7 +13,7 @@ from contract.jobs import JobState
 from contract.results import BenchmarkResult
 from server.runtimes import ENTRY_POINTS
 from tests.agents import RunningAgent, running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import benchmark, run, submit, wait_until_ended
 from tests.server.test_classify import problem
 
@@ -127,7 +127,7 @@ def test_a_runtime_that_is_named_is_asked_alone(tmp_path: Path) -> None:
     assert {each.runtime for each in selection.rejected} == {"litert"}
 
 
-def test_pictures_fall_back_to_the_processor_too(tmp_path: Path) -> None:
+def test_images_fall_back_to_the_processor_too(tmp_path: Path) -> None:
     """An agent that serves on an accelerator says which device answered, before and after it is lost."""
     fake = {"FAKE_INFERENCES": "3", "FAKE_CPU": "yes", "EDGERUN_RUNTIME": "fake", "EDGERUN_DEVICE": "auto"}
     with agent_with_fake_gpu(tmp_path, **fake) as agent:

@@ -142,7 +142,7 @@ def test_each_way_of_finding_is_enough_alone(how: str, monkeypatch: pytest.Monke
     """Where groups are not delegated the tree is; once agent and job's process have died, the group is."""
     if how == "tree":
         monkeypatch.setattr(control_group, "_own_groups", lambda: iter(()))
-    command = [sys.executable, "-c", LEADER, lasting(7117)]
+    command = [sys.executable, "-c", LEADER, lasting(7117), "is what it starts"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as leader:
         try:
             group = control_group.make_group(f"test-{os.getpid()}", leader.pid)

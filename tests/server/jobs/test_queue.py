@@ -13,7 +13,7 @@ from contract.codes import ErrorCode
 from contract.jobs import Job, JobState
 from contract.results import BenchmarkResult
 from tests.agents import RunningAgent, running_agent, wait_for
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import (
     OPTIONS,
     benchmark,

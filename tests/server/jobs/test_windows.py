@@ -33,7 +33,7 @@ def order(iterations: int | None, duration_s: float | None) -> BenchmarkOrder:
         warm_up_iterations=0,
         window_s=1.0,
         seed=0,
-        pictures=[],
+        images=[],
         max_pixels=1,
     )
 

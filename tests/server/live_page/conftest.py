@@ -15,7 +15,7 @@ from tests.browser import chromium
 from tests.server.telemetry import trees
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-REFUSED_PICTURE = "status of 503"
+REFUSED_IMAGE = "status of 503"
 """Chromium logs every refused request as an error; this one is expected while a job measures."""
 
 expect.set_options(timeout=20_000)  # a busy machine is no failure
@@ -44,7 +44,7 @@ class Watched:
     def check(self) -> None:
         """Nothing went wrong: no error, no request to anybody else, nothing that the policy had to stop."""
         assert self.foreign == []
-        assert [error for error in self.errors if REFUSED_PICTURE not in error] == []
+        assert [error for error in self.errors if REFUSED_IMAGE not in error] == []
         assert self.page.evaluate("window.violations") == []
 
 

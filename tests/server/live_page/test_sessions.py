@@ -12,7 +12,7 @@ from contract.session import SessionCode
 from server.errors import AgentError
 from server.http.sessions import FILE_NAME, Sessions
 from tests.agents import TOKEN, RunningAgent, running_agent
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import benchmark, wait_until_ended
 from tests.server.test_classify import problem
 from tests.server.test_odd_requests import answered

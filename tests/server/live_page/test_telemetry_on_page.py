@@ -77,7 +77,7 @@ def test_throttling_is_an_alarm_while_it_lasts(seen: Watched, device: Device) ->
     device.set_temperature(48)
 
 
-def test_a_pause_holds_the_picture_and_loses_nothing(seen: Watched, device: Device) -> None:
+def test_a_pause_holds_the_image_and_loses_nothing(seen: Watched, device: Device) -> None:
     """What came meanwhile is there afterwards."""
     device.set_temperature(48)
     page = seen.open()

@@ -14,7 +14,7 @@ from client.sdk.trust import fingerprint
 from tests.agents import RunningAgent
 from tests.browser import screenshot
 from tests.home import Home
-from tests.pictures import digit
+from tests.images import digit
 from tests.server.jobs.running import command
 from tests.server.live_page.conftest import Device, Watched, visit
 from tests.server.live_page.test_sessions import new_code

@@ -25,9 +25,9 @@ BEST = ".labels li >> nth=0"
 Point = tuple[float, float]
 
 
-def drop(page: Page, picture: Path) -> None:
+def drop(page: Page, image: Path) -> None:
     """Drop a file on the page, as a hand would."""
-    content = base64.b64encode(picture.read_bytes()).decode()
+    content = base64.b64encode(image.read_bytes()).decode()
     page.evaluate(
         """(content) => {
             const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -59,7 +59,7 @@ ZERO = [(0.5 + 0.2 * math.sin(t / 2), 0.5 - 0.34 * math.cos(t / 2)) for t in ran
 FOUR = [(0.55, 0.18), (0.28, 0.6), (0.75, 0.6), (0.58, 0.6), (0.58, 0.4), (0.58, 0.88)]
 
 
-def test_a_dropped_picture_is_classified(seen: Watched) -> None:
+def test_a_dropped_image_is_classified(seen: Watched) -> None:
     """Labels with scores, and the time of every stage."""
     page = seen.open()
     drop(page, SAMPLES_FOLDER / "digit-3.png")
@@ -99,7 +99,7 @@ def test_the_camera_is_classified_and_switched_off(seen: Watched) -> None:
     assert page.locator("#camera-video").evaluate("video => video.srcObject") is None
 
 
-def test_a_refused_picture_says_what_is_wrong(browser: Browser, device: Device, tmp_path: Path) -> None:
+def test_a_refused_image_says_what_is_wrong(browser: Browser, device: Device, tmp_path: Path) -> None:
     """The agent's own words, and a way to try again."""
     (tmp_path / "not.png").write_bytes(b"no picture at all")
     with visit(browser, device.agent) as seen:
@@ -111,7 +111,7 @@ def test_a_refused_picture_says_what_is_wrong(browser: Browser, device: Device, 
         seen.errors.clear()
 
 
-def test_while_a_job_measures_pictures_wait(seen: Watched, device: Device) -> None:
+def test_while_a_job_measures_images_wait(seen: Watched, device: Device) -> None:
     """The page says why, and sends the picture again when the job is through."""
     page = seen.open()
     with device.agent.http() as http:
