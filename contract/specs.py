@@ -158,3 +158,19 @@ def label(spec: BenchmarkSpec) -> str:
     parts = [spec.model, spec.runtime, device, spec.precision, cache, spec.hint]
     parts += [f"{what} {number}" for what, number in (("streams", spec.streams), ("threads", spec.threads)) if number]
     return " ".join(part for part in (*parts, f"batch {spec.batch}") if part)
+
+
+def length_of(spec: BenchmarkSpec) -> str:
+    """How long a benchmark measures, in words."""
+    return (
+        f"{spec.duration_s:g} s"
+        if spec.duration_s is not None
+        else f"{spec.iterations or DEFAULT_ITERATIONS} iterations"
+    )
+
+
+def input_of(spec: BenchmarkSpec) -> str:
+    """What a benchmark feeds the model, in words."""
+    if isinstance(spec.input, ImageInput):
+        return f"{len(spec.input.digests)} pictures ({spec.input.digests[0][:19]})"
+    return f"random (seed {spec.input.seed})"

@@ -8,7 +8,7 @@ from client.analysis.comparison import LONE_JOBS, Jobs, Ratio, speed_ratio, time
 from client.analysis.facets import FACETS, Facet, differences, varying
 from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, rows_of
-from contract.specs import ImageInput
+from contract.specs import input_of, length_of
 from contract.validity import Verdict
 
 
@@ -144,16 +144,8 @@ def _described(entries: Sequence[Entry], rows: Sequence[Row]) -> dict[str, str]:
     return described | {
         "model digest": _joined(result.model_digest[:19] for result in results),
         "runtime version": _joined(f"{result.runtime} {result.runtime_version}" for result in results),
-        "input": _joined(
-            f"{len(spec.input.digests)} pictures {spec.input.digests[0][:19]}"
-            if isinstance(spec.input, ImageInput)
-            else f"random seed {spec.input.seed}"
-            for spec in specs
-        ),
-        "length": _joined(
-            f"{spec.duration_s:g} s" if spec.duration_s else f"{spec.iterations or 'default'} iterations"
-            for spec in specs
-        ),
+        "input": _joined(map(input_of, specs)),
+        "length": _joined(map(length_of, specs)),
         "machine": _joined(f"{each.cpu_model or each.machine}" for each in conditions),
         "CPUs allowed": _joined(f"{each.cpus_allowed:g}" for each in conditions),
         "governor": _joined(each.governor for each in conditions),

@@ -13,7 +13,7 @@ from client.analysis.runs import Entry, Run
 from client.analysis.summary import Row, footnotes, rows_of
 from client.console import plain_table
 from contract.results import BenchmarkResult, LatencySummary
-from contract.specs import BenchmarkSpec, ImageInput
+from contract.specs import input_of, length_of
 from contract.validity import Verdict
 
 VERDICT_STYLE = {Verdict.OK: "green", Verdict.SUSPECT: "yellow", Verdict.UNRELIABLE: "bold red"}
@@ -73,19 +73,7 @@ def _heading(rows: Sequence[Row]) -> str:
     results = [row.first for row in rows if row.first is not None]
     models = ", ".join(dict.fromkeys(f"{result.model} ({result.model_digest[:19]})" for result in results))
     spec = rows[0].entries[0].request.spec
-    return f"{models or spec.model or 'default model'}, {_length(spec)}, input {_input(spec)}"
-
-
-def _length(spec: BenchmarkSpec) -> str:
-    if spec.duration_s is not None:
-        return f"{spec.duration_s:g} s"
-    return f"{spec.iterations or 1000} iterations"
-
-
-def _input(spec: BenchmarkSpec) -> str:
-    if isinstance(spec.input, ImageInput):
-        return f"{len(spec.input.digests)} pictures"
-    return f"random (seed {spec.input.seed})"
+    return f"{models or spec.model or 'default model'}, {length_of(spec)}, input {input_of(spec)}"
 
 
 def figure(value: float | None) -> str:

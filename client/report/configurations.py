@@ -22,7 +22,7 @@ from client.report.model import (
 from client.report.names import Name
 from contract.percentiles import percentile
 from contract.results import BenchmarkResult
-from contract.specs import ImageInput
+from contract.specs import input_of, length_of
 from contract.telemetry import CPU_TEMPERATURE
 from contract.validity import Validity
 
@@ -171,12 +171,8 @@ def conditions(row: Row) -> dict[str, str]:
     """Circumstances of a row's jobs, each as one text; several where its jobs differ."""
     spec = row.spec
     found: dict[str, str] = {}
-    source = row.entries[0].request.spec.input
-    if isinstance(source, ImageInput):
-        found["input"] = f"{len(source.digests)} pictures, {source.digests[0][:19]}…"
-    else:
-        found["input"] = f"random, seed {source.seed}"
-    found["length"] = f"{spec.duration_s:g} s" if spec.duration_s else f"{spec.iterations or 'default'} iterations"
+    found["input"] = input_of(row.entries[0].request.spec)
+    found["length"] = length_of(spec)
     found["warm-up"] = f"{spec.warm_up_iterations} iterations"
     for result in row.results:
         for name, value in _of_result(result).items():

@@ -2,7 +2,7 @@
  * Figures of all configurations side by side.
  */
 
-import { createChart } from "./charts.js";
+import { createChart, describeRows } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create } from "./dom.js";
@@ -127,21 +127,7 @@ function describe(measure, rows, width) {
     ...shared,
     grid: { left: label, right: GUTTER, top: 6, bottom: 4 },
     xAxis: { type: "value", min: 0, max: Math.max(...ends) || 1, show: false },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: rows.map((_, n) => n),
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: {
-        formatter: (/** @type {number} */ n) => writeLabel(rows[n], label),
-        rich: describeLabel(),
-        margin: label - 2,
-        align: "left",
-        width: label - 12,
-        overflow: "truncate",
-      },
-    },
+    yAxis: describeRows(rows.length, label, (n) => writeLabel(rows[n], label), { rich: describeLabel() }),
     series: [
       {
         type: "bar",

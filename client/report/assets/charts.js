@@ -49,6 +49,31 @@ export function createChart(height, label, option) {
 }
 
 /**
+ * Describe the axis of a chart that has a row for each thing, the first on top, with labels that are cut off at its edge.
+ * @param {number} count of rows
+ * @param {number} width of the labels
+ * @param {(row: number) => string} label of a row
+ * @param {echarts.Option} style of the labels
+ */
+export function describeRows(count, width, label, style) {
+  return {
+    type: "category",
+    inverse: true,
+    data: Array.from({ length: count }, (_, n) => n),
+    axisLine: { show: false },
+    axisTick: { show: false },
+    axisLabel: {
+      formatter: label,
+      margin: width - 2,
+      align: "left",
+      width: width - 12,
+      overflow: "truncate",
+      ...style,
+    },
+  };
+}
+
+/**
  * Draw a chart again, when it was drawn: its data or range changed.
  * @param {Element} element
  */

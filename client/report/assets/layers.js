@@ -2,7 +2,7 @@
  * Where the time goes, layer by layer.
  */
 
-import { createChart, discard } from "./charts.js";
+import { createChart, describeRows, discard } from "./charts.js";
 import { colour } from "./colours.js";
 import { report } from "./data.js";
 import { create, isChecked, targetOf } from "./dom.js";
@@ -225,22 +225,7 @@ function describe(rows, profiles, width) {
     textStyle: style,
     grid: { left, right: 96, top: 4, bottom: 4 },
     xAxis: { type: "value", min: 0, max: "dataMax", show: false },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: rows.map((_, n) => n),
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: {
-        formatter: (/** @type {number} */ n) => label(rows[n]),
-        margin: left - 2,
-        align: "left",
-        width: left - 12,
-        overflow: "truncate",
-        fontSize: 11,
-        color: colour("ink"),
-      },
-    },
+    yAxis: describeRows(rows.length, left, (n) => label(rows[n]), { fontSize: 11, color: colour("ink") }),
     series: profiles.map((_, place) => ({
       type: "bar",
       silent: true,
