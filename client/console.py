@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Any
 
@@ -194,7 +194,8 @@ def _run(app: Callable[[], Any], program: str) -> int:
     except ValidationError as error:  # what was typed is nothing that agents take
         return _run_error(UsageError(first_fault(error)), program)
     except KeyboardInterrupt:
-        note_console().print("interrupted")
+        with suppress(OSError):  # the terminal may be what was closed
+            note_console().print("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away: `client ... | head`
         sys.stderr.close()

@@ -9,14 +9,16 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from client.console import Output, emit, note, plain_table, run, say
+from client.console import EXIT_INTERRUPTED, Output, emit, note, plain_table, run, say
 from client.sdk.hosts import HostsFile
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
 from provisioning import extras, options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.errors import ProvisioningError
+from provisioning.interruption import signals_interrupt
 from provisioning.lifecycle import Lifecycle, Overview, Request
+from provisioning.programs import SIGNALLED
 from provisioning.provider import State
 from provisioning.providers import KNOWN, PLACES, load, package_of
 
@@ -43,7 +45,9 @@ OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standar
 
 def main() -> int:
     """Run the command line; returns the exit code."""
-    return run(app, "provision")
+    with signals_interrupt() as received:
+        code = run(app, "provision")
+    return SIGNALLED + received[0] if code == EXIT_INTERRUPTED and received else code
 
 
 def _checked_name(name: str) -> str:

@@ -53,7 +53,7 @@ class Lifecycle:
     def __init__(self, deployments: Deployments, hosts: HostsFile, report: Report) -> None:
         self._deployments = deployments
         self._hosts = hosts
-        self._report = report
+        self._report = _to_whoever_reads(report)
 
     def up(self, request: Request) -> Host:
         """Bring up an agent and enter it into the hosts file; changes nothing when it is up already.
@@ -110,6 +110,11 @@ class Lifecycle:
             host = self._bring_up(deployment, provider_of(deployment.provider))
         self._push_model(host, deployment.model)
         return host
+
+    def status(self, name: str) -> Status:
+        """What a deployment's provider sees; raises ProvisioningError, also when the place does not let us look."""
+        deployment = self._require(name)
+        return provider_of(deployment.provider).status(deployment)
 
     def overview(self, name: str) -> Overview:
         """A deployment, what its provider sees, and what its agent says; raises ProvisioningError."""
@@ -236,6 +241,12 @@ class Lifecycle:
             self._remove(deployment, provider)
         except EdgeError as left:
             self._report(f"could not be undone: {left}; `provision down {deployment.name}` tries again")
+        except KeyboardInterrupt:
+            self._report("interrupted while undoing; there may still be")
+            for line in provider.remains(deployment):
+                self._report(f"  {line}")
+            self._report(f"`provision down {deployment.name}` removes it")
+            raise
 
     def _remove(self, deployment: Deployment, provider: Provider) -> None:
         deployment.phase = DeploymentPhase.REMOVING
@@ -291,6 +302,16 @@ class Lifecycle:
             what = "had" if isinstance(error, LibraryError) else "pushed"
             self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
+
+
+def _to_whoever_reads(report: Report) -> Report:
+    """The same, without a fault where nobody reads any more: a closed terminal must not keep us from undoing."""
+
+    def tell(text: str) -> None:
+        with contextlib.suppress(OSError):
+            report(text)
+
+    return tell
 
 
 def place_of(deployment: Deployment) -> str:

@@ -13,6 +13,7 @@ from client.files.saved import make_folder, write_job, write_telemetry_csv
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from contract.jobs import Job, JobState, JobSummary
+from provisioning.errors import AccessDenied
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
@@ -84,20 +85,50 @@ def watch(
     seconds_left: Callable[[], float | None],
     report: Report,
 ) -> None:
-    """Fetch until the deployment is gone; a moment's silence of the agent or the site is waited out."""
-    silent = ""
+    """Fetch until the deployment is gone; a moment's silence of the agent or the site is waited out.
+
+    Raises AccessDenied when the agent is silent and the site does not let us look any more.
+    """
+    said = ""
+    end = _LeaseEnd(seconds_left)
     while True:
+        trouble: EdgeError | OSError | None
+        left_s, trouble = end.look()
         try:
-            left_s = seconds_left()
-            last_call = left_s is not None and left_s < LAST_CALL_S
-            watching.fetch(unfinished=last_call)
-            silent = ""
+            watching.fetch(unfinished=left_s is not None and left_s < LAST_CALL_S)
         except (EdgeError, OSError) as error:
-            left_s = None
-            if str(error) != silent:
-                silent = str(error)
-                report(f"waiting: {silent}")
-            if lifecycle.overview(name).status.state is State.ABSENT:
+            if _is_gone(lifecycle, name):
                 report(f"{name} is gone; what was measured until then is in the folder")
                 return
+            left_s, trouble = None, error
+        if trouble is not None and str(trouble) != said:
+            report(f"waiting: {trouble}" if left_s is None else f"fetching goes on: {trouble}")
+        said = str(trouble or "")
         time.sleep(min(interval_s, max(1.0, left_s / 10)) if left_s is not None else interval_s)
+
+
+def _is_gone(lifecycle: Lifecycle, name: str) -> bool:
+    """Whether a deployment is not there any more; raises AccessDenied where we may not know, now or later."""
+    try:
+        return lifecycle.status(name).state is State.ABSENT
+    except AccessDenied:
+        raise
+    except EdgeError:
+        return False
+
+
+class _LeaseEnd:
+    """When a lease ends; as it was known last, while the site does not tell."""
+
+    def __init__(self, seconds_left: Callable[[], float | None]) -> None:
+        self._seconds_left = seconds_left
+        self._at: float | None = None
+
+    def look(self) -> tuple[float | None, EdgeError | None]:
+        """Seconds left, None where nothing ends or nobody knows; and why the site did not tell."""
+        try:
+            left_s = self._seconds_left()
+        except EdgeError as error:
+            return (None if self._at is None else self._at - time.monotonic()), error
+        self._at = None if left_s is None else time.monotonic() + left_s
+        return left_s, None

@@ -22,14 +22,13 @@ from platformdirs import user_data_path
 from provisioning import archives, extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.programs import END, NO_SUCH_PROGRAM, SIGNALLED, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 """Longer than the agent takes at most to finish what runs."""
 POLL_INTERVAL_S = 0.02
-NO_SUCH_PROGRAM = 127
-SIGNALLED = 128
 LOG_NAME = "agent.log"
 OLDER_LOG_NAME = f"{LOG_NAME}.1"
 """Where the agent puts its log when it begins a new one."""
@@ -94,16 +93,21 @@ class LocalProvider:
         if program is None:
             err.write(f"{command[0]}: no such program\n".encode())
             return NO_SUCH_PROGRAM
-        done = subprocess.run(
+        mark = new_mark()
+        child = subprocess.Popen(
             [program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env=environment,
+            env={**environment, VARIABLE: mark},
             cwd=folder,
-            check=False,
         )
-        return done.returncode if done.returncode >= 0 else SIGNALLED - done.returncode
+        try:
+            code = child.wait()
+        except BaseException:
+            subprocess.run(["sh", "-c", END, "sh", mark], check=False)
+            raise
+        return code if code >= 0 else SIGNALLED - code
 
     def push(self, deployment: Deployment, local: Path, remote: str) -> None:
         """A copy on this machine."""

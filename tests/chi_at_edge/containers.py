@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOUNTED = ("srv", "mnt")
-ENTER = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+NEW = ["unshare", "--user", "--map-root-user"]
 SCRIPT = """
 for name in srv mnt; do mount --bind "$0/$name" "/$name" || exit 213; done
 cd / && { command -v "$1" >/dev/null || exit 214; } && exec "$@"
@@ -35,7 +35,8 @@ POLL_INTERVAL_S = 0.01
 def namespaces_work() -> bool:
     """Whether this machine lets its users make user and mount namespaces."""
     try:
-        return subprocess.run([*ENTER, "mount --bind /srv /mnt"], capture_output=True, check=False).returncode == 0
+        command = [*NEW, "--mount", "mount", "--bind", "/srv", "/mnt"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
@@ -85,6 +86,12 @@ class Pod:
         self._command = [*command] or [*image.entrypoint]
         self._environment = {**image.environment, "HOME": "/srv", "EDGERUN_HOST": address, **environment, MARK: uuid}
         self._gone = False
+        # What is executed in a pod is in one user namespace, as in a container: each may look at the others.
+        # It ends with us: nobody else holds the other end of what it reads.
+        hold = [*NEW, "sh", "-c", "echo; read -r _"]
+        self._holder = subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._holder.stdout is not None
+        self._holder.stdout.readline()
         self._fresh()
 
     def start(self) -> None:
@@ -99,6 +106,7 @@ class Pod:
         """End all processes and delete the files."""
         self._gone = True
         self._kill()
+        self._holder.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def execute(self, words: Sequence[str], timeout_s: float) -> tuple[str, int | None]:
@@ -134,7 +142,9 @@ class Pod:
         return "".join(lines[-tail:] if tail else lines)
 
     def _spawn(self, words: Sequence[str], **streams: object) -> subprocess.Popen[bytes]:
-        command = [*ENTER, SCRIPT, str(self.folder / "root"), *words]
+        namespace = f"--user=/proc/{self._holder.pid}/ns/user"
+        enter = ["nsenter", namespace, "--preserve-credentials", "unshare", "--mount", "sh", "-c", SCRIPT]
+        command = [*enter, str(self.folder / "root"), *words]
         return subprocess.Popen(command, env=self._environment, start_new_session=True, **streams)  # type: ignore[call-overload,no-any-return]
 
     def _supervise(self) -> None:

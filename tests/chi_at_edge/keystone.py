@@ -40,8 +40,7 @@ class Keystone:
         method = identity["methods"][0]
         if method == "application_credential" and "scope" in auth:
             raise _unauthorized("Application credentials cannot request a scope.")
-        if not self._right(method, identity[method]):
-            raise _unauthorized("The request you have made requires authentication.")
+        self._require_right(method, identity[method])
         now = datetime.now(UTC)
         times = [_stamp(now), _stamp(now + timedelta(seconds=self._testbed.knobs.token_lifetime_s))]
         token = {
@@ -56,12 +55,20 @@ class Keystone:
         }
         return JSONResponse({"token": token}, 201, {"X-Subject-Token": self._testbed.new_token()})
 
-    def _right(self, method: str, given: dict[str, Any]) -> bool:
+    def _require_right(self, method: str, given: dict[str, Any]) -> None:
+        """Raise what Keystone 30 answers: 404 for a credential or token that is not there any more, else 401."""
         if method == "application_credential":
-            return (given["id"], given["secret"]) == ("loopback", "loopback secret")
-        if method == "password":
-            return (given["user"]["name"], given["user"]["password"]) == (USER, PASSWORD)
-        return method == "token" and given["id"] in self._testbed.tokens
+            if given["id"] != "loopback" or self._testbed.knobs.credential_deleted:
+                raise Refusal("keystone", 404, f"Could not find Application Credential: {given['id']}.", "Not Found")
+            right = given["secret"] == "loopback secret"
+        elif method == "password":
+            right = (given["user"]["name"], given["user"]["password"]) == (USER, PASSWORD)
+        elif method == "token" and given["id"] not in self._testbed.tokens:
+            raise Refusal("keystone", 404, "Failed to validate token", "Not Found")
+        else:
+            right = method == "token"
+        if not right:
+            raise _unauthorized("The request you have made requires authentication.")
 
     def _entry(self, kind: str, path: str) -> dict[str, Any]:
         url = self._testbed.base + path

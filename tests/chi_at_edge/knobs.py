@@ -34,6 +34,8 @@ class Knobs:
     exec_timeout_s: float = 5.0
     body_limit_bytes: int = 12 * 1024 * 1024
     token_lifetime_s: float = 3600.0
+    credential_deleted: bool = False
+    """The application credential is gone; `Testbed.revoke_tokens` ends what was given out for it."""
     force_delete: bool = True
     """Whether project members may delete with force, as the site's policy has it; upstream only admins may."""
     lose_uploads: bool = False

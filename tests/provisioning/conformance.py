@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,24 @@ def runs_programs(place: Place) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
     assert place.provision("exec", NAME, "--", "python", "-c", "import server").returncode == 0
     assert place.provision("exec", NAME, "--", "no-such-program").returncode == 127
+
+
+def ends_programs(place: Place, end: signal.Signals) -> None:
+    """What ends `exec` ends the program there too, with what it started."""
+    beats = "while :; do echo beat >>beats; sleep 0.1; done"
+    command = [str(Path(sys.executable).with_name("provision")), "exec", NAME, "--", "sh", "-c"]
+    script = f"rm -f beats; setsid sh -c '{beats}' & {beats}"
+    child = subprocess.Popen([*command, script], env={**place.user.environment, **place.variables})
+    wait_for(lambda: _beats(place) > 5)
+    child.send_signal(end)
+    assert child.wait(timeout=60) == 128 + end
+    counted = _beats(place)
+    time.sleep(1)
+    assert _beats(place) == counted > 0
+
+
+def _beats(place: Place) -> int:
+    return place.provision("exec", NAME, "--", "cat", "beats").stdout.count("beat")
 
 
 def has_the_runtimes_asked_for(place: Place) -> None:

@@ -1,5 +1,7 @@
 """The promises of conformance.py on CHI@Edge; a crash loses the files there: test_chi_up.py has that as `repair`."""
 
+import signal
+
 import pytest
 
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
@@ -25,6 +27,8 @@ def test_a_life(place: Place) -> None:
     conformance.comes_up_and_classifies(place)
     conformance.tells_how_it_is(place)
     conformance.runs_programs(place)
+    conformance.ends_programs(place, signal.SIGINT)
+    conformance.ends_programs(place, signal.SIGTERM)
     conformance.moves_files(place)
     conformance.goes_without_a_trace(place)
 

@@ -243,21 +243,66 @@ def test_two_machines_at_the_same_moment(student: Home, testbed: Testbed, tmp_pa
 
 
 @pytest.mark.parametrize("operation", ["zun.create", "neutron.create"])
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_ended_at_any_step_nothing_stays(student: Home, testbed: Testbed, operation: str, end: signal.Signals) -> None:
-    """Ctrl-C undoes what was done; after kill -9 `down` does. The step that was under way takes effect all the same."""
+    """What asks to end undoes what was done; after kill -9 `down` does.
+
+    The step that was under way takes effect all the same.
+    """
     testbed.knobs.fail(operation, None, after=True, delay_s=3)
     child = started(student)
     wait_for(lambda: not [fault for fault in testbed.knobs.faults if fault.times])
     time.sleep(0.2)
     child.send_signal(end)
     said = child.communicate(timeout=60)[1]
-    if end == signal.SIGINT:
-        assert child.returncode == 130, said
-    else:
+    if end == signal.SIGKILL:
         down(student)
+    else:
+        assert child.returncode == 128 + end, said
     assert testbed.left() == NOTHING, said
     assert student.provision("list", "-o", "csv").stdout.strip() == ""
+
+
+def test_ended_again_while_it_undoes_it_says_what_may_be_left(student: Home, testbed: Testbed) -> None:
+    """And how that goes: `down` removes it."""
+    testbed.knobs.deletion_delay_s = 30
+    testbed.knobs.fail("neutron.create", None, after=True, delay_s=3)
+    child = started(student)
+    wait_for(lambda: not [fault for fault in testbed.knobs.faults if fault.times])
+    child.send_signal(signal.SIGTERM)
+    wait_for(lambda: bool(testbed.calls("zun.delete")))
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 128 + signal.SIGTERM
+    assert "interrupted while undoing" in said
+    assert "container" in said.split("interrupted while undoing")[1]
+    assert "`provision down edge1` removes it" in said
+    testbed.knobs.deletion_delay_s = 0
+    down(student)
+    assert testbed.left() == NOTHING
+
+
+def test_a_deleted_credential_is_no_missing_container(student: Home, testbed: Testbed, tmp_path: Path) -> None:
+    """Keystone says 404: nothing is forgotten, nobody says gone, and what to do is said."""
+    up(student)
+    testbed.knobs.credential_deleted = True
+    testbed.tokens.clear()
+    (container,) = testbed.containers.values()
+    container.pod.restart()
+    for arguments in (
+        ("down", "edge1"),
+        ("watch", "edge1", "--every", "1s", "--output-folder", str(tmp_path)),
+        ("leases",),
+        ("orphans",),
+    ):
+        done = student.provision(*arguments)
+        assert (done.returncode, "create an application credential" in done.stderr) == (4, True), done
+        assert "gone" not in done.stderr
+    (row,) = json.loads(student.provision("status", "-o", "json").stdout)["deployments"]
+    assert row["state"] == "unknown"
+    testbed.knobs.credential_deleted = False
+    down(student)
+    assert testbed.left() == NOTHING
 
 
 def test_what_is_not_ours_is_never_touched(student: Home, testbed: Testbed) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,8 @@ def test_a_life(place: Place) -> None:
     conformance.comes_up_and_classifies(place)
     conformance.tells_how_it_is(place)
     conformance.runs_programs(place)
+    conformance.ends_programs(place, signal.SIGINT)
+    conformance.ends_programs(place, signal.SIGTERM)
     conformance.has_the_runtimes_asked_for(place)
     conformance.moves_files(place)
     conformance.is_brought_back(place)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from provisioning.errors import ProvisioningError
+from provisioning.errors import AccessDenied, ProvisioningError
 
 RETRY_STATUSES = frozenset({502, 503, 504})
 RETRY_PAUSES_S = (0.3, 1.0, 3.0)
@@ -24,10 +24,8 @@ NO_CREDENTIALS = frozenset(
 T = TypeVar("T")
 
 
-class NotAdmitted(ProvisioningError):
+class NotAdmitted(AccessDenied):
     """The site does not accept the credentials, or there are none."""
-
-    exit_code = 4
 
 
 class SiteUnreachable(ProvisioningError):
@@ -47,8 +45,19 @@ def status_of(error: BaseException) -> int | None:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether it means that the thing is not there (any more)."""
-    return status_of(error) == 404
+    """Whether it means that the thing is not there (any more).
+
+    Keystone answers 404 too, for an application credential that was deleted and for a revoked token.
+    """
+    return status_of(error) == 404 and not is_about_identity(error)
+
+
+def is_about_identity(error: BaseException) -> bool:
+    """Whether it comes from logging in, which any call may do again, and not from the service that was asked.
+
+    The clients of containers, leases and addresses raise errors of their own; keystoneauth raises for Keystone.
+    """
+    return type(error).__module__.partition(".")[0] == "keystoneauth1"
 
 
 def explained(error: Exception, doing: str) -> ProvisioningError:
@@ -58,10 +67,11 @@ def explained(error: Exception, doing: str) -> ProvisioningError:
     if kind in NO_CONNECTION:
         hint = "check the network and OS_AUTH_URL; if the site is slow, EDGERUN_CHI_TIMEOUT is the seconds it is given"
         return SiteUnreachable(f"{doing}: the site does not answer: {said}", hint=hint)
-    if kind in NO_CREDENTIALS or status == 401:
+    if kind in NO_CREDENTIALS or status == 401 or (is_about_identity(error) and status in (400, 403, 404)):
         hint = (
-            "create an application credential in the CHI@Edge dashboard and export what its openrc file holds: "
-            "OS_AUTH_TYPE, OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, OS_APPLICATION_CREDENTIAL_SECRET"
+            "they may have been deleted or have run out: create an application credential in the CHI@Edge dashboard "
+            "and export what its openrc file holds: OS_AUTH_TYPE, OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, "
+            "OS_APPLICATION_CREDENTIAL_SECRET"
         )
         return NotAdmitted(f"{doing}: the credentials are not accepted: {said}", hint=hint)
     if kind in NO_ADDRESS or "No more IP addresses" in said or "ExternalIpAddressExhausted" in said:

@@ -2,12 +2,12 @@
 
 import base64
 import contextlib
-import secrets
 import time
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from provisioning.errors import ProvisioningError
+from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.providers.chi.containers import Containers
 
 POLL_FIRST_S, POLL_MOST_S = 0.05, 2.0
@@ -16,14 +16,14 @@ ANSWER_BYTES = 48_000
 
 BEGIN = (
     'mkdir -p "$1" && cd "$2" && d=$1 && PATH="$2/venv/bin:$PATH" && export PATH && shift 2 && '
-    '{ setsid sh -c \'echo $$ >"$0/pid"; "$@" >"$0/out" 2>"$0/err" </dev/null; echo $? >"$0/new"; mv "$0/new" "$0/rc"\''
-    ' "$d" "$@" >/dev/null 2>&1 </dev/null & }'
+    f"{{ {VARIABLE}=${{d##*/}} setsid sh -c "
+    '\'"$@" >"$0/out" 2>"$0/err" </dev/null; echo $? >"$0/new"; mv "$0/new" "$0/rc"\' '
+    '"$d" "$@" >/dev/null 2>&1 </dev/null & }'
 )
 ASK = (
     'cd "$1" || exit 1; c=$(cat rc 2>/dev/null); for s in "out $2" "err $3"; do set -- $s; '
     f'tail -c +$(($2 + 1)) "$1" 2>/dev/null | head -c {ANSWER_BYTES} | base64 | tr -d "\\n"; echo; done; echo "$c"'
 )
-END = 'kill -TERM -- "-$(cat "$1/pid")"'
 FORGET = 'rm -rf "$1"'
 
 
@@ -42,16 +42,17 @@ def run_detached(
     Raises ProvisioningError when it cannot be started, when the container loses it, or after `timeout_s` seconds. The
     program is ended when the wait for it is.
     """
-    place = f"{folder}/.run-{secrets.token_hex(6)}"
-    started = containers.shell(container, BEGIN, place, folder, *words)
-    if started.code != 0:
-        said = started.output.strip() or "the site did not wait for it"
-        raise ProvisioningError(f"{words[0]} could not be started in the container: {said}")
+    mark = f".run-{new_mark()}"
+    place = f"{folder}/{mark}"
     try:
+        started = containers.shell(container, BEGIN, place, folder, *words)
+        if started.code != 0:
+            said = started.output.strip() or "the site did not wait for it"
+            raise ProvisioningError(f"{words[0]} could not be started in the container: {said}")
         code = _follow(containers, container, place, (out, err), timeout_s)
     except BaseException:
         with contextlib.suppress(ProvisioningError):
-            containers.shell(container, END, place)
+            containers.shell(container, END, mark, again=True)
         raise
     containers.shell(container, FORGET, place, again=True)
     return code

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from provisioning import archives, extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.docker.engine import (
     Container,
@@ -249,13 +250,19 @@ def _read(container: Container, path: str) -> bytes:
 def _run(container: Container, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
     client = container.client
     assert client is not None
+    mark = new_mark()
     through_sh = ["sh", "-c", 'exec "$@"', "sh", *command]  # which says in one line that a program is not there
-    run = client.api.exec_create(container.id, through_sh, workdir=DATA)["Id"]
-    for printed, complained in client.api.exec_start(run, stream=True, demux=True):
-        for stream, text in ((out, printed), (err, complained)):
-            if text:
-                stream.write(text)
-                stream.flush()
+    run = client.api.exec_create(container.id, through_sh, workdir=DATA, environment={VARIABLE: mark})["Id"]
+    try:
+        for printed, complained in client.api.exec_start(run, stream=True, demux=True):
+            for stream, text in ((out, printed), (err, complained)):
+                if text:
+                    stream.write(text)
+                    stream.flush()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            container.exec_run(["sh", "-c", END, "sh", mark])
+        raise
     code = client.api.exec_inspect(run)["ExitCode"]
     if code is None:
         raise ProvisioningError(f"`{shlex.join(command)}` was cut off")

@@ -13,13 +13,13 @@ import asyncssh
 
 from client.errors import NotTrusted, Unreachable
 from provisioning.errors import AccessDenied, ProvisioningError
+from provisioning.programs import SIGNALLED
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 20.0
 KEEPALIVE_S = 15
 CHUNK_BYTES = 256 * 1024
-SIGNALLED = 128
 DEFAULT_PORT = 22
 
 
@@ -67,9 +67,12 @@ class Connection:
         return _finish(self._runner, self._run(command, stdin, out, err), self.host)
 
     async def _run(self, command: str, stdin: BinaryIO | None, out: BinaryIO, err: BinaryIO) -> int:
-        async with self._ssh.create_process(command, encoding=None) as process:
+        process = await self._ssh.create_process(command, encoding=None)
+        try:
             await asyncio.gather(_feed(stdin, process.stdin), _drain(process.stdout, out), _drain(process.stderr, err))
             done = await process.wait()
+        finally:
+            process.close()  # and no waiting: sshd keeps the channel until the program has ended
         if done.returncode is None:
             raise Unreachable(f"the connection to {self.host} ended while a program ran there")
         return done.returncode if done.returncode >= 0 else SIGNALLED - done.returncode

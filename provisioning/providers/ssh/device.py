@@ -129,8 +129,9 @@ def make_folder(path: str) -> dict[str, Any]:
     return {}
 
 
-def execute(folder: str, command: list[str]) -> dict[str, Any]:
-    """Become another program, in the agent's folder."""
+def execute(folder: str, command: list[str], marked: dict[str, str]) -> dict[str, Any]:
+    """Become another program, in the agent's folder, with variables by which it is found again."""
+    os.environ.update(marked)
     os.chdir(Path(folder) / "data")
     os.environ["XDG_CACHE_HOME"] = f"{folder}/data/cache"
     os.environ["PATH"] = f"{folder}/venv/bin:{os.environ.get('PATH', os.defpath)}"
@@ -150,7 +151,7 @@ def remove(folder: str, owner: str, unit: str) -> dict[str, Any]:
         _unit_path(unit).unlink(missing_ok=True)
         _systemctl("daemon-reload")
         if (where / "lingers").exists():
-            subprocess.run(["loginctl", "disable-linger"], capture_output=True, check=False)
+            _let_end_with_the_login(where)
     if pid := _running(where, ""):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
@@ -166,6 +167,16 @@ def remove(folder: str, owner: str, unit: str) -> dict[str, Any]:
                 where.parent.rmdir()  # the folder for all deployments, when this was the last
             return {}
     return {"error": f"{folder} could not be removed"}
+
+
+def _let_end_with_the_login(where: Path) -> None:
+    """Undo what `use_systemd` arranged, unless another agent's unit needs it: then that one's removal does."""
+    if not any(_unit_path("any").parent.glob("edgerun-*.service")):
+        subprocess.run(["loginctl", "disable-linger"], capture_output=True, check=False)
+        return
+    for other in where.parent.iterdir():
+        if other != where and _owner(other) is not None:
+            (other / "lingers").touch()
 
 
 def _owner(where: Path) -> str | None:

@@ -15,6 +15,7 @@ from client.errors import EdgeError
 from provisioning import archives, extras, wheels
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.ssh.connection import Account, Connection, connected
 from provisioning.providers.ssh.survey import Survey, survey
@@ -72,8 +73,16 @@ class SshProvider:
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """A program of the user who logs in."""
+        mark = new_mark()
         with _existing(deployment) as device:
-            return device.run("execute", out, err, folder=device.folder, command=list(command))
+            try:
+                return device.run(
+                    "execute", out, err, folder=device.folder, command=list(command), marked={VARIABLE: mark}
+                )
+            except BaseException:
+                with contextlib.suppress(EdgeError):
+                    device.shell(shlex.join(["sh", "-c", END, "sh", mark]))
+                raise
 
     def push(self, deployment: Deployment, local: Path, remote: str) -> None:
         """Through tar on the device."""
