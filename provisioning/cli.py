@@ -17,9 +17,9 @@ from provisioning import extras, options
 from provisioning.deployments import NAME_HINT, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.interruption import signals_interrupt
-from provisioning.lifecycle import Lifecycle, Overview, Request
+from provisioning.lifecycle import Lifecycle, Request
 from provisioning.programs import SIGNALLED
-from provisioning.provider import State
+from provisioning.provider import Overview, State
 from provisioning.providers import KNOWN, PLACES, load, package_of
 
 UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |

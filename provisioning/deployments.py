@@ -48,6 +48,12 @@ class Deployment:
     def __repr__(self) -> str:
         return f"Deployment({self.name!r}, {self.provider!r}, {self.phase!s})"
 
+    @property
+    def place(self) -> str:
+        """Where it is, as in `--on`."""
+        place = self.options.get("place")
+        return f"{self.provider}://{place}" if place else self.provider
+
 
 class Deployments:
     """The deployments of this user."""

@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from provisioning.provider import Report
 
 LIKE_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
 
@@ -31,3 +33,13 @@ def signals_interrupt() -> Iterator[list[int]]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def to_whoever_reads(report: Report) -> Report:
+    """The same, without a fault where nobody reads any more: a closed terminal must not keep us from undoing."""
+
+    def tell(text: str) -> None:
+        with suppress(OSError):
+            report(text)
+
+    return tell

@@ -15,7 +15,8 @@ from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
 from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import ProvisioningError
-from provisioning.provider import Provider, Report, State, Status
+from provisioning.interruption import to_whoever_reads
+from provisioning.provider import Overview, Provider, Report, State, Status
 from provisioning.providers import provider_of
 
 READY_TIMEOUT_S = 60.0
@@ -37,23 +38,13 @@ class Request:
     """Leave what was made when something fails, to look at it."""
 
 
-@dataclass(frozen=True)
-class Overview:
-    """A deployment as a user sees it."""
-
-    deployment: Deployment
-    status: Status
-    health: str
-    default_model: str | None = None
-
-
 class Lifecycle:
     """Makes, shows and removes deployments."""
 
     def __init__(self, deployments: Deployments, hosts: HostsFile, report: Report) -> None:
         self._deployments = deployments
         self._hosts = hosts
-        self._report = _to_whoever_reads(report)
+        self._report = to_whoever_reads(report)
 
     def up(self, request: Request) -> Host:
         """Bring up an agent and enter it into the hosts file; changes nothing when it is up already.
@@ -160,7 +151,7 @@ class Lifecycle:
     def _require_same(self, deployment: Deployment, request: Request) -> None:
         if (deployment.provider, deployment.options) != (request.kind, request.options):
             options = ", ".join(f"{key} {value}" for key, value in deployment.options.items() if key != "place")
-            made = f"on {place_of(deployment)} with {options or 'no options'}"
+            made = f"on {deployment.place} with {options or 'no options'}"
             hint = f"`provision down {deployment.name}` first, or choose another --name"
             raise ProvisioningError(f"{deployment.name} exists already, made {made}", hint=hint)
 
@@ -192,12 +183,10 @@ class Lifecycle:
             self._hosts.put(replace(known, url=host.url, certificate=host.certificate))
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
-        if (
-            deployment.phase is not DeploymentPhase.UP
-        ):  # an agent that is brought back keeps its phase, and so what it has
+        if deployment.phase is not DeploymentPhase.UP:  # who is brought back keeps its phase, and so what it has
             deployment.phase = DeploymentPhase.CREATING
         started = time.monotonic()
-        self._report(f"starting an agent on {place_of(deployment)}")
+        self._report(f"starting an agent on {deployment.place}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
         extras.require(deployment, provider)
         host = self._wait_until_ready(deployment, provider)
@@ -302,19 +291,3 @@ class Lifecycle:
             what = "had" if isinstance(error, LibraryError) else "pushed"
             self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
             self._report(f"  later: client models pull {name} --host {host.name}")
-
-
-def _to_whoever_reads(report: Report) -> Report:
-    """The same, without a fault where nobody reads any more: a closed terminal must not keep us from undoing."""
-
-    def tell(text: str) -> None:
-        with contextlib.suppress(OSError):
-            report(text)
-
-    return tell
-
-
-def place_of(deployment: Deployment) -> str:
-    """Where a deployment is, as in `--on`."""
-    place = deployment.options.get("place")
-    return f"{deployment.provider}://{place}" if place else deployment.provider

@@ -65,6 +65,16 @@ class Status:
     detail: str
 
 
+@dataclass(frozen=True)
+class Overview:
+    """A deployment as a user sees it."""
+
+    deployment: Deployment
+    status: Status
+    health: str
+    default_model: str | None = None
+
+
 class Provider(Protocol):
     """Makes, watches and removes one kind of deployment.
 
