@@ -19,3 +19,8 @@ class AccessDenied(ProvisioningError):
     """The place does not let us in."""
 
     exit_code = 4
+
+
+def nothing_there(name: str) -> ProvisioningError:
+    """Says that nothing of a deployment is there, which was cut off or was removed by somebody."""
+    return ProvisioningError(f"nothing is there of {name}", hint=f"`provision repair {name}` makes it")

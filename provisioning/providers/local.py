@@ -21,7 +21,7 @@ from platformdirs import user_data_path
 
 from provisioning import archives, extras
 from provisioning.deployments import Deployment
-from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, NO_SUCH_PROGRAM, SIGNALLED, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 
@@ -150,7 +150,7 @@ class LocalProvider:
 def _existing_folder(deployment: Deployment) -> Path:
     folder = Path(deployment.resources.get("folder", ""))
     if not folder.is_absolute() or not folder.is_dir():
-        raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
+        raise nothing_there(deployment.name)
     return folder
 
 

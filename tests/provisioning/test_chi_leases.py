@@ -1,5 +1,7 @@
 """Leases and credentials that do not do: each is said, and nothing is made."""
 
+import threading
+
 import pytest
 
 from provisioning.errors import ProvisioningError
@@ -34,7 +36,18 @@ def test_a_lease_that_starts_now_is_waited_for(logged_in: Testbed) -> None:
     logged_in.add_lease("soon", status="PENDING", starts_in_s=1.0)
     said: list[str] = []
     assert usable_lease(open_site(), "soon", said.append).status == "ACTIVE"
-    assert said == ["lease soon is PENDING: waiting for it to start"]
+    assert said == ["lease soon is PENDING: waiting until it is active"]
+
+
+@pytest.mark.parametrize("status", ["UPDATING", "STARTING"])
+def test_a_lease_in_transition_is_waited_for_and_beats_an_ended_namesake(logged_in: Testbed, status: str) -> None:
+    """It is what the name means; an extension makes it UPDATING for a moment."""
+    logged_in.add_lease("same", status="TERMINATED", hours=-1)
+    meant = logged_in.add_lease("same", status=status)
+    timer = threading.Timer(1.5, setattr, (meant, "status", "ACTIVE"))
+    timer.start()
+    assert usable_lease(open_site(), "same", lambda _: None).id == meant.id
+    timer.join()
 
 
 @pytest.mark.parametrize(

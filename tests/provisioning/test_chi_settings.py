@@ -38,12 +38,18 @@ def test_names_of_other_tools_are_understood(kind: str, read: str) -> None:
     assert (given["OS_AUTH_TYPE"], given["OS_PROJECT_DOMAIN_NAME"], given["OS_CAFILE"]) == (read, "chameleon", "ca.pem")
 
 
+def test_a_project_may_be_named_by_its_id() -> None:
+    """As openrc files of other sites do."""
+    given = credentials({"OS_USERNAME": "me", "OS_PASSWORD": "secret", "OS_PROJECT_ID": "p"})
+    assert (given["OS_AUTH_TYPE"], given["OS_PROJECT_ID"]) == ("v3password", "p")
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
         ({}, "OS_APPLICATION_CREDENTIAL_ID, OS_APPLICATION_CREDENTIAL_SECRET not set"),
         ({"OS_AUTH_TYPE": "v3token"}, "OS_TOKEN not set"),
-        ({"OS_AUTH_TYPE": "password", "OS_USERNAME": "me"}, "OS_PASSWORD, OS_PROJECT_NAME not set"),
+        ({"OS_AUTH_TYPE": "password", "OS_USERNAME": "me"}, "OS_PASSWORD, OS_PROJECT_NAME or OS_PROJECT_ID not set"),
     ],
 )
 def test_what_is_missing_is_named(given: dict[str, str], missing: str) -> None:
@@ -63,6 +69,10 @@ def test_clouds_yaml_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     given = credentials({"OS_CLOUD": "edge"})
     assert given["OS_AUTH_URL"] == "https://192.0.2.1:5000/v3"
     assert {name: given[name] for name in CREDENTIAL} == CREDENTIAL
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text((tmp_path / "clouds.yaml").read_text().replace("192.0.2.1", "192.0.2.2"))
+    named = credentials({"OS_CLOUD": "edge", "OS_CLIENT_CONFIG_FILE": str(elsewhere)})
+    assert named["OS_AUTH_URL"] == "https://192.0.2.2:5000/v3"
     with pytest.raises(ProvisioningError, match="OS_CLOUD is 'nosuch'"):
         credentials({"OS_CLOUD": "nosuch"})
 

@@ -23,8 +23,8 @@ from provisioning.providers.chi.session import Site
 
 NAME_LABEL = "edgerun-name"
 OWNER_LABEL = "edgerun-owner"
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""What Kubernetes takes; Zun takes more and then ends in Error."""
+NAME = re.compile(r"[a-z0-9][-a-z0-9]{0,61}[a-z0-9]")
+"""What both take: Zun two letters at least, and more than Kubernetes does, after which it ends in Error."""
 START_TIMEOUT_VARIABLE = "EDGERUN_CHI_START_TIMEOUT"
 START_TIMEOUT_S = 900.0
 """A Raspberry Pi takes minutes to fetch an image."""
@@ -212,7 +212,7 @@ class Containers:
 def require_container_name(name: str) -> None:
     """Raise ProvisioningError for a name that would end as a container in Error."""
     if not NAME.fullmatch(name):
-        hint = "on CHI@Edge a name is at most 63 lower-case letters, digits and hyphens"
+        hint = "on CHI@Edge a name is 2 to 63 lower-case letters, digits and hyphens"
         raise ProvisioningError(f"{name!r} cannot be a container's name", hint=hint)
 
 

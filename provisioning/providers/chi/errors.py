@@ -79,6 +79,9 @@ def explained(error: Exception, doing: str) -> ProvisioningError:
         return ProvisioningError(f"{doing}: no floating address is free: {said}", hint=hint)
     if kind == "EndpointNotFound":
         return ProvisioningError(f"{doing}: {said}", hint="is OS_REGION_NAME the site's name, CHI@Edge?")
+    if status == 403 and "quota" in said.lower():
+        hint = "`provision list` and `provision orphans` show what you hold; the dashboard shows the project's quota"
+        return ProvisioningError(f"{doing}: the project's quota is used up: {said}", hint=hint)
     if status == 403:
         return NotAdmitted(f"{doing}: not allowed: {said}", hint="is this the project that holds the lease?")
     if status == 413:

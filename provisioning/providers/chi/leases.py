@@ -18,6 +18,9 @@ LITTLE_TIME_S = 1800.0
 PENDING_PATIENCE_S = 300.0
 """A lease that starts about now becomes active within a minute or so."""
 POLL_INTERVAL_S = 1.0
+OVER = ("TERMINATING", "TERMINATED", "DELETING", "ERROR")
+IN_TRANSITION = ("CREATING", "STARTING", "UPDATING")
+"""What Blazar calls a lease for some seconds, on its way to another state."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def find_lease(site: Site, wanted: str) -> Lease:
     """The lease of that id, else of that name; raises ProvisioningError when there is none, or several."""
     every = leases(site)
     found = [lease for lease in every if lease.id == wanted] or [lease for lease in every if lease.name == wanted]
-    alive = [lease for lease in found if lease.status in ("ACTIVE", "PENDING")] or found
+    alive = [lease for lease in found if lease.status not in OVER] or found
     if not alive:
         known = ", ".join(f"{lease.name} ({lease.status})" for lease in every) or "none"
         raise ProvisioningError(f"no lease {wanted!r}; there are: {known}", hint="`provision leases` lists them")
@@ -83,9 +86,9 @@ def usable_lease(site: Site, wanted: str, report: Report, clock: Callable[[], fl
     """A lease that is active and lasts long enough, waiting for one that starts about now; raises ProvisioningError."""
     lease = find_lease(site, wanted)
     deadline = clock() + PENDING_PATIENCE_S
-    if _starts_soon(lease):
-        report(f"lease {lease.name} is {lease.status}: waiting for it to start")
-    while _starts_soon(lease) and clock() < deadline:
+    if _is_active_soon(lease):
+        report(f"lease {lease.name} is {lease.status}: waiting until it is active")
+    while _is_active_soon(lease) and clock() < deadline:
         time.sleep(POLL_INTERVAL_S)
         lease = find_lease(site, lease.id)
     if lease.status != "ACTIVE":
@@ -119,9 +122,9 @@ def device_reservation(lease: Lease, chosen: str | None) -> Reservation:
     return lease.devices[0]
 
 
-def _starts_soon(lease: Lease) -> bool:
+def _is_active_soon(lease: Lease) -> bool:
     until_start_s = (lease.starts_at - datetime.now(UTC)).total_seconds()
-    return lease.status in ("PENDING", "STARTING") and until_start_s < PENDING_PATIENCE_S
+    return lease.status in ("PENDING", *IN_TRANSITION) and until_start_s < PENDING_PATIENCE_S
 
 
 def _lease(document: dict[str, Any]) -> Lease:

@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from provisioning import extras
 from provisioning.deployments import Deployment
-from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.provider import Report, Save, State, Status
 from provisioning.providers.chi import ssh as chi_ssh
 from provisioning.providers.chi.addresses import Address, Addresses
@@ -234,7 +234,7 @@ def _wait_until_it_answers(addresses: Addresses, address: Address, port_id: str,
 
 def _running_container(deployment: Deployment) -> tuple[Containers, str]:
     if "container" not in deployment.resources:
-        raise ProvisioningError(f"{deployment.name} has no container yet", hint="`provision up` makes one")
+        raise nothing_there(deployment.name)
     return Containers(open_site()), deployment.resources["container"]
 
 

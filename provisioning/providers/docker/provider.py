@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from provisioning import archives, extras
 from provisioning.deployments import Deployment
-from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.docker.engine import (
@@ -172,14 +172,14 @@ def _find(engine: DockerEngine, deployment: Deployment) -> Container | None:
 def _require(deployment: Deployment) -> Container:
     container = _find(DockerEngine.of(deployment), deployment) if "id" in deployment.resources else None
     if container is None:
-        raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
+        raise nothing_there(deployment.name)
     return container
 
 
 def _running(deployment: Deployment) -> Container:
     container = _require(deployment)
     if container.status != "running":
-        hint = "`provision up` again starts it"
+        hint = f"`provision repair {deployment.name}` starts it"
         raise ProvisioningError(f"container {container.name} is not running: {container.status}", hint=hint)
     return container
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from client.errors import EdgeError
 from provisioning import archives, extras, wheels
 from provisioning.deployments import Deployment
-from provisioning.errors import LeftBehind, ProvisioningError
+from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.provider import Report, Save, State, Status, agent_arguments
 from provisioning.providers.ssh.connection import Account, Connection, connected
@@ -191,7 +191,7 @@ def _connected(deployment: Deployment) -> Iterator[_Device]:
 @contextlib.contextmanager
 def _existing(deployment: Deployment) -> Iterator[_Device]:
     if "folder" not in deployment.resources:
-        raise ProvisioningError(f"nothing is there of {deployment.name}", hint="`provision up` again makes it")
+        raise nothing_there(deployment.name)
     with _connected(deployment) as device:
         yield device
 
