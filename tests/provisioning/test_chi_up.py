@@ -34,9 +34,16 @@ def down(student: Home) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def started(student: Home, *more: str) -> subprocess.Popen[str]:
+def started(student: Home, *more: str, hang_up: signal.Handlers = signal.SIG_DFL) -> subprocess.Popen[str]:
+    """`up`, with SIGHUP as a terminal gives it, or as `nohup` does."""
     command = [str(Path(sys.executable).with_name("provision")), *UP, *more]
-    return subprocess.Popen(command, env=student.environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=student.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
+    )
 
 
 def test_from_a_lease_to_an_answer_and_back_to_nothing(student: Home, testbed: Testbed) -> None:
@@ -261,6 +268,17 @@ def test_ended_at_any_step_nothing_stays(student: Home, testbed: Testbed, operat
         assert child.returncode == 128 + end, said
     assert testbed.left() == NOTHING, said
     assert student.provision("list", "-o", "csv").stdout.strip() == ""
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(student: Home, testbed: Testbed) -> None:
+    """What was to be ignored is."""
+    testbed.knobs.fail("zun.create", None, after=True, delay_s=1)
+    child = started(student, hang_up=signal.SIG_IGN)
+    wait_for(lambda: bool(testbed.calls("zun.create")))
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(timeout=60) == 0, child.communicate()[1]
+    child.communicate()
+    down(student)
 
 
 def test_ended_again_while_it_undoes_it_says_what_may_be_left(student: Home, testbed: Testbed) -> None:
