@@ -15,7 +15,7 @@ from client.errors import EdgeError, NotAuthorized, Refused
 from client.files.saved import file_name, write_telemetry_csv
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.hosts import Host
-from client.sdk.retry import Patiently, Running
+from client.sdk.retry import Retrying, Running
 from contract.jobs import BenchmarkRequest, Job
 from contract.results import BenchmarkResult
 from contract.specs import BenchmarkSpec, label
@@ -132,10 +132,10 @@ class Campaign:
             self.report.failed(client.host.name, error)
 
     async def _collect(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
-        patiently, running = Patiently(), Running(client.host.name)
+        retrying, running = Retrying(), Running(client.host.name)
         for entry in entries:
             while not entry.settled:
-                await self._look_at(client, entry, patiently)
+                await self._look_at(client, entry, retrying)
                 if entry.job is not None:
                     running.check(entry.job, entry.request)
                 ended = sum(other.settled for other in entries)
@@ -143,16 +143,16 @@ class Campaign:
                 if not entry.settled:
                     await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _look_at(self, client: AsyncEdgeClient, entry: Entry, patiently: Patiently) -> None:
+    async def _look_at(self, client: AsyncEdgeClient, entry: Entry, retrying: Retrying) -> None:
         assert entry.job is not None
         job_id = entry.job.id
         try:
-            job = await patiently(lambda: client.job(job_id))
+            job = await retrying(lambda: client.job(job_id))
         except Refused as error:
             entry.error = str(error)
         else:
             if job.state.ended:
-                entry.result, entry.telemetry = await collect(client, job, patiently)
+                entry.result, entry.telemetry = await collect(client, job, retrying)
             entry.job = job
         if entry.settled:
             self.save()
@@ -162,14 +162,14 @@ class Campaign:
 
 
 async def collect(
-    client: AsyncEdgeClient, job: Job, patiently: Patiently
+    client: AsyncEdgeClient, job: Job, retrying: Retrying
 ) -> tuple[BenchmarkResult | None, Telemetry | None]:
     """What an ended job left; None for what it did not leave, as one that was cancelled in the queue."""
     result: BenchmarkResult | None = None
     telemetry: Telemetry | None = None
     with suppress(Refused):
-        found = await patiently(lambda: client.job_result(job.id))
+        found = await retrying(lambda: client.job_result(job.id))
         result = found if isinstance(found, BenchmarkResult) else None
     with suppress(Refused):
-        telemetry = await patiently(lambda: client.job_telemetry(job.id))
+        telemetry = await retrying(lambda: client.job_telemetry(job.id))
     return result, telemetry

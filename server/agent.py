@@ -22,7 +22,7 @@ from contract.session import LIVE_PAGE
 from server import __version__
 from server.classification import ClassificationService
 from server.http.accepting import connections_possible
-from server.http.body import Intake
+from server.http.body import Bodies
 from server.http.sessions import Sessions
 from server.http.tls import Certificate
 from server.jobs.kinds import kinds_of
@@ -56,7 +56,7 @@ class Agent:
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.classification = ClassificationService(self.registry, pools, settings.max_image_pixels)
-        self.intake = Intake(settings.max_image_bytes, settings.max_images, pools.arena.budget)
+        self.bodies = Bodies(settings.max_image_bytes, settings.max_images, pools.arena.budget)
         self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)

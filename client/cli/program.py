@@ -20,7 +20,7 @@ from client.files.saved import new_folder, reserved_folder
 from client.sdk.calls import file_digest
 from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
 from client.sdk.hosts import Host
-from client.sdk.retry import Patiently, Running
+from client.sdk.retry import Retrying, Running
 from contract.codes import ErrorCode
 from contract.jobs import AnyRequest, CommandRequest, Job, JobState
 from contract.results import CommandResult
@@ -159,9 +159,9 @@ async def _stream(host: Host, job: Job) -> Job:
 
 
 async def _copy(client: AsyncEdgeClient, job_id: str, stream: str, target: BinaryIO) -> None:
-    patiently, offset, ended = Patiently(), 0, False
+    retrying, offset, ended = Retrying(), 0, False
     while not ended:
-        ended = (await patiently(lambda: client.job(job_id))).state.ended  # asked first: the log is complete then
+        ended = (await retrying(lambda: client.job(job_id))).state.ended  # asked first: the log is complete then
         async for chunk in client.job_logs(job_id, stream, offset, follow=True):
             offset += len(chunk)
             target.write(chunk)
@@ -169,8 +169,8 @@ async def _copy(client: AsyncEdgeClient, job_id: str, stream: str, target: Binar
 
 
 async def _until_ended(client: AsyncEdgeClient, job_id: str, request: AnyRequest) -> Job:
-    patiently, running = Patiently(), Running(client.host.name)
-    while not (job := await patiently(lambda: client.job(job_id))).state.ended:
+    retrying, running = Retrying(), Running(client.host.name)
+    while not (job := await retrying(lambda: client.job(job_id))).state.ended:
         running.check(job, request)
         await asyncio.sleep(POLL_INTERVAL_S)
     return job

@@ -37,7 +37,7 @@ class Running:
             raise BadAnswer(self._host, f"job {job.id} is said to run, {ran_s:.0f} s after it began")
 
 
-class Patiently:
+class Retrying:
     """Repeats calls while the agent cannot be reached or starts again; only for calls that may be repeated."""
 
     def __init__(self, patience_s: float | None = None) -> None:

@@ -84,9 +84,9 @@ class Acceptor:
         self._authenticated_max = connections_max - max(1, connections_max // UNAUTHENTICATED_SHARE)
         self._tls = tls
         self._idle = idle
-        self._strangers: dict[str, dict[AcceptedConnection, None]] = {}
+        self._unauthenticated: dict[str, dict[AcceptedConnection, None]] = {}
         """Connections that have not authenticated, by address, oldest first."""
-        self._strangers_count = 0
+        self._unauthenticated_count = 0
         self._authenticated = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._complained_at = 0.0
@@ -103,17 +103,17 @@ class Acceptor:
         """Accept no more, and end the connections that have not even authenticated."""
         self._closed = True
         self._loop.remove_reader(self._listener)
-        for strangers in list(self._strangers.values()):
-            for connection in list(strangers):
+        for unauthenticated in list(self._unauthenticated.values()):
+            for connection in list(unauthenticated):
                 if connection.transport is None:
                     connection.abort()
 
     def authenticated(self, connection: AcceptedConnection) -> bool:
         """A connection brought a token: from now on it makes room for nobody, unless too many did.
 
-        False when it stays among the strangers, because all others are at work.
+        False when it stays among the unauthenticated, because all others are at work.
         """
-        if connection.authenticated or connection not in self._strangers.get(connection.address, ()):
+        if connection.authenticated or connection not in self._unauthenticated.get(connection.address, ()):
             return connection.authenticated
         if self._authenticated >= self._authenticated_max and not self._end_idle():
             return False
@@ -143,12 +143,14 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, address: str) -> None:
         connection = AcceptedConnection(accepted, _network(address))
-        if self._strangers_count + self._authenticated >= self._max and not (self._end_stranger() or self._end_idle()):
+        if self._unauthenticated_count + self._authenticated >= self._max and not (
+            self._end_unauthenticated() or self._end_idle()
+        ):
             accepted.close()  # everybody is at work for who has authenticated
             return
         self._end_surplus(connection.address)
-        self._strangers.setdefault(connection.address, {})[connection] = None
-        self._strangers_count += 1
+        self._unauthenticated.setdefault(connection.address, {})[connection] = None
+        self._unauthenticated_count += 1
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_MAX_BYTES)
@@ -178,19 +180,19 @@ class Acceptor:
             self.lost(connection)
 
     def _end_surplus(self, address: str) -> None:
-        """End the oldest strangers of one address beyond its share."""
-        strangers = self._strangers.get(address)
-        if strangers and len(strangers) >= OF_ONE_ADDRESS_MAX:
-            oldest = next(iter(strangers))
+        """End the oldest unauthenticated connections of one address beyond its share."""
+        unauthenticated = self._unauthenticated.get(address)
+        if unauthenticated and len(unauthenticated) >= OF_ONE_ADDRESS_MAX:
+            oldest = next(iter(unauthenticated))
             if time.monotonic() - oldest.accepted_at > NEWCOMER_S:
                 self._end(oldest)
 
-    def _end_stranger(self) -> bool:
+    def _end_unauthenticated(self) -> bool:
         """End the oldest connection of the address that has the most without authentication."""
-        if not self._strangers:
+        if not self._unauthenticated:
             return False
-        most = max(self._strangers, key=lambda address: len(self._strangers[address]))
-        self._end(next(iter(self._strangers[most])))
+        most = max(self._unauthenticated, key=lambda address: len(self._unauthenticated[address]))
+        self._end(next(iter(self._unauthenticated[most])))
         return True
 
     def _end_idle(self) -> bool:
@@ -205,16 +207,16 @@ class Acceptor:
         connection.abort()
 
     def _forget_stranger(self, connection: AcceptedConnection) -> None:
-        strangers = self._strangers.get(connection.address, {})
-        if connection in strangers:
-            del strangers[connection]
-            self._strangers_count -= 1
-            if not strangers:
-                del self._strangers[connection.address]
+        unauthenticated = self._unauthenticated.get(connection.address, {})
+        if connection in unauthenticated:
+            del unauthenticated[connection]
+            self._unauthenticated_count -= 1
+            if not unauthenticated:
+                del self._unauthenticated[connection.address]
 
     def _pause(self, error: OSError) -> None:
         """Let the kernel keep newcomers for a moment: trying again at once would take a whole core."""
-        if error.errno in OUT_OF_DESCRIPTORS and not self._end_stranger():
+        if error.errno in OUT_OF_DESCRIPTORS and not self._end_unauthenticated():
             self._end_idle()
         now = time.monotonic()
         if now - self._complained_at > 60:

@@ -27,7 +27,7 @@ class Part:
     content: bytes
 
 
-class Intake:
+class Bodies:
     """Reads request bodies within limits that hold for one body and for all bodies in memory together."""
 
     def __init__(self, max_image_bytes: int, max_images: int, budget: MemoryBudget) -> None:

@@ -71,11 +71,11 @@ async def classify(request: Request) -> Response:
     admitted = await agent.classification.admit(request.path_params.get("name"), options)
     place = await agent.pools.admission.enter(exchange_of(request.scope))
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with agent.intake.parts(request, place) as parts:
+        async with agent.bodies.parts(request, place) as parts:
             batch = await _classify_all(parts, admitted, request)
         return Response(batch.model_dump_json(), media_type=JSON)
     with place, agent.pools.arena.take() as slot:
-        await agent.intake.image(request, slot)
+        await agent.bodies.image(request, slot)
         place.received()
         reply = await admitted.classify(slot, request_id(request.scope), place.waited_ns)
     headers = {SERVER_TIMING_HEADER: server_timing(reply.timing_ms)}
