@@ -23,13 +23,19 @@ NOTE_VIOLATIONS = """
 """
 SCROLL_THROUGH = """
     async () => {
+        const drawn = (y) => new Promise((done, fail) => {
+            const where = `${y} of ${document.body.scrollHeight}, ${document.visibilityState}`;
+            const timer = setTimeout(() => fail(new Error(`no frame for 60 s at ${where}`)), 60000);
+            requestAnimationFrame(() => requestAnimationFrame(() => { clearTimeout(timer); done(); }));
+        });
         for (let y = 0; y < document.body.scrollHeight; y += 500) {
             scrollTo(0, y);
-            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            await drawn(y);
         }
         scrollTo(0, 0);
     }
 """
+"""A browser that draws nothing any more is said, and is not waited for."""
 
 ALL_DRAWN = """
     () => [...document.querySelectorAll(".chart")].every((chart) => !chart.clientWidth || chart.querySelector("svg"))
