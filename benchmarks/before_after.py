@@ -2,6 +2,8 @@
 
 Both run at the same time and are asked in turn, first one first, then the other, so that a machine whose speed drifts
 moves both. The other checkout needs its own environment: `git worktree add ../before COMMIT`, `scripts/setup` there.
+
+With this checkout itself as the other one the ratio at 16 clients was 0.98: measure that first, and compare with it.
 """
 
 import argparse
