@@ -63,12 +63,12 @@ class Deployments:
 
     def __iter__(self) -> Iterator[Deployment]:
         for path in sorted(self._folder.glob("*.json")):
-            yield _read(path)
+            if (deployment := _read(path)) is not None:
+                yield deployment
 
     def find(self, name: str) -> Deployment | None:
         """The deployment of that name, None when there is none."""
-        path = self._path(name)
-        return _read(path) if path.exists() else None
+        return _read(self._path(name))
 
     def save(self, deployment: Deployment) -> None:
         """Write a deployment's state."""
@@ -95,11 +95,14 @@ class Deployments:
         return self._folder / f"{name}.json"
 
 
-def _read(path: Path) -> Deployment:
-    require_private(path)
+def _read(path: Path) -> Deployment | None:
+    """What a file says; None where there is none, also when it goes away while it is looked at."""
     try:
+        require_private(path)
         document = json.loads(path.read_text())
         return Deployment(**{**document, "phase": DeploymentPhase(document["phase"])})
+    except FileNotFoundError:
+        return None
     except (ValueError, KeyError, TypeError) as error:
         hint = "repair the file, or delete it once nothing of the deployment exists any more"
         raise ProvisioningError(f"{path} is not a deployment's state: {error}", hint=hint) from error

@@ -7,6 +7,10 @@ class ProvisioningError(EdgeError):
     """A deployment could not be made, found or removed; the hint says what to do."""
 
 
+class NoDeployment(ProvisioningError):
+    """There is none of that name."""
+
+
 class DeploymentBusy(ProvisioningError):
     """Another `provision` works on the same deployment."""
 

@@ -14,7 +14,7 @@ from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
 from provisioning.deployments import Deployment, DeploymentPhase, Deployments
-from provisioning.errors import ProvisioningError
+from provisioning.errors import NoDeployment, ProvisioningError
 from provisioning.interruption import to_whoever_reads
 from provisioning.provider import Overview, Provider, Report, State, Status
 from provisioning.providers import provider_of
@@ -253,7 +253,7 @@ class Lifecycle:
         deployment = self._deployments.find(name)
         if deployment is None:
             known = ", ".join(each.name for each in self._deployments) or "none"
-            raise ProvisioningError(f"no deployment {name!r}; there are: {known}", hint="`provision up` makes one")
+            raise NoDeployment(f"no deployment {name!r}; there are: {known}", hint="`provision up` makes one")
         return deployment
 
     def _look_at(self, deployment: Deployment) -> Overview:

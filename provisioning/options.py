@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,26 +53,22 @@ def of_place(on: str | None, agent: Mapping[str, Any], given: Mapping[str, Any])
 
     Raises ProvisioningError for an option of another kind, and for one that is missing.
     """
-    asked = {name: value for name in registered() if (value := given[_parameter_name(name)])}
-    kind, _, place = (on or _implied(asked)).partition("://")
+    known = registered()
+    asked = {name: value for name in known if (value := given[_parameter_name(name)])}
+    implied = (kind for name in asked for kind, option in known[name].items() if option.selects)
+    kind, _, place = (on or next(implied, DEFAULT_KIND)).partition("://")
     package = package_of(kind)
     options = {name: _plain(value) for name, value in {**agent, **asked}.items() if value is not None}
     if place:
         options["place"] = place.rstrip("/")
     for name in asked:
-        if kind not in (kinds := registered()[name]):
-            raise ProvisioningError(f"--{name} is for --on {' or '.join(kinds)}, not for {kind}")
+        if kind not in known[name]:
+            raise ProvisioningError(f"--{name} is for --on {' or '.join(known[name])}, not for {kind}")
     for option in package.taken():
         if option.required is not None and option.name not in options:
             detail, _, hint = option.required.partition(": ")
             raise ProvisioningError(detail, hint=hint)
     return kind, options
-
-
-def _implied(asked: Mapping[str, Any]) -> str:
-    """The kind that an option stands for, where no place was named."""
-    found: Iterator[str] = (kind for name in asked for kind, option in registered()[name].items() if option.selects)
-    return next(found, DEFAULT_KIND)
 
 
 def _parameter(options: Mapping[str, Option]) -> inspect.Parameter:

@@ -13,7 +13,7 @@ from client.files.saved import make_folder, write_job, write_telemetry_csv
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from contract.jobs import Job, JobState, JobSummary
-from provisioning.errors import AccessDenied
+from provisioning.errors import AccessDenied, NoDeployment
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
@@ -87,7 +87,8 @@ def watch(
 ) -> None:
     """Fetch until the deployment is gone; a moment's silence of the agent or the site is waited out.
 
-    Raises AccessDenied when the agent is silent and the site does not let us look any more.
+    Raises AccessDenied when the agent is silent and the site does not let us look any more, and NoDeployment when
+    somebody took it down.
     """
     said = ""
     end = _LeaseEnd(seconds_left)
@@ -108,10 +109,10 @@ def watch(
 
 
 def _is_gone(lifecycle: Lifecycle, name: str) -> bool:
-    """Whether a deployment is not there any more; raises AccessDenied where we may not know, now or later."""
+    """Whether a deployment is not there any more; raises AccessDenied and NoDeployment where waiting does not help."""
     try:
         return lifecycle.status(name).state is State.ABSENT
-    except AccessDenied:
+    except (AccessDenied, NoDeployment):
         raise
     except EdgeError:
         return False

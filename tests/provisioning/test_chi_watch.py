@@ -38,3 +38,16 @@ def test_results_are_fetched_until_the_lease_ends(student: Home, testbed: Testbe
     assert (watching.returncode, "edge1 is gone" in said) == (0, True), said
     assert student.provision("down", "edge1").returncode == 0
     assert testbed.left() == ([], [])
+
+
+def test_what_somebody_took_down_is_not_waited_for(student: Home, testbed: Testbed, tmp_path: Path) -> None:
+    """The watch ends and says so."""
+    assert student.provision(*UP).returncode == 0
+    command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "1s"]
+    command += ["--output-folder", str(tmp_path / "results")]
+    watching = subprocess.Popen(command, env=student.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(testbed.calls("blazar.list")) > 2)
+    assert student.provision("down", "edge1").returncode == 0
+    said = watching.communicate(timeout=60)[1]
+    assert watching.returncode in (0, 1)
+    assert "edge1 is gone" in said or "no deployment 'edge1'" in said
