@@ -141,16 +141,28 @@ def logs(
 @app.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
 def exec_there(
     name: Name,
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")],
+    command: Annotated[
+        list[str] | None, typer.Argument(help="The program and its arguments.", metavar="-- COMMAND...")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Follow a program that CHI@Edge had cut you off from, by its id if several."),
+    ] = False,
 ) -> None:
     """Run a program where the agent is, in the agent's folder; ends with the program's exit code.
 
-    Example: provision exec edge1 -- python -V
+    Examples: provision exec edge1 -- python -V | provision exec --resume edge1
     """
-    words = command[1:] if command[0] == "--" else command
-    if not words:
-        raise typer.BadParameter("a program is missing: provision exec NAME -- PROGRAM...")
-    code = _lifecycle().exec(name, words, sys.stdout.buffer, sys.stderr.buffer)
+    words = (command or [])[1:] if command and command[0] == "--" else command or []
+    streams = (sys.stdout.buffer, sys.stderr.buffer)
+    if resume:
+        if len(words) > 1:
+            raise typer.BadParameter("what is resumed is an id: provision exec --resume NAME [ID]")
+        code = _lifecycle().resume(name, words[0] if words else None, *streams)
+    elif not words or words[0].startswith("-"):
+        raise typer.BadParameter("a program is missing: provision exec NAME -- PROGRAM..., options before the name")
+    else:
+        code = _lifecycle().exec(name, words, *streams)
     if code:
         raise typer.Exit(code)
 

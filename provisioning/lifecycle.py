@@ -16,7 +16,7 @@ from provisioning import extras
 from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import NoDeployment, ProvisioningError
 from provisioning.interruption import to_whoever_reads
-from provisioning.provider import Overview, Provider, Report, State, Status
+from provisioning.provider import Overview, Provider, Report, Resumes, State, Status
 from provisioning.providers import provider_of
 
 READY_TIMEOUT_S = 60.0
@@ -124,6 +124,14 @@ class Lifecycle:
         """Run a program where the agent is; returns its exit code."""
         deployment = self._require(name)
         return provider_of(deployment.provider).exec(deployment, command, out, err)
+
+    def resume(self, name: str, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
+        """Follow a program of `exec` again, from the beginning of its output; returns its exit code."""
+        deployment = self._require(name)
+        provider = provider_of(deployment.provider)
+        if not isinstance(provider, Resumes):
+            raise ProvisioningError(f"a program on {deployment.place} ends with its connection: nothing can be resumed")
+        return provider.resume(deployment, program, out, err)
 
     def push(self, name: str, local: Path, remote: str) -> None:
         """Copy a file or a folder to where the agent is."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from provisioning.deployments import Deployment
 
@@ -118,3 +118,14 @@ class Provider(Protocol):
 
     def remains(self, deployment: Deployment) -> list[str]:
         """What may be there of it, as far as it was noted here: a line each, without asking the place."""
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """What a provider has where a program goes on when we are cut off from it."""
+
+    def resume(self, deployment: Deployment, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
+        """Follow a program of `exec` again, from the beginning of its output; returns its exit code.
+
+        `program` is the id that was told when we were cut off; None for the only one that is there.
+        """

@@ -86,6 +86,7 @@ class Pod:
         self._command = [*command] or [*image.entrypoint]
         self._environment = {**image.environment, "HOME": "/srv", "EDGERUN_HOST": address, **environment, MARK: uuid}
         self._gone = False
+        self._unfinished: list[subprocess.Popen[bytes]] = []
         # What is executed in a pod is in one user namespace, as in a container: each may look at the others.
         # It ends with us: nobody else holds the other end of what it reads.
         hold = [*NEW, "sh", "-c", "echo; read -r _"]
@@ -106,6 +107,8 @@ class Pod:
         """End all processes and delete the files."""
         self._gone = True
         self._kill()
+        for process in self._unfinished:
+            process.wait()
         self._holder.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -118,6 +121,7 @@ class Pod:
             code: int | None = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             code = None
+            self._unfinished.append(process)
         text = scratch.read_text(errors="replace")
         scratch.unlink()
         if code == NOT_FOUND:

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Fault:
-    """Makes the next calls of one operation fail, such as `zun.create`; see `requests.OPERATIONS` for the names."""
+    """Makes the next calls of one operation fail, such as `zun.create`; see `requests.OPERATIONS` for the names.
+
+    What is called `zun.unfinished` makes an execute call end without waiting for its program, which goes on.
+    """
 
     operation: str
     status: int | None = 500
@@ -15,6 +18,8 @@ class Fault:
     delay_s: float = 0.0
     """How long the answer is held back."""
     times: int = 1
+    skip: int = 0
+    """How many calls are served before."""
 
 
 @dataclass
@@ -49,7 +54,9 @@ class Knobs:
     def next_fault(self, operation: str) -> Fault | None:
         """The fault that the call that is made now meets."""
         for fault in self.faults:
-            if fault.operation == operation and fault.times > 0:
+            if fault.operation == operation and fault.skip > 0:
+                fault.skip -= 1
+            elif fault.operation == operation and fault.times > 0:
                 fault.times -= 1
                 return fault
         return None

@@ -1,10 +1,13 @@
 """Floating addresses: taken in one step, marked as ours, and given back. The one place that speaks to Neutron."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.providers.chi.errors import SiteUnreachable, is_missing, retry_reads, status_of, translate_errors
+from provisioning.providers.chi.errors import SiteUnreachable, is_missing, status_of, translate_errors
+from provisioning.providers.chi.retry import BRIEF_S, repeat
 from provisioning.providers.chi.session import Site
 
 PUBLIC_NETWORK = "public"
@@ -27,13 +30,15 @@ class Address:
 class Addresses:
     """The project's floating addresses."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, patience_s: float = BRIEF_S) -> None:
+        """`patience_s` is how long the site is asked again while it stumbles."""
         self._neutron = site.neutron
+        self._patience_s = patience_s
 
     def every(self) -> list[Address]:
         """All of them, others' too."""
         with translate_errors("listing floating addresses"):
-            return [_address(each) for each in retry_reads(self._neutron.list_floatingips)["floatingips"]]
+            return [_address(each) for each in self._repeat(self._neutron.list_floatingips)["floatingips"]]
 
     def own(self, owner: str) -> list[Address]:
         """Those that one deployment took."""
@@ -54,12 +59,12 @@ class Addresses:
         """Let an address lead to a port, or to none."""
         with translate_errors("binding the floating address"):
             body = {"floatingip": {"port_id": port_id}}
-            return _address(self._neutron.update_floatingip(address.id, body)["floatingip"])
+            return _address(self._repeat(partial(self._neutron.update_floatingip, address.id, body))["floatingip"])
 
     def release(self, address: Address) -> None:
         """Give an address back; raises LeftBehind."""
         try:
-            self._neutron.delete_floatingip(address.id)
+            self._repeat(partial(self._neutron.delete_floatingip, address.id))
         except Exception as error:
             if is_missing(error):
                 return
@@ -87,10 +92,13 @@ class Addresses:
 
     def _public_network(self) -> str:
         with translate_errors("looking for the public network"):
-            found = retry_reads(lambda: self._neutron.list_networks(name=PUBLIC_NETWORK))["networks"]
+            found = self._repeat(partial(self._neutron.list_networks, name=PUBLIC_NETWORK))["networks"]
         if not found:
             raise ProvisioningError(f"the site has no network {PUBLIC_NETWORK!r} to take addresses from")
         return str(found[0]["id"])
+
+    def _repeat(self, call: Callable[[], Any]) -> Any:
+        return repeat(call, self._patience_s)
 
 
 def _address(document: dict[str, Any]) -> Address:

@@ -1,6 +1,5 @@
 """Containers on CHI@Edge: a Kubernetes pod each, found again by a label of ours, watched until they run."""
 
-import os
 import re
 import shlex
 import time
@@ -12,13 +11,13 @@ from urllib.parse import quote_plus
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report
 from provisioning.providers.chi.errors import (
-    RETRY_STATUSES,
+    OVERLOADED,
     SiteUnreachable,
     is_missing,
-    retry_reads,
     status_of,
     translate_errors,
 )
+from provisioning.providers.chi.retry import BRIEF_S, patience_s, repeat, seconds_of
 from provisioning.providers.chi.session import Site
 
 NAME_LABEL = "edgerun-name"
@@ -66,13 +65,15 @@ class CommandOutput:
 class Containers:
     """The project's containers."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, patience_s: float = BRIEF_S) -> None:
+        """`patience_s` is how long questions about containers are asked again while the site stumbles."""
         self._zun = site.zun.containers
+        self._patience_s = patience_s
 
     def every(self) -> list[Container]:
         """All of them, others' too."""
         with translate_errors("listing containers"):
-            return [_container(each) for each in retry_reads(self._zun.list)]
+            return [_container(each) for each in repeat(self._zun.list, self._patience_s)]
 
     def own(self, owner: str) -> list[Container]:
         """Those that one deployment made."""
@@ -82,7 +83,7 @@ class Containers:
         """One container, None when it is gone."""
         with translate_errors("looking at the container"):
             try:
-                return _container(retry_reads(lambda: self._zun.get(identifier)))
+                return _container(repeat(lambda: self._zun.get(identifier), self._patience_s))
             except Exception as error:
                 if is_missing(error):
                     return None
@@ -105,7 +106,7 @@ class Containers:
 
     def wait_until_running(self, identifier: str, report: Report) -> Container:
         """Wait for Running and an address; raises ProvisioningError with the site's reason."""
-        deadline = time.monotonic() + _seconds(START_TIMEOUT_VARIABLE, START_TIMEOUT_S)
+        deadline = time.monotonic() + seconds_of(START_TIMEOUT_VARIABLE, START_TIMEOUT_S)
         pause, said, hopeless_since = POLL_FIRST_S, "", None
         while True:
             now = time.monotonic()
@@ -132,14 +133,15 @@ class Containers:
     def execute(self, identifier: str, *words: str, again: bool = False) -> CommandOutput:
         """Run a program in the container; what takes longer than some seconds must be detached.
 
-        `again` says that it may run twice, so that a call whose answer was lost is repeated.
+        `again` says that it may run twice, also at the same time: then a call whose answer was lost is repeated, and
+        one whose end the site did not wait for.
         """
         command = shlex.join(words)
         if len(quote_plus(command)) > COMMAND_LIMIT:
             raise ProvisioningError("the command is too long for the site", hint="push a script and run that")
         with translate_errors("running a command in the container"):
             call = partial(self._zun.execute, identifier, command=command, run=True)
-            answer = retry_reads(call) if again else call()
+            answer = repeat(call, patience_s(), settled=_has_ended) if again else call()
         return CommandOutput(str(answer.get("output") or ""), answer.get("exit_code"))
 
     def shell(self, identifier: str, script: str, *arguments: str, again: bool = False) -> CommandOutput:
@@ -149,22 +151,23 @@ class Containers:
     def put(self, identifier: str, folder: str, archive: bytes) -> None:
         """Unpack a tar in a folder of the container; the site does not say when that fails."""
         with translate_errors("uploading"):
-            retry_reads(lambda: self._zun.put_archive(identifier, folder, archive))  # twice is as good as once
+            call = partial(self._zun.put_archive, identifier, folder, archive)
+            repeat(call, patience_s(), final=(500,))  # which it says to what is too large for it
 
     def fetch(self, identifier: str, folder: str) -> bytes:
         """A tar of a folder's contents."""
         with translate_errors("downloading"):
-            return bytes(retry_reads(lambda: self._zun.get_archive(identifier, folder))["data"])
+            return bytes(repeat(lambda: self._zun.get_archive(identifier, folder), patience_s())["data"])
 
     def logs(self, identifier: str, tail: int) -> list[str]:
         """The last lines that the container printed."""
         with translate_errors("reading the container's log"):
-            text = retry_reads(lambda: self._zun.logs(identifier, stdout=True, stderr=True, tail=tail))
+            text = repeat(lambda: self._zun.logs(identifier, stdout=True, stderr=True, tail=tail))
         return str(text or "").splitlines()[-tail:]
 
     def delete(self, identifier: str) -> None:
         """Delete a container and wait until it is gone; raises LeftBehind."""
-        deadline = time.monotonic() + _seconds(DELETE_TIMEOUT_VARIABLE, DELETE_TIMEOUT_S)
+        deadline = time.monotonic() + seconds_of(DELETE_TIMEOUT_VARIABLE, DELETE_TIMEOUT_S)
         pause = POLL_FIRST_S
         while True:
             problem = self._ask_to_delete(identifier)
@@ -190,7 +193,7 @@ class Containers:
                 problem = f": {' '.join(str(error).split())}"
                 if status_of(error) == 403:
                     continue
-                if not is_missing(error) and status_of(error) not in (409, 500, *RETRY_STATUSES, None):
+                if not is_missing(error) and status_of(error) not in (409, 500, *OVERLOADED, None):
                     raise LeftBehind(f"container {identifier} could not be deleted{problem}") from error
             return problem
         return problem
@@ -216,11 +219,9 @@ def require_container_name(name: str) -> None:
         raise ProvisioningError(f"{name!r} cannot be a container's name", hint=hint)
 
 
-def _seconds(variable: str, default: float) -> float:
-    try:
-        return float(os.environ.get(variable) or default)
-    except ValueError:
-        raise ProvisioningError(f"{variable} must be a number of seconds") from None
+def _has_ended(answer: dict[str, Any]) -> bool:
+    """Whether the site waited for a program's end."""
+    return answer.get("exit_code") is not None
 
 
 def _failed(container: Container) -> ProvisioningError:

@@ -1,14 +1,11 @@
 """What the services of CHI@Edge say when they refuse, in words that help; python-chi's errors have no common base."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from provisioning.errors import AccessDenied, ProvisioningError
 
-RETRY_STATUSES = frozenset({502, 503, 504})
-RETRY_PAUSES_S = (0.3, 1.0, 3.0)
+OVERLOADED = frozenset({502, 503, 504})
 NO_CONNECTION = frozenset(
     {"ConnectFailure", "ConnectTimeout", "ConnectionFailed", "ConnectionRefused", "RetriableConnectionFailure"}
     | {"SSLError", "UnknownConnectionError", "RequestTimeout", "ReadTimeout"}
@@ -20,8 +17,6 @@ NO_ADDRESS = frozenset(
 NO_CREDENTIALS = frozenset(
     {"Unauthorized", "MissingRequiredOptions", "MissingAuthPlugin", "NoMatchingPlugin", "MissingAuthMethods"}
 )
-
-T = TypeVar("T")
 
 
 class NotAdmitted(AccessDenied):
@@ -64,7 +59,7 @@ def explained(error: Exception, doing: str) -> ProvisioningError:
     """A client's error as a line about what was being done, and what to do next."""
     kind, status = type(error).__name__, status_of(error)
     said = " ".join(str(error).split()) or kind
-    if kind in NO_CONNECTION:
+    if kind in NO_CONNECTION or status in OVERLOADED:
         hint = "check the network and OS_AUTH_URL; if the site is slow, EDGERUN_CHI_TIMEOUT is the seconds it is given"
         return SiteUnreachable(f"{doing}: the site does not answer: {said}", hint=hint)
     if kind in NO_CREDENTIALS or status == 401 or (is_about_identity(error) and status in (400, 403, 404)):
@@ -98,15 +93,3 @@ def translate_errors(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise explained(error, doing) from error
-
-
-def retry_reads(call: Callable[[], T]) -> T:
-    """Make a call that changes nothing, again while the site stumbles; raises what the last attempt raised."""
-    for pause in RETRY_PAUSES_S:
-        try:
-            return call()
-        except Exception as error:
-            if status_of(error) not in RETRY_STATUSES and type(error).__name__ not in NO_CONNECTION:
-                raise
-            time.sleep(pause)
-    return call()

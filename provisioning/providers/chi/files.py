@@ -21,9 +21,11 @@ ATTEMPTS = 3
 CHECK_TIMEOUT_S = 600.0
 
 TAKE_PART = (
-    'cd "$1" && s=$(stat -c %s whole 2>/dev/null || echo 0) && if [ "$s" = "$4" ]; then exit 0; fi; '
-    '[ "$(sha256sum <part | cut -c 1-64)" = "$3" ] && [ "$s" = "$2" ] && cat part >>whole && rm part'
+    'cd "$1" && [ "$(sha256sum <"part-$2" | cut -c 1-64)" = "$3" ] && '
+    'dd if="part-$2" of=whole bs="$4" seek="$2" conv=notrunc 2>/dev/null && '
+    'for f in part-*; do [ "$f" = "part-$2" ] || rm -f "$f"; done'
 )
+"""Writes a part where it belongs, however often it is asked, also while an earlier one is still at it."""
 UNPACK = '[ "$(sha256sum <"$1/whole" | cut -c 1-64)" = "$2" ] && mkdir -p "$3" && tar xf "$1/whole" -C "$3"'
 PACK = (
     'if ! [ -e "$2" ]; then echo "there is no $2" >&2; exit 3; fi; mkdir -p "$1/part" && '
@@ -99,7 +101,7 @@ class Files:
         try:
             while part := whole.read(limit):
                 try:
-                    self._send_part(scratch, sent, part)
+                    self._send_part(scratch, sent // limit, limit, part)
                 except ProvisioningError as error:
                     if status_of(error.__cause__ or error) not in (413, 500) or limit <= LEAST_PART_BYTES:
                         raise
@@ -114,11 +116,11 @@ class Files:
             self._shell('rm -rf "$1"', scratch)
         return sent
 
-    def _send_part(self, scratch: str, offset: int, part: bytes) -> None:
-        digest = hashlib.sha256(part).hexdigest()
-        places = (str(offset), digest, str(offset + len(part)))
+    def _send_part(self, scratch: str, index: int, part_bytes: int, part: bytes) -> None:
+        """Send the part of that index, all before it having had `part_bytes`."""
+        places = (str(index), hashlib.sha256(part).hexdigest(), str(part_bytes))
         for _ in range(ATTEMPTS):
-            self._put(scratch, "part", part)
+            self._put(scratch, f"part-{index}", part)
             if self._containers.shell(self._container, TAKE_PART, scratch, *places, again=True).code == 0:
                 return
         raise ProvisioningError(

@@ -9,7 +9,8 @@ from typing import Any
 
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Report
-from provisioning.providers.chi.errors import retry_reads, translate_errors
+from provisioning.providers.chi.errors import translate_errors
+from provisioning.providers.chi.retry import repeat
 from provisioning.providers.chi.session import Site
 
 LEAST_TIME_S = 180.0
@@ -65,7 +66,7 @@ class Lease:
 def leases(site: Site) -> list[Lease]:
     """All leases of the project; raises ProvisioningError."""
     with translate_errors("listing leases"):
-        return [_lease(document) for document in retry_reads(site.blazar.lease.list)]
+        return [_lease(document) for document in repeat(site.blazar.lease.list)]
 
 
 def find_lease(site: Site, wanted: str) -> Lease:

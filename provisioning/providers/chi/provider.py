@@ -20,7 +20,8 @@ from provisioning.providers.chi.errors import SiteUnreachable
 from provisioning.providers.chi.files import Files
 from provisioning.providers.chi.install import install_agent
 from provisioning.providers.chi.leases import device_reservation, find_lease, usable_lease
-from provisioning.providers.chi.processes import run_detached
+from provisioning.providers.chi.processes import resume, run_for_user
+from provisioning.providers.chi.retry import patience_s
 from provisioning.providers.chi.session import Site, open_site
 from provisioning.providers.chi.spec import FOLDER, PORT, container_spec
 
@@ -49,14 +50,14 @@ class ChiProvider:
         site = open_site()
         owner = deployment.resources.setdefault("owner", secrets.token_hex(8))
         save()
-        containers = Containers(site)
+        containers = Containers(site, patience_s())
         made = _own_container(site, containers, deployment, save, report)
         deployment.resources["container"] = made.id
         save()
         running = containers.wait_until_running(made.id, report)
         folder = _agent_folder(containers, running.id, extras.of_device(deployment.options), report)
         _wait_for_agent(containers, running.id, folder)
-        addresses = Addresses(site)
+        addresses = Addresses(site, patience_s())
         assert running.port_id is not None
         deployment.resources["folder"] = folder
         with _asking_for("address", deployment, save):
@@ -104,7 +105,12 @@ class ChiProvider:
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """Run a program in the container, detached, however long it takes."""
         containers, container = _running_container(deployment)
-        return run_detached(containers, container, _folder(deployment), command, out=out, err=err)
+        return run_for_user(containers, container, _folder(deployment), command, out, err, deployment.name)
+
+    def resume(self, deployment: Deployment, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
+        """Follow a program that the site had cut us off from."""
+        containers, container = _running_container(deployment)
+        return resume(containers, container, _folder(deployment), program, out, err, deployment.name)
 
     def push(self, deployment: Deployment, local: Path, remote: str) -> None:
         """Copy a file or a folder into the container, in parts."""
@@ -123,7 +129,7 @@ class ChiProvider:
             return
         site = open_site()
         problems: list[str] = []
-        addresses, containers = Addresses(site), Containers(site)
+        addresses, containers = Addresses(site, patience_s()), Containers(site, patience_s())
         asked = deployment.resources.get("asked")
         for address in _found(lambda: addresses.own(owner), problems, wait=asked == "address"):
             report(f"giving back {address.address}")
@@ -201,7 +207,8 @@ def _agent_folder(containers: Containers, container: str, wanted: Sequence[str],
         raise ProvisioningError(
             f"the container cannot be used: {looked.output.strip() or 'no answer in time'}", hint=hint
         )
-    if "agent" not in lines[1:] and containers.execute(container, "test", "-f", f"{lines[0]}/installed").code != 0:
+    installed = ("test", "-f", f"{lines[0]}/installed")
+    if "agent" not in lines[1:] and containers.execute(container, *installed, again=True).code != 0:
         install_agent(containers, container, lines[0], wanted, report)
     return lines[0]
 

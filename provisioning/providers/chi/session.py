@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from provisioning.errors import ProvisioningError
-from provisioning.providers.chi.errors import retry_reads, translate_errors
+from provisioning.providers.chi.errors import translate_errors
+from provisioning.providers.chi.retry import repeat, seconds_of
 from provisioning.providers.chi.settings import credentials
 
 TIMEOUT_VARIABLE = "EDGERUN_CHI_TIMEOUT"
@@ -44,11 +45,11 @@ def _opened(variables: tuple[tuple[str, str], ...]) -> Site:
     os.environ.update(variables)  # python-chi reads them when it is imported
     chi = _import_chi()
     chi.reset()
-    chi.set("timeout", timeout_s())
+    chi.set("timeout", seconds_of(TIMEOUT_VARIABLE, TIMEOUT_S))
     chi.set("connect_retries", 0)
     session = chi.session()
     with translate_errors("logging in to CHI@Edge"):
-        retry_reads(session.get_token)
+        repeat(session.get_token)
     urls = {kind: _endpoint(session, kind, what) for kind, what in SERVICES.items()}
     from zunclient.client import Client as Zun
 
@@ -56,14 +57,6 @@ def _opened(variables: tuple[tuple[str, str], ...]) -> Site:
         # chi.zun() ignores the region and calls every failure "Not authorized".
         zun = Zun(chi.clients.ZUN_API_VERSION, session=session, endpoint_override=urls["container"])
         return Site(zun, chi.blazar(), chi.neutron())
-
-
-def timeout_s() -> float:
-    """Seconds one call may take."""
-    try:
-        return float(os.environ.get(TIMEOUT_VARIABLE) or TIMEOUT_S)
-    except ValueError:
-        raise ProvisioningError(f"{TIMEOUT_VARIABLE} must be a number of seconds") from None
 
 
 def _import_chi() -> Any:
