@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -111,19 +112,20 @@ class Campaign:
 
     async def _submit(self, client: AsyncEdgeClient, entries: list[Entry]) -> None:
         device = (await client.info()).device
+        retrying = Retrying()
         for path in self.blobs.values():
-            await client.put_blob(path)
+            await retrying(partial(client.put_blob, path))
         for entry in entries:
             entry.device = device
             if entry.job is None:
-                await self._submit_one(client, entry)
+                await self._submit_one(client, entry, retrying)
                 self.save()
         self.report.submitted(client.host.name, sum(entry.job is not None for entry in entries))
 
-    async def _submit_one(self, client: AsyncEdgeClient, entry: Entry) -> None:
+    async def _submit_one(self, client: AsyncEdgeClient, entry: Entry, retrying: Retrying) -> None:
         """A configuration that the agent refuses does not keep the others from being measured."""
         try:
-            entry.job = await client.submit(entry.request, entry.key)
+            entry.job = await retrying(partial(client.submit, entry.request, entry.key))
         except NotAuthorized:
             raise
         except Refused as error:

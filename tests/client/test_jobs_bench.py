@@ -198,18 +198,20 @@ def test_misuse_is_said_before_anything_runs(edge: Home, arguments: list[str], c
 
 
 def test_cut_connections_cost_nothing(edge: Home, job_agent: RunningAgent) -> None:
-    """The connection breaks again and again while jobs are submitted and run: no result is missing, none is double."""
+    """From the first job on the connection breaks again and again: no result is missing, none is double."""
     with proxied(job_agent) as (proxy, host):
         edge.hosts.put(host)
         command = [CLIENT, "bench", "--host", "proxied", "--model", "digits", "--duration", "1s", "--threads", "1,2"]
         process = subprocess.Popen(
             [*command, "--save", "out", "-q"], cwd=edge.folder, env=edge.environment, stdout=subprocess.DEVNULL
         )
+        cuts = 0
         while process.poll() is None:
             time.sleep(0.4)
-            if (edge.folder / "out" / "run.json").exists():
+            if (run := edge.folder / "out" / "run.json").exists() and '"created_at"' in run.read_text():
                 proxy.cut()
-        assert process.returncode == 0
+                cuts += 1
+        assert (process.returncode, cuts > 2) == (0, True), cuts
     entries = read_run(edge.folder / "out").entries
     assert len({entry.job.id for entry in entries if entry.job is not None and entry.result is not None}) == 2
 
