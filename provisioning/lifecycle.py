@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from client.errors import EdgeError, NotTrusted
-from client.files.library import Library, LibraryError, manifest_of
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
+from provisioning.default_model import push_model
 from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import NoDeployment, ProvisioningError
 from provisioning.interruption import to_whoever_reads
@@ -66,7 +66,7 @@ class Lifecycle:
             except BaseException as error:
                 self._undo(deployment, provider, error, keep=request.keep or was_up)
                 raise
-        self._push_model(host, deployment.model)
+        push_model(host, deployment.model, self._report)
         return host
 
     def down(self, name: str, *, forget: bool = False) -> None:
@@ -97,19 +97,19 @@ class Lifecycle:
     def repair(self, name: str) -> Host:
         """Bring back what a deployment lost: agent, address, pinned certificate, model; raises ProvisioningError."""
         with self._deployments.alone(name):
-            deployment = self._require(name)
+            deployment = self.require(name)
             host = self._bring_up(deployment, provider_of(deployment.provider))
-        self._push_model(host, deployment.model)
+        push_model(host, deployment.model, self._report)
         return host
 
     def status(self, name: str) -> Status:
         """What a deployment's provider sees; raises ProvisioningError, also when the place does not let us look."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         return provider_of(deployment.provider).status(deployment)
 
     def overview(self, name: str) -> Overview:
         """A deployment, what its provider sees, and what its agent says; raises ProvisioningError."""
-        return self._look_at(self._require(name))
+        return self._look_at(self.require(name))
 
     def overviews(self) -> Iterator[Overview]:
         """All deployments."""
@@ -117,17 +117,17 @@ class Lifecycle:
 
     def logs(self, name: str, tail: int) -> Iterator[str]:
         """The last lines of an agent's log."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         return provider_of(deployment.provider).logs(deployment, tail)
 
     def exec(self, name: str, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """Run a program where the agent is; returns its exit code."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         return provider_of(deployment.provider).exec(deployment, command, out, err)
 
     def resume(self, name: str, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
         """Follow a program of `exec` again, from the beginning of its output; returns its exit code."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         provider = provider_of(deployment.provider)
         if not isinstance(provider, Resumes):
             raise ProvisioningError(f"a program on {deployment.place} ends with its connection: nothing can be resumed")
@@ -135,14 +135,14 @@ class Lifecycle:
 
     def push(self, name: str, local: Path, remote: str) -> None:
         """Copy a file or a folder to where the agent is."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         if not local.exists():
             raise ProvisioningError(f"{local}: there is no such file or folder here")
         provider_of(deployment.provider).push(deployment, local, remote)
 
     def pull(self, name: str, remote: str, local: Path) -> None:
         """Copy a file or a folder from where the agent is."""
-        deployment = self._require(name)
+        deployment = self.require(name)
         provider_of(deployment.provider).pull(deployment, remote, local)
 
     def _new(self, request: Request) -> Deployment:
@@ -257,7 +257,8 @@ class Lifecycle:
             self._hosts.remove(deployment.name)
         self._deployments.forget(deployment.name)
 
-    def _require(self, name: str) -> Deployment:
+    def require(self, name: str) -> Deployment:
+        """The deployment of that name; raises NoDeployment."""
         deployment = self._deployments.find(name)
         if deployment is None:
             known = ", ".join(each.name for each in self._deployments) or "none"
@@ -282,20 +283,3 @@ class Lifecycle:
                 return Overview(deployment, status, health, client.info().default_model)
         except EdgeError as error:
             return Overview(deployment, status, str(error))
-
-    def _push_model(self, host: Host, name: str | None) -> None:
-        """Best effort: an agent without the model still serves the embedded one."""
-        if name is None:
-            return
-        try:
-            with EdgeClient(host) as client:
-                if any(model.name == name for model in client.models().models):
-                    return
-                model = Library().pull(name)
-                manifest, files = manifest_of(model)
-                client.push_model(name, manifest, files)
-            self._report(f"{name} is on {host.name} and is its default model")
-        except EdgeError as error:
-            what = "had" if isinstance(error, LibraryError) else "pushed"
-            self._report(f"{name} could not be {what}, so {host.name} answers with the embedded digits model: {error}")
-            self._report(f"  later: client models pull {name} --host {host.name}")

@@ -1,26 +1,41 @@
 """`provision watch`: fetch every result as it comes, so that nothing measured is lost with the device."""
 
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from client.durations import format_duration
 from client.errors import BadAnswer, EdgeError, Refused
-from client.files.fetch import fetch_job, fetch_log
+from client.files.fetch import fetch_job
 from client.files.inside import inside
-from client.files.saved import make_folder, write_job, write_telemetry_csv
+from client.files.so_far import SoFar
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
-from contract.jobs import Job, JobState, JobSummary
+from contract.jobs import Job, JobState, JobSummary, Progress
 from provisioning.errors import AccessDenied, NoDeployment
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 
 PAGES_MAX = 2000
 """The most pages of jobs, so that a list without end ends."""
-LAST_CALL_S = 150.0
-"""Before the end of a lease also what is not finished is fetched: logs and telemetry so far."""
+UNFINISHED = "-unfinished"
+TITLE_CHARS = 40
+ROUNDS_LEFT = 20
+"""Before the end of a lease a round is so small a part of the time that is left, and at least a second."""
+WAITING = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class LastCall:
+    """What is done before a lease ends; times in seconds before that."""
+
+    lead_s: float = 150.0
+    """From then on also what is not finished is fetched, again and again."""
+    stop_s: float = 10.0
+    """Then what runs is ended, so that its result is whole; 0 lets it run into the end."""
 
 
 class Watch:
@@ -30,35 +45,71 @@ class Watch:
         self._host = host
         self._folder = folder
         self._report = report
+        self._so_far: dict[str, SoFar] = {}
+        self._said: set[str] = set()
+        self._waiting: dict[str, JobSummary] = {}
+        """What had not ended when the agent was asked last."""
 
-    def fetch(self, *, unfinished: bool = False) -> list[str]:
-        """Fetch what ended and is not here yet; ids of the jobs. Raises EdgeError."""
-        fetched = []
+    def fetch(self) -> None:
+        """Fetch what ended and is not here yet; raises EdgeError and OSError."""
         with EdgeClient(self._host) as client:
-            for job in self._jobs(client):
-                target = inside(self._folder, f"{job.id}{'' if job.state.ended else '-unfinished'}")
-                if (job.state.ended or unfinished) and not target.exists():
+            jobs = list(self._jobs(client))
+            self._waiting = {job.id: job for job in jobs if not job.state.ended}
+            for job in jobs:
+                if job.state.ended and not (target := inside(self._folder, job.id)).exists():
                     self._fetch(client, client.job(job.id), target)
-                    fetched.append(job.id)
-        return fetched
+
+    def fetch_unfinished(self, left_s: float) -> None:
+        """Fetch what runs, as it is, and say what will not be done in the time that is left; raises EdgeError."""
+        self._say(
+            f"the lease ends in {format_duration(left_s)}: what runs is fetched as it is until then", key="the end"
+        )
+        with EdgeClient(self._host) as client:
+            for summary in [*self._waiting.values()]:
+                if summary.state is JobState.QUEUED:
+                    self._say(f"  {_named(summary)} is queued and will not be done", key=summary.id)
+                    continue
+                job = client.job(summary.id)
+                self._say(f"  {_named(summary)} {_outlook(job, left_s)}", key=summary.id)
+                folder = inside(self._folder, f"{job.id}{UNFINISHED}")
+                self._so_far.setdefault(job.id, SoFar(folder)).update(client, job)
+
+    def stop(self) -> None:
+        """End what has not ended, those that wait first, so that results are whole; raises EdgeError."""
+        with EdgeClient(self._host) as client:
+            for summary in sorted(self._waiting.values(), key=lambda each: each.state is JobState.RUNNING):
+                try:
+                    client.cancel_job(summary.id)
+                except Refused:  # it has just ended
+                    continue
+                self._say(f"  {summary.id} was ended, as its device is taken away now", key=f"{summary.id} ended")
+
+    @property
+    def lost(self) -> list[str]:
+        """What had not ended when the agent was heard last: a line each, with what of it is here."""
+        lines = []
+        for job_id, summary in self._waiting.items():
+            kept = self._so_far.get(job_id)
+            here = f"; what it had left until shortly before is in {kept.folder}" if kept is not None else ""
+            lines.append(f"{_named(summary)} was {summary.state.value} and is lost{here}")
+        return lines
 
     def _fetch(self, client: EdgeClient, job: Job, target: Path) -> None:
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        if job.state.ended:
-            fetch_job(client, job, part)
-        else:
-            _fetch_so_far(client, job, make_folder(part))
+        fetch_job(client, job, part)
         part.replace(target)
+        self._so_far.pop(job.id, None)
+        shutil.rmtree(inside(self._folder, f"{job.id}{UNFINISHED}"), ignore_errors=True)
         self._report(f"{job.id} ({job.state.value}) is in {target}")
 
     def _jobs(self, client: EdgeClient) -> Iterator[JobSummary]:
-        """Those that have begun, newest first, a page at a time."""
+        """All of them, newest first, a page at a time."""
         before: int | None = None
         for _ in range(PAGES_MAX):
             page = client.jobs(before=before)
-            yield from (job for job in page.jobs if job.state is not JobState.QUEUED)
+            yield from page.jobs
             if page.next is None:
                 return
             if page.next <= 0 or (before is not None and page.next >= before):
@@ -66,15 +117,11 @@ class Watch:
             before = page.next
         raise BadAnswer(client.host.name, f"its list of jobs has more than {PAGES_MAX} pages")
 
-
-def _fetch_so_far(client: EdgeClient, job: Job, folder: Path) -> None:
-    """What a running job has said and its sensors have seen."""
-    write_job(folder, job)
-    for stream in ("stdout", "stderr"):
-        with contextlib.suppress(Refused):
-            fetch_log(client, job, stream, folder / f"{stream}.log")
-    with contextlib.suppress(Refused):
-        write_telemetry_csv(folder / "telemetry.csv", client.job_telemetry(job.id))
+    def _say(self, line: str, key: str) -> None:
+        """Say something about a matter once."""
+        if key not in self._said:
+            self._said.add(key)
+            self._report(line)
 
 
 def watch(
@@ -84,6 +131,7 @@ def watch(
     interval_s: float,
     seconds_left: Callable[[], float | None],
     report: Report,
+    last_call: LastCall = LastCall(),
 ) -> None:
     """Fetch until the deployment is gone; a moment's silence of the agent or the site is waited out.
 
@@ -96,16 +144,58 @@ def watch(
         trouble: EdgeError | OSError | None
         left_s, trouble = end.look()
         try:
-            watching.fetch(unfinished=left_s is not None and left_s < LAST_CALL_S)
+            watching.fetch()
+            if left_s is not None and left_s < last_call.lead_s:
+                watching.fetch_unfinished(left_s)
+                if left_s < last_call.stop_s and trouble is None:
+                    watching.stop()
         except (EdgeError, OSError) as error:
             if _is_gone(lifecycle, name):
+                for line in watching.lost:
+                    report(line)
                 report(f"{name} is gone; what was measured until then is in the folder")
                 return
-            left_s, trouble = None, error
+            left_s, trouble = None if left_s is None else min(left_s, ROUNDS_LEFT), error
         if trouble is not None and str(trouble) != said:
             report(f"waiting: {trouble}" if left_s is None else f"fetching goes on: {trouble}")
         said = str(trouble or "")
-        time.sleep(min(interval_s, max(1.0, left_s / 10)) if left_s is not None else interval_s)
+        time.sleep(interval_s if left_s is None else _pause_s(interval_s, left_s, last_call))
+
+
+def _named(job: JobSummary) -> str:
+    """A job in a line: its id and the begin of what it does."""
+    first, *more = job.title.splitlines() or [""]
+    shown = f"{first[:TITLE_CHARS]}..." if more or len(first) > TITLE_CHARS else first
+    return f"{job.id} ({shown})"
+
+
+def _pause_s(interval_s: float, left_s: float, last_call: LastCall) -> float:
+    """How long to wait for the next round: not beyond the moment at which the last call begins."""
+    if left_s > last_call.lead_s:
+        return min(interval_s, left_s - last_call.lead_s)
+    until_stop_s = left_s - last_call.stop_s
+    pause_s = min(interval_s, max(1.0, left_s / ROUNDS_LEFT))
+    return min(pause_s, until_stop_s) if until_stop_s > 0 else pause_s
+
+
+def _outlook(job: Job, left_s: float) -> str:
+    """How far a running job is, and whether it can be done in time."""
+    progress, began = job.progress, job.started_at
+    if progress is None or not progress.total or began is None:
+        return "runs, and may not be done"
+    done = f"is at {progress.done:g} of {progress.total:g} {progress.unit}"
+    needed_s = _needed_s(progress, (datetime.now(UTC) - began).total_seconds())
+    if needed_s is None or needed_s < left_s:
+        return done
+    return f"{done} and will not be done: that takes about {format_duration(needed_s)} more"
+
+
+def _needed_s(progress: Progress, elapsed_s: float) -> float | None:
+    """Seconds until it is through, at the pace it had; None before it has one."""
+    assert progress.total is not None
+    if progress.unit == "seconds":
+        return progress.total - progress.done
+    return elapsed_s / progress.done * (progress.total - progress.done) if progress.done > 0 else None
 
 
 def _is_gone(lifecycle: Lifecycle, name: str) -> bool:

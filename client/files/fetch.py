@@ -78,11 +78,14 @@ def _telemetry(client: EdgeClient, job: Job, path: Path) -> None:
     write_telemetry_csv(path.with_suffix(".csv"), telemetry)
 
 
-def fetch_log(client: EdgeClient, job: Job, stream: str, path: Path) -> None:
-    """Write what a program has printed so far into a file; raises EdgeError, and OSError when it cannot be written."""
-    written_bytes = 0
-    with path.open("wb") as file:
-        for chunk in client.job_logs(job.id, stream):
+def fetch_log(client: EdgeClient, job: Job, stream: str, path: Path, *, more: bool = False) -> None:
+    """Write what a program has printed so far into a file, with `more` only what is not in it yet.
+
+    Raises EdgeError, and OSError when it cannot be written.
+    """
+    with path.open("ab" if more else "wb") as file:
+        written_bytes = file.tell()
+        for chunk in client.job_logs(job.id, stream, written_bytes):
             check_room(path.parent)
             written_bytes += file.write(chunk)
             if written_bytes > FILE_MAX_BYTES:

@@ -178,8 +178,15 @@ class FileFeed(Feed[int]):
     media_type = "application/x-tar"
     flowing = True
 
-    def __init__(self, path: str, target: Path, limit_bytes: int = FILE_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        path: str,
+        target: Path,
+        limit_bytes: int = FILE_MAX_BYTES,
+        params: dict[str, str | int | float] | None = None,
+    ) -> None:
         self._path = path
+        self._params = params
         self._target = target
         self._limit_bytes = min(limit_bytes, FILE_MAX_BYTES)
         self._size_bytes = 0
@@ -190,7 +197,7 @@ class FileFeed(Feed[int]):
         self._beginnings = _checked_beginnings(self._beginnings + 1)
         self._write(b"", "wb")
         self._size_bytes = 0
-        return _stream(self._path)
+        return _stream(self._path, params=self._params)
 
     def take(self, chunk: bytes) -> Iterator[int]:
         """Bytes in the file so far; raises Malformed for too many, EdgeError when the disk has no room for them."""
@@ -208,6 +215,14 @@ class FileFeed(Feed[int]):
                 file.write(chunk)
         except OSError as error:
             raise EdgeError(f"{self._target}: {error.strerror or error}") from error
+
+
+def artifacts_feed(job_id: str, target: Path, limit_bytes: int, changed_since_s: float | None) -> FileFeed:
+    """The download of what a program left, or has left so far when it is said since when."""
+    params: dict[str, str | int | float] | None = None
+    if changed_since_s is not None:
+        params = {"changed_since": changed_since_s}
+    return FileFeed(located(paths.JOB_ARTIFACTS, id=job_id), target, limit_bytes, params)
 
 
 class TelemetryFeed(_Events[TelemetrySample]):

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from client.sdk import calls, job_calls
 from client.sdk.calls import Progress as Sent
-from client.sdk.calls import located
-from client.sdk.events import FILE_MAX_BYTES, EventFeed, FileFeed, JobEvent, LogFeed, TelemetryFeed
+from client.sdk.events import FILE_MAX_BYTES, EventFeed, JobEvent, LogFeed, TelemetryFeed, artifacts_feed
 from client.sdk.transport import AsyncTransport, Transport
-from contract import paths
 from contract.jobs import AnyRequest, Job, JobList, JobState
 from contract.results import AnyResult
 from contract.telemetry import DEFAULT_INTERVAL_S, Telemetry, TelemetrySample
@@ -55,9 +53,18 @@ class JobMethods(Transport):
         """What the sensors said beside a job; also while it runs."""
         return self._run(job_calls.job_telemetry(job_id))
 
-    def job_artifacts(self, job_id: str, target: Path, limit_bytes: int = FILE_MAX_BYTES) -> int:
-        """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes."""
-        for _ in self._follow(FileFeed(located(paths.JOB_ARTIFACTS, id=job_id), target, limit_bytes)):
+    def job_artifacts(
+        self,
+        job_id: str,
+        target: Path,
+        limit_bytes: int = FILE_MAX_BYTES,
+        changed_since_s: float | None = None,
+    ) -> int:
+        """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes.
+
+        With `changed_since_s` also of one that runs: what changed since then, by the agent's clock; 0 for all.
+        """
+        for _ in self._follow(artifacts_feed(job_id, target, limit_bytes, changed_since_s)):
             pass
         return target.stat().st_size
 
@@ -117,9 +124,18 @@ class AsyncJobMethods(AsyncTransport):
         """What the sensors said beside a job; also while it runs."""
         return await self._run(job_calls.job_telemetry(job_id))
 
-    async def job_artifacts(self, job_id: str, target: Path, limit_bytes: int = FILE_MAX_BYTES) -> int:
-        """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes."""
-        async for _ in self._follow(FileFeed(located(paths.JOB_ARTIFACTS, id=job_id), target, limit_bytes)):
+    async def job_artifacts(
+        self,
+        job_id: str,
+        target: Path,
+        limit_bytes: int = FILE_MAX_BYTES,
+        changed_since_s: float | None = None,
+    ) -> int:
+        """Fetch what a command left in its OUTPUT folder, as a tar file; gives its size in bytes.
+
+        With `changed_since_s` also of one that runs: what changed since then, by the agent's clock; 0 for all.
+        """
+        async for _ in self._follow(artifacts_feed(job_id, target, limit_bytes, changed_since_s)):
             pass
         return target.stat().st_size
 

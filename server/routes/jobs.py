@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
@@ -28,6 +29,7 @@ from server.agent import Agent
 from server.errors import AgentError
 from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
+from server.jobs.record.artifacts import list_so_far
 from server.jobs.record.files import follow_log, stream_tar
 from server.routes import AgentDependency, problems, unchanged
 from server.telemetry.recorder import load_recording
@@ -35,6 +37,7 @@ from server.telemetry.recorder import load_recording
 router = APIRouter(tags=["jobs"])
 
 JSON = "application/json"
+TAR = "application/x-tar"
 OFFSET_MAX = 1 << 62
 
 Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
@@ -162,9 +165,20 @@ async def job_result(id: str, agent: AgentDependency) -> Response:
     response_class=StreamingResponse,
     responses=problems(404, 409, 410, 422),
 )
-async def job_artifacts(id: str, agent: AgentDependency) -> Response:
-    """The files that a program left in `$OUTPUT`, as a tar."""
-    files = await agent.jobs.files(id, ended=True)
+async def job_artifacts(
+    id: str, agent: AgentDependency, changed_since: Annotated[float | None, Query(ge=0, le=NUMBER_MAX)] = None
+) -> Response:
+    """The files that a program left in `$OUTPUT`, as a tar.
+
+    With `changed_since` also those of a program that still runs, as they are now: what was changed since then, in
+    seconds since the epoch by the agent's clock; 0 for all.
+    """
+    files = await agent.jobs.files(id, ended=changed_since is None)
+    if changed_since is not None and not (await agent.jobs.get(id)).state.ended:
+        found = partial(list_so_far, changed_since_s=changed_since, max_bytes=agent.settings.max_jobs_bytes)
+        if not await asyncio.to_thread(files.has_output, id):
+            raise AgentError(ErrorCode.NO_RESULT, f"job {id} has no files yet")
+        return StreamingResponse(stream_tar(lambda: files.output(id), found), media_type=TAR)
     if not await asyncio.to_thread(files.has_artifacts, id):
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} left no files")
-    return StreamingResponse(stream_tar(lambda: files.artifacts(id)), media_type="application/x-tar")
+    return StreamingResponse(stream_tar(lambda: files.artifacts(id)), media_type=TAR)

@@ -1,10 +1,13 @@
 """`provision watch`: results are here before the device is gone."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from tests.agents import wait_for
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
@@ -14,7 +17,7 @@ UP = ("up", "--lease", "demo", "--name", "edge1", "--image", AGENT_IMAGE, "--mod
 
 
 def test_results_are_fetched_until_the_lease_ends(student: Home, testbed: Testbed, tmp_path: Path) -> None:
-    """What ended comes at once, what runs comes before the end; a second watch fetches nothing twice."""
+    """What ended comes at once, and with the device the watching ends."""
     assert student.provision(*UP).returncode == 0
     bench = student.client("bench", "--model", "digits", "--iterations", "20", "--host", "edge1")
     assert bench.returncode in (0, 8), bench.stderr
@@ -25,19 +28,59 @@ def test_results_are_fetched_until_the_lease_ends(student: Home, testbed: Testbe
     wait_for(lambda: list(folder.glob("*/result.json")))
     (result,) = folder.glob("*/result.json")
     assert json.loads(result.read_text())["kind"] == "benchmark"
-    script = "echo measured; sleep 60"
-    job = student.client("run", "--host", "edge1", "--detach", "--", "sh", "-c", script).stdout.strip()
-    wait_for(lambda: student.client("jobs", "logs", job, "--host", "edge1").stdout == "measured\n")
+    assert watching.poll() is None
     (lease,) = testbed.leases.values()
-    lease.end = datetime.now(UTC) + timedelta(seconds=30)
-    wait_for(lambda: list(folder.glob("*-unfinished/stdout.log")))
-    (log,) = folder.glob("*-unfinished/stdout.log")
-    assert log.read_text() == "measured\n"
     lease.end = lease.start
     said = watching.communicate(timeout=60)[1]
-    assert (watching.returncode, "edge1 is gone" in said) == (0, True), said
+    assert (watching.returncode, "edge1 is gone" in said, "lost" in said) == (0, True, False), said
     assert student.provision("down", "edge1").returncode == 0
     assert testbed.left() == ([], [])
+
+
+STEPS = """import datetime, os, time
+for step in range(9000):
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    print(now, flush=True)
+    with open(os.environ["OUTPUT"] + "/steps.txt", "a") as file:
+        file.write(now + "\\n")
+    with open(os.environ["OUTPUT"] + "/newest.txt", "w") as file:
+        file.write(now)
+    time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("stop", ["5s", "0s"])
+def test_a_job_that_outlasts_its_lease(student: Home, testbed: Testbed, tmp_path: Path, stop: str) -> None:
+    """Of half an hour on a lease that ends before: all until the last 10 s is here, and the rest is said to be lost."""
+    assert student.provision(*UP).returncode == 0
+    (lease,) = testbed.leases.values()
+    jobs = []
+    for words in (("python", "-c", STEPS), ("true",)):
+        run = student.client("run", "--host", "edge1", "--detach", "--timeout", "45m", "--", *words)
+        assert run.returncode == 0, run.stderr
+        jobs.append(run.stdout.strip())
+    folder = tmp_path / "results"
+    lease.end = datetime.now(UTC) + timedelta(seconds=45)
+    command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "5s", "--lead", "30s"]
+    command += ["--stop", stop, "--output-folder", str(folder)]
+    done = subprocess.run(command, env=student.environment, capture_output=True, text=True, timeout=180, check=False)
+    assert (done.returncode, "edge1 is gone" in done.stderr) == (0, True), done.stderr
+    assert "the lease ends in" in done.stderr
+    assert re.search(rf"{jobs[1]} \(true\) is queued and will not be done", done.stderr), done.stderr
+    here = folder / (jobs[0] if stop == "5s" else f"{jobs[0]}-unfinished")
+    for file in (here / "stdout.log", here / "artifacts" / "steps.txt", here / "artifacts" / "newest.txt"):
+        newest = datetime.fromisoformat(file.read_text().split()[-1])
+        assert lease.end - newest < timedelta(seconds=10), (file, done.stderr)
+    assert (here / "telemetry.csv").exists()
+    if stop == "5s":
+        assert json.loads((here / "job.json").read_text())["state"] == "cancelled"
+        assert (here / "result.json").exists()
+        assert "was ended, as its device is taken away now" in done.stderr
+        assert not list(folder.glob("*-unfinished"))
+    else:
+        assert f"was running and is lost; what it had left until shortly before is in {here}" in done.stderr
+        assert f"{jobs[1]} (true) was queued and is lost" in done.stderr
+    assert student.provision("down", "edge1").returncode == 0
 
 
 def test_what_somebody_took_down_is_not_waited_for(student: Home, testbed: Testbed, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from client.sdk.hosts import HostsFile
 from provisioning.deployments import Deployment, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.lifecycle import Lifecycle
-from provisioning.watch import Watch
+from provisioning.watch import LastCall, Watch
 from provisioning.watch import watch as until_the_end
 
 if TYPE_CHECKING:
@@ -89,22 +89,35 @@ def watch(
     name: Annotated[str, typer.Argument(help="The deployment's name.")],
     output_folder: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
     every: Annotated[str, typer.Option(help="How often to look, such as 30s.")] = "60s",
+    lead: Annotated[
+        str, typer.Option(help="How long before the lease's end also what is not finished is fetched.")
+    ] = f"{LastCall.lead_s:.0f}s",
+    stop: Annotated[
+        str,
+        typer.Option(help="How long before it what runs is ended, so that its result is whole; 0s lets it run."),
+    ] = f"{LastCall.stop_s:.0f}s",
 ) -> None:
     """Fetch every job's result, telemetry and artefacts as it ends, until the lease does.
 
-    Shortly before the end of a lease also what is not finished is fetched. Ctrl-C ends the watching, nothing else.
+    Before the end of a lease also what is not finished is fetched, again and again, and what will not be done is said.
+    Ctrl-C ends the watching, nothing else.
+
+    Example: provision watch edge1 --output-folder results --lead 5m
     """
-    try:
-        interval_s = parse_duration(every)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    deployment = Deployments().find(name)
-    if deployment is None:
-        raise ProvisioningError(f"no deployment {name!r}", hint="`provision list` lists them")
+    interval_s, lead_s, stop_s = map(_seconds, (every, lead, stop))
+    lifecycle = Lifecycle(Deployments(), HostsFile(), note)
+    lifecycle.require(name)
     watching = Watch(HostsFile().named(name), output_folder, note)
     until_the_end(
-        Lifecycle(Deployments(), HostsFile(), note), name, watching, interval_s, lambda: _left_s(deployment), note
+        lifecycle, name, watching, interval_s, lambda: _left_s(lifecycle.require(name)), note, LastCall(lead_s, stop_s)
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _left_s(deployment: Deployment) -> float | None:

@@ -76,6 +76,32 @@ def collect(output: Folder, record: Folder, max_bytes: int) -> list[str]:
     return budget.notes()
 
 
+def list_so_far(output: Folder, changed_since_s: float, max_bytes: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Files of a program that still runs, as far as they would be kept: where each is, and its path as an artefact.
+
+    Those that changed before `changed_since_s`, in seconds since the epoch by the agent's clock, are left out.
+    """
+    budget = _Budget(FILES_MAX, ENTRIES_MAX, max_bytes)
+    return _so_far(output, (), PurePosixPath(), budget, changed_since_s)
+
+
+def _so_far(
+    folder: Folder, place: tuple[str, ...], path: PurePosixPath, budget: _Budget, since_s: float
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, status in itertools.islice(folder.entries(), budget.entries):
+        budget.entries -= 1
+        there = path / escape_name(name)
+        if _unfit(there, status, budget) is not None:
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            with contextlib.suppress(OSError), folder.folder(name) as inner:
+                yield from _so_far(inner, (*place, name), there, budget, since_s)
+        elif status.st_mtime >= since_s:
+            budget.files -= 1
+            budget.max_bytes -= status.st_size
+            yield (*place, name), str(there)
+
+
 def list_artifacts(record: Folder) -> list[ArtifactInfo]:
     """Files that were kept, by path."""
     return sorted(_listed(record, PurePosixPath(), DEPTH_MAX), key=lambda each: each.path)

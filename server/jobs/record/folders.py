@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from server.storage.trees import PRIVATE, Folder, bytes_in
@@ -101,11 +102,11 @@ class JobFolders:
 
     def has_artifacts(self, job_id: str) -> bool:
         """Whether a program of a job could leave files."""
-        try:
-            with self.artifacts(job_id):
-                return True
-        except OSError:
-            return False
+        return _opens(self.artifacts(job_id))
+
+    def has_output(self, job_id: str) -> bool:
+        """Whether a program has a folder for what it leaves."""
+        return _opens(self.output(job_id))
 
     def size(self, job_id: str) -> int:
         """Bytes of a record."""
@@ -157,6 +158,14 @@ class JobFolders:
             log.debug("%s is removed where it is: %s", name, error)
             with contextlib.suppress(OSError):
                 folder.remove(name)
+
+
+def _opens(folder: AbstractContextManager[Folder]) -> bool:
+    try:
+        with folder:
+            return True
+    except OSError:
+        return False
 
 
 class Trash:
