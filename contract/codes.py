@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     JOBS_FULL = "jobs_full"
     JOB_TOO_LARGE = "job_too_large"
+    LEASE_TOO_SHORT = "lease_too_short"
     MEASURING = "measuring"
     # capacity and faults of the agent
     QUEUE_FULL = "queue_full"

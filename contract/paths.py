@@ -3,6 +3,7 @@
 HEALTH_LIVE = "/health/live"
 HEALTH_READY = "/health/ready"
 INFO = "/v1/info"
+LEASE = "/v1/lease"
 RUNTIMES = "/v1/runtimes"
 CLASSIFY = "/v1/classify"
 CLASSIFY_WITH = "/v1/models/{name}/classify"

@@ -16,6 +16,7 @@ from provisioning.default_model import push_model
 from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import NoDeployment, ProvisioningError
 from provisioning.interruption import to_whoever_reads
+from provisioning.lease_time import tell_agent
 from provisioning.provider import Overview, Provider, Report, Resumes, State, Status
 from provisioning.providers import provider_of
 
@@ -59,6 +60,7 @@ class Lifecycle:
             deployment.model = request.model or deployment.model
             if host := self._already_up(deployment, provider):
                 self._report(f"{request.name} is up already at {host.url}")
+                tell_agent(host, deployment, self._report)
                 return host
             was_up = deployment.phase is DeploymentPhase.UP
             try:
@@ -66,6 +68,7 @@ class Lifecycle:
             except BaseException as error:
                 self._undo(deployment, provider, error, keep=request.keep or was_up)
                 raise
+        tell_agent(host, deployment, self._report)
         push_model(host, deployment.model, self._report)
         return host
 
@@ -99,6 +102,7 @@ class Lifecycle:
         with self._deployments.alone(name):
             deployment = self.require(name)
             host = self._bring_up(deployment, provider_of(deployment.provider))
+        tell_agent(host, deployment, self._report)
         push_model(host, deployment.model, self._report)
         return host
 

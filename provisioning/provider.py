@@ -121,6 +121,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Leased(Protocol):
+    """What a provider has whose places are ours for a while."""
+
+    def left_s(self, deployment: Deployment) -> float | None:
+        """Seconds until the place is taken away, 0 when it was; None where nobody knows of an end."""
+
+
+@runtime_checkable
 class Resumes(Protocol):
     """What a provider has where a program goes on when we are cut off from it."""
 

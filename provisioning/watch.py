@@ -21,6 +21,8 @@ from provisioning.provider import Report, State
 
 PAGES_MAX = 2000
 """The most pages of jobs, so that a list without end ends."""
+MOVED_S = 5.0
+"""Clocks drift by less while a lease lasts."""
 UNFINISHED = "-unfinished"
 TITLE_CHARS = 40
 ROUNDS_LEFT = 20
@@ -73,6 +75,11 @@ class Watch:
                 self._say(f"  {_named(summary)} {_outlook(job, left_s)}", key=summary.id)
                 folder = inside(self._folder, f"{job.id}{UNFINISHED}")
                 self._so_far.setdefault(job.id, SoFar(folder)).update(client, job)
+
+    def tell(self, left_s: float) -> None:
+        """Tell the agent when its place is taken away; raises EdgeError."""
+        with EdgeClient(self._host) as client:
+            client.set_lease(left_s)
 
     def stop(self) -> None:
         """End what has not ended, those that wait first, so that results are whole; raises EdgeError."""
@@ -144,6 +151,8 @@ def watch(
         trouble: EdgeError | OSError | None
         left_s, trouble = end.look()
         try:
+            if left_s is not None and end.moved:
+                watching.tell(left_s)
             watching.fetch()
             if left_s is not None and left_s < last_call.lead_s:
                 watching.fetch_unfinished(left_s)
@@ -214,6 +223,8 @@ class _LeaseEnd:
     def __init__(self, seconds_left: Callable[[], float | None]) -> None:
         self._seconds_left = seconds_left
         self._at: float | None = None
+        self.moved = False
+        """Whether it is another than it was: the lease was extended, or cut."""
 
     def look(self) -> tuple[float | None, EdgeError | None]:
         """Seconds left, None where nothing ends or nobody knows; and why the site did not tell."""
@@ -221,5 +232,6 @@ class _LeaseEnd:
             left_s = self._seconds_left()
         except EdgeError as error:
             return (None if self._at is None else self._at - time.monotonic()), error
-        self._at = None if left_s is None else time.monotonic() + left_s
+        before, self._at = self._at, None if left_s is None else time.monotonic() + left_s
+        self.moved = before is not None and self._at is not None and abs(self._at - before) > MOVED_S
         return left_s, None

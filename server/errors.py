@@ -130,6 +130,11 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.JOB_TOO_LARGE: Fault(
         HTTPStatus.UNPROCESSABLE_ENTITY, "The job needs more than one may have here", "ask for less of what it names"
     ),
+    ErrorCode.LEASE_TOO_SHORT: Fault(
+        HTTPStatus.CONFLICT,
+        "The device is taken away before the job can be done",
+        "ask for less, or extend the lease: `provision lease extend`, then `provision up` again tells the agent",
+    ),
     ErrorCode.MEASURING: Fault(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "A measuring job has the device for itself",

@@ -15,6 +15,7 @@ from client.analysis.runs import RUN_FILE, Run, read_run
 from client.bench import Campaign, plan
 from client.cli.bench_progress import reporting
 from client.cli.bench_view import run_rows, run_view
+from client.cli.lease import say_leases
 from client.cli.options import (
     DURATION,
     AllHosts,
@@ -149,6 +150,8 @@ def _measure(
     run: Run, folder: Path, hosts: Sequence[Host], blobs: Mapping[str, Path], *, detach: bool, quiet: bool
 ) -> Campaign:
     """Do the work. Ends the program with 130 when it is interrupted."""
+    if not quiet:
+        say_leases(run, hosts)
     with reporting(quiet=quiet) as report:
         campaign = Campaign(run, folder, report, blobs)
         work = campaign.submit(hosts) if detach else campaign.measure(hosts)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from client.cli.job_views import Listed, job_name, job_row, job_view, jobs_table
+from client.cli.lease import say_lease
 from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.cli.queue_view import watch_queues
 from client.console import EXIT_JOB_FAILED, Output, complain, emit, note, until_the_reader_leaves
@@ -50,6 +51,7 @@ def list_jobs(
         with EdgeClient(each) as client:
             page = pages[each.name] = client.jobs(limit, states=state)
             listed.extend(Listed(each, job) for job in page.jobs)
+            say_lease(client)
 
     try:
         on_each(chosen(host, all_hosts), fetch)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
 from client.cli.bench_view import VERDICT_STYLE
+from client.cli.lease import say_lease
 from client.cli.options import Hosts, OutputForm, Quiet, chosen_one
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Output, emit, note, note_console, plain_table, text_column
 from client.files.saved import write_text
@@ -94,6 +95,7 @@ def profile(
 def _measured(host: Host, spec: ProfileSpec, *, quiet: bool) -> tuple[Job, ProfileResult]:
     """Run the job to its end; ends the program when it is interrupted or the job did not succeed."""
     with EdgeClient(host) as client:
+        say_lease(client)
         job = client.submit(ProfileRequest(spec=spec))
         try:
             job = _watched(client, job, quiet=quiet)

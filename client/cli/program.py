@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from client.analysis.matrix import UsageError
+from client.cli.lease import say_lease
 from client.cli.options import DURATION, Hosts, Interval, Priority, Quiet, Requeue, chosen_one, job_options
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, note, transferring
 from client.errors import EdgeError, Refused
@@ -98,6 +99,7 @@ def _send(client: EdgeClient, bundle: Path, *, quiet: bool) -> str:
 
 
 def _submit(client: EdgeClient, request: CommandRequest) -> Job:
+    say_lease(client)
     try:
         return client.submit(request)
     except Refused as refusal:

@@ -15,6 +15,7 @@ from client.sdk.answers import DOCUMENT_MAX_BYTES, LARGE_MAX_BYTES, Answer, noth
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
 from contract.info import AgentInfo, Health, RuntimeList
+from contract.lease import LeaseTime
 from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
@@ -112,6 +113,17 @@ def ready() -> Call[Health]:
 def info() -> Call[AgentInfo]:
     """Ask what the agent is."""
     return Call("GET", paths.INFO, reply_as(AgentInfo))
+
+
+def lease() -> Call[LeaseTime]:
+    """Ask how long the device is ours."""
+    return Call("GET", paths.LEASE, reply_as(LeaseTime))
+
+
+def set_lease(left_s: float | None) -> Call[LeaseTime]:
+    """Say how long the device is ours; said twice it is the same."""
+    body = LeaseTime(left_s=left_s).model_dump_json().encode()
+    return Call("PUT", paths.LEASE, reply_as(LeaseTime), headers=JSON_HEADERS, body=body)
 
 
 def new_session_code() -> Call[SessionCode]:

@@ -12,6 +12,7 @@ from client.sdk.job_methods import AsyncJobMethods, JobMethods
 from client.sdk.request import Stopwatch
 from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
 from contract.info import AgentInfo, Health, RuntimeList
+from contract.lease import LeaseTime
 from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
@@ -86,6 +87,14 @@ class EdgeClient(JobMethods):
         """What the agent is and what it may use."""
         return self._run(calls.info())
 
+    def lease(self) -> LeaseTime:
+        """How long the device is ours, as far as the agent was told."""
+        return self._run(calls.lease())
+
+    def set_lease(self, left_s: float | None) -> LeaseTime:
+        """Tell the agent in how many seconds its device is taken away; None when it is not."""
+        return self._run(calls.set_lease(left_s))
+
     def new_session_code(self) -> SessionCode:
         """A code that lets a browser in, once: `https://AGENT/#CODE`."""
         return self._run(calls.new_session_code())
@@ -145,6 +154,14 @@ class AsyncEdgeClient(AsyncJobMethods):
     async def info(self) -> AgentInfo:
         """What the agent is and what it may use."""
         return await self._run(calls.info())
+
+    async def lease(self) -> LeaseTime:
+        """How long the device is ours, as far as the agent was told."""
+        return await self._run(calls.lease())
+
+    async def set_lease(self, left_s: float | None) -> LeaseTime:
+        """Tell the agent in how many seconds its device is taken away; None when it is not."""
+        return await self._run(calls.set_lease(left_s))
 
     async def new_session_code(self) -> SessionCode:
         """A code that lets a browser in, once: `https://AGENT/#CODE`."""

@@ -16,6 +16,7 @@ from contract.classify import ClassifyReply
 from contract.errors import Problem
 from contract.info import AgentInfo
 from contract.jobs import Job, JobList, Progress
+from contract.lease import LeaseTime
 from contract.models import ModelList
 from contract.results import BenchmarkResult, CommandResult, ProfileResult, Window
 from contract.telemetry import TelemetrySample
@@ -23,7 +24,7 @@ from contract.telemetry import TelemetrySample
 FOLDER = Path(__file__).parent / "types"
 NAMESPACES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "Agent": (
-        *(AgentInfo, ModelList, ClassifyReply, Problem, TelemetrySample),
+        *(AgentInfo, LeaseTime, ModelList, ClassifyReply, Problem, TelemetrySample),
         *(JobList, Job, Progress, Window, BenchmarkResult, ProfileResult, CommandResult),
     ),
     "Report": (ReportData,),

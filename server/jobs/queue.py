@@ -17,6 +17,7 @@ from server.jobs.archive import Archive
 from server.jobs.execution import JobExecution, JobOutcome, Stop
 from server.jobs.feed import STATE, FeedEvent, JobFeed
 from server.jobs.kinds.base import Kind
+from server.jobs.lease import LeaseClock
 from server.jobs.record.folders import JobFolders
 from server.jobs.record.journal import Journal, read_journal
 from server.jobs.rows import StoredProcess
@@ -57,6 +58,7 @@ class Jobs:
         self._settling = Settling(self._archive, self._folders, self._store, room)
         self._recovered = False
         self._running: JobExecution | None = None
+        self.lease = LeaseClock()
         self._feeds: dict[str, JobFeed] = {}
         self._draining = False
         self._stop_at = 0.0
@@ -94,6 +96,7 @@ class Jobs:
     async def submit(self, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new. Raises AgentError when it cannot be done here."""
         job_id = secrets.token_hex(ID_BYTES)
+        self.lease.require(request)
 
         def add() -> tuple[Job, bool]:
             created = False

@@ -47,7 +47,7 @@ Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
     JOBS,
     operation_id="submit_job",
     status_code=status.HTTP_202_ACCEPTED,
-    responses={**problems(404, 422, 429, 507), **unchanged(Job, "The key was used before, for this job")},
+    responses={**problems(404, 409, 422, 429, 507), **unchanged(Job, "The key was used before, for this job")},
 )
 async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""

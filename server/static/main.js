@@ -9,6 +9,7 @@ import { preparePaper } from "./draw.js";
 import { say } from "./elements.js";
 import { plural } from "./format.js";
 import { Jobs } from "./jobs.js";
+import { watchLease } from "./lease.js";
 import { Running } from "./running.js";
 import { enter, signOut, watchSession } from "./session.js";
 import { Telemetry } from "./telemetry.js";
@@ -41,6 +42,7 @@ byId("gate").hidden = true;
 byId("live").hidden = false;
 watchSession();
 showDevice(info);
+watchLease();
 
 const classify = new Classify();
 const sheet = preparePaper((image) => classify.send(image));

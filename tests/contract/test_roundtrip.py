@@ -49,6 +49,7 @@ from contract.jobs import (
     ProfileRequest,
     Progress,
 )
+from contract.lease import LeaseTime
 from contract.models import (
     BlobReceipt,
     DamagedModel,
@@ -311,6 +312,7 @@ SAMPLE = TelemetrySample(
 )
 
 EXAMPLES: list[BaseModel] = [
+    LeaseTime(left_s=3600.5),
     ModelFacts(macs=1000, parameters=20, weight_bytes=80, peak_activation_bytes=64, peak_operator=1, arena_bytes=128),
     SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),
     SyntheticModel(name="a", title="b", written=False),

@@ -94,3 +94,27 @@ def test_what_somebody_took_down_is_not_waited_for(student: Home, testbed: Testb
     said = watching.communicate(timeout=60)[1]
     assert watching.returncode in (0, 1)
     assert "edge1 is gone" in said or "no deployment 'edge1'" in said
+
+
+def test_the_agent_knows_when_its_lease_ends(student: Home, testbed: Testbed, tmp_path: Path) -> None:
+    """From `up` on; `watch` tells it of an extension, and what cannot be done in time is refused with the reason."""
+    (lease,) = testbed.leases.values()
+    lease.end = datetime.now(UTC) + timedelta(minutes=20)
+    assert student.provision(*UP).returncode == 0
+    bench = ("bench", "--host", "edge1", "--model", "digits", "--duration", "30m", "--detach")
+    refused = student.client(*bench)
+    assert refused.returncode != 0
+    assert "its lease ends in 19 min" in refused.stderr
+    assert "measures for 1800 s, and the device's lease ends in 1" in refused.stderr
+    assert "its lease ends in 19 min" in student.client("jobs", "ls", "--host", "edge1").stderr
+    lease.end += timedelta(hours=2)
+    command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "1s"]
+    watching = subprocess.Popen(
+        [*command, "--output-folder", str(tmp_path / "results")], env=student.environment, stderr=subprocess.DEVNULL
+    )
+    assert student.provision(*UP).returncode == 0  # an `up` again tells it too
+    assert student.client(*bench).returncode == 0
+    lease.end -= timedelta(hours=2)
+    wait_for(lambda: student.client("jobs", "ls", "--host", "edge1").stderr.count("its lease ends in") == 1)
+    assert student.provision("down", "edge1").returncode == 0
+    assert watching.wait(timeout=60) in (0, 1)

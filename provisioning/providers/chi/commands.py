@@ -12,6 +12,7 @@ from client.durations import parse_duration
 from client.sdk.hosts import HostsFile
 from provisioning.deployments import Deployment, Deployments
 from provisioning.errors import ProvisioningError
+from provisioning.lease_time import left_s
 from provisioning.lifecycle import Lifecycle
 from provisioning.watch import LastCall, Watch
 from provisioning.watch import watch as until_the_end
@@ -109,7 +110,7 @@ def watch(
     lifecycle.require(name)
     watching = Watch(HostsFile().named(name), output_folder, note)
     until_the_end(
-        lifecycle, name, watching, interval_s, lambda: _left_s(lifecycle.require(name)), note, LastCall(lead_s, stop_s)
+        lifecycle, name, watching, interval_s, lambda: left_s(lifecycle.require(name)), note, LastCall(lead_s, stop_s)
     )
 
 
@@ -118,16 +119,6 @@ def _seconds(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _left_s(deployment: Deployment) -> float | None:
-    """Seconds that its lease lasts; None for what has no lease."""
-    if "lease" not in deployment.options:
-        return None
-    from provisioning.providers.chi.leases import find_lease
-    from provisioning.providers.chi.session import open_site
-
-    return find_lease(open_site(), str(deployment.options["lease"])).left_s
 
 
 def plan(name: str, options: dict[str, Any]) -> None:

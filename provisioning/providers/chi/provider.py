@@ -107,6 +107,10 @@ class ChiProvider:
         containers, container = _running_container(deployment)
         return run_for_user(containers, container, _folder(deployment), command, out, err, deployment.name)
 
+    def left_s(self, deployment: Deployment) -> float | None:
+        """Seconds that its lease lasts."""
+        return find_lease(open_site(), str(deployment.options["lease"])).left_s
+
     def resume(self, deployment: Deployment, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
         """Follow a program that the site had cut us off from."""
         containers, container = _running_container(deployment)

@@ -236,6 +236,7 @@ declare namespace Agent {
     | "idempotency_conflict"
     | "jobs_full"
     | "job_too_large"
+    | "lease_too_short"
     | "measuring"
     | "queue_full"
     | "overloaded"
@@ -339,6 +340,10 @@ declare namespace Agent {
     max_ms: number;
     median_interval_ms: [number, number] | null;
     unsupported: Record<string, string>;
+  }
+
+  interface LeaseTime {
+    left_s: number | null;
   }
 
   interface Limits {

@@ -158,3 +158,22 @@ def test_a_profile_is_shown_operator_by_operator(seen: Watched, device: Device) 
     slowest = max(result.operators, key=lambda operator: operator.share)
     expect(rows.first).to_contain_text(f"{slowest.share:.1%}".replace("%", " %"))
     expect(page.locator("#result-body")).to_contain_text("Explained by operators")
+
+
+def test_the_end_of_the_lease_is_counted_down(seen: Watched, device: Device) -> None:
+    """Where the agent was told of one, and it stands out when it is near."""
+    with device.agent.http() as http:
+        page = seen.open()
+        expect(page.locator("#lease")).to_be_hidden()
+        try:
+            http.put("/v1/lease", json={"left_s": 7200}).raise_for_status()
+            page = seen.open()
+            expect(page.locator("#lease")).to_have_text("lease ends in 2 h")
+            http.put("/v1/lease", json={"left_s": 95}).raise_for_status()
+            page = seen.open()
+            expect(page.locator("#lease")).to_have_text(re.compile(r"lease ends in 9\d s"))
+            expect(page.locator("#lease")).to_have_attribute("data-soon", "true")
+            expect(page.locator("#lease")).to_have_text(re.compile(r"lease ends in 8\d s"))
+            screenshot(page, "live-lease")
+        finally:
+            http.put("/v1/lease", json={"left_s": None})
