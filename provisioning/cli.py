@@ -21,6 +21,7 @@ from provisioning.lifecycle import Lifecycle, Request
 from provisioning.programs import SIGNALLED
 from provisioning.provider import Overview, State
 from provisioning.providers import KNOWN, PLACES, load, package_of
+from provisioning.watcher import log_of, watch_in_background
 
 UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |
 provision up --on ssh://pi@192.168.1.20 --name pi4 --offline | provision up --lease my-lease --name nano"""
@@ -77,6 +78,7 @@ def up(
     model: options.Model = PREFERRED_MODEL,
     keep: options.Keep = False,
     dry_run: options.DryRun = False,
+    watch: options.Watch = None,
     **of_providers: Any,
 ) -> None:
     """Start an agent and enter it into the hosts file; a second time changes nothing."""
@@ -87,6 +89,10 @@ def up(
     if dry_run:
         return _plan(name, kind, given)
     host = _lifecycle().up(Request(name, kind, given, None if model == "none" else model, keep))
+    if watch is not None:
+        begun = watch_in_background(host.name, watch)
+        how = "are fetched into" if begun else "are fetched already; the log of that, with the folder, is"
+        note(f"results {how} {watch if begun else log_of(host.name)}")
     note(f"try: client classify PICTURE --host {host.name}")
 
 

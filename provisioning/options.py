@@ -27,6 +27,14 @@ With = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="chi: check everything, say what would be made, make nothing.")]
 Model = Annotated[str, typer.Option(help="Catalog model to push once it is up, or none.")]
+Watch = Annotated[
+    Path | None,
+    typer.Option(
+        help="Leave a `provision watch` running that saves results in this folder until the agent or its lease ends.",
+        metavar="FOLDER",
+        file_okay=False,
+    ),
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep what was made when something fails.")]
 
 

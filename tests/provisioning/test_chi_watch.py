@@ -118,3 +118,18 @@ def test_the_agent_knows_when_its_lease_ends(student: Home, testbed: Testbed, tm
     wait_for(lambda: student.client("jobs", "ls", "--host", "edge1").stderr.count("its lease ends in") == 1)
     assert student.provision("down", "edge1").returncode == 0
     assert watching.wait(timeout=60) in (0, 1)
+
+
+def test_up_leaves_a_watcher_running(student: Home, testbed: Testbed, tmp_path: Path) -> None:
+    """One, however often it is asked for; it ends with its deployment, and its log says what it did."""
+    folder = tmp_path / "saved"
+    for said in (f"results are fetched into {folder}", "are fetched already"):
+        up = student.provision(*UP, "--watch", str(folder), EDGERUN_WATCH_EVERY="1s")
+        assert (up.returncode, said in up.stderr) == (0, True), up.stderr
+    second = student.provision("watch", "edge1")
+    assert (second.returncode, "another provision watches edge1 already" in second.stderr) == (1, True), second.stderr
+    assert student.client("run", "--host", "edge1", "--detach", "--", "sh", "-c", "echo done").returncode == 0
+    log = student.folder / "state" / "edgerun" / "watch" / "edge1.log"
+    wait_for(lambda: list(folder.glob("*/stdout.log")), timeout_s=120)
+    assert student.provision("down", "edge1").returncode == 0
+    wait_for(lambda: "edge1 is gone" in log.read_text() or "no deployment 'edge1'" in log.read_text(), timeout_s=120)

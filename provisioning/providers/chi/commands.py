@@ -16,6 +16,7 @@ from provisioning.lease_time import left_s
 from provisioning.lifecycle import Lifecycle
 from provisioning.watch import LastCall, Watch
 from provisioning.watch import watch as until_the_end
+from provisioning.watcher import only_watcher
 
 if TYPE_CHECKING:
     from provisioning.providers.chi.session import Site
@@ -89,7 +90,7 @@ def repair(name: Annotated[str, typer.Argument(help="The deployment's name.")]) 
 def watch(
     name: Annotated[str, typer.Argument(help="The deployment's name.")],
     output_folder: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
-    every: Annotated[str, typer.Option(help="How often to look, such as 30s.")] = "60s",
+    every: Annotated[str, typer.Option(help="How often to look, such as 30s.", envvar="EDGERUN_WATCH_EVERY")] = "60s",
     lead: Annotated[
         str, typer.Option(help="How long before the lease's end also what is not finished is fetched.")
     ] = f"{LastCall.lead_s:.0f}s",
@@ -108,10 +109,9 @@ def watch(
     interval_s, lead_s, stop_s = map(_seconds, (every, lead, stop))
     lifecycle = Lifecycle(Deployments(), HostsFile(), note)
     lifecycle.require(name)
-    watching = Watch(HostsFile().named(name), output_folder, note)
-    until_the_end(
-        lifecycle, name, watching, interval_s, lambda: left_s(lifecycle.require(name)), note, LastCall(lead_s, stop_s)
-    )
+    watching, last_call = Watch(HostsFile().named(name), output_folder, note), LastCall(lead_s, stop_s)
+    with only_watcher(name):
+        until_the_end(lifecycle, name, watching, interval_s, lambda: left_s(lifecycle.require(name)), note, last_call)
 
 
 def _seconds(text: str) -> float:
