@@ -36,6 +36,8 @@ class Knobs:
     """New containers stay in Creating with this as their status_detail."""
     error_reason: str | None = None
     """New containers end in Error with this reason."""
+    tells_why: bool = False
+    """Whether an image that cannot be had is told of; public Zun never does, and Chameleon's does now and then."""
     exec_timeout_s: float = 5.0
     body_limit_bytes: int = 12 * 1024 * 1024
     token_lifetime_s: float = 3600.0

@@ -155,7 +155,8 @@ class Zun:
             elif knobs.stuck_creating is not None:
                 record["status_detail"] = knobs.stuck_creating
             elif record["image"] not in self._testbed.images:
-                record["status_detail"] = f'ImagePullBackOff: Back-off pulling image "{record["image"]}"'
+                if knobs.tells_why:
+                    record["status_detail"] = f'ImagePullBackOff: Back-off pulling image "{record["image"]}"'
             else:
                 record["status"], container.running_since = "Running", time.monotonic()
                 container.pod.start()

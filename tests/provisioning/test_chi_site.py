@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.deployments import DeploymentPhase, Deployments
 from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.providers.chi.addresses import Addresses
+from provisioning.providers.chi.commands import orphaned
 from provisioning.providers.chi.containers import Containers
 from provisioning.providers.chi.session import open_site
 from tests.chi_at_edge.state import Testbed
@@ -43,7 +45,18 @@ def test_an_image_that_cannot_be_had_does_not_wait_for_ever(
 ) -> None:
     """The pod stays in Creating; what it says there tells."""
     monkeypatch.setattr("provisioning.providers.chi.containers.HOPELESS_AFTER_S", 0.5)
+    logged_in.knobs.tells_why = True
     Trial(logged_in, image="nosuch/image:1").fails("ImagePullBackOff")
+
+
+def test_an_image_of_which_the_site_says_nothing(logged_in: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it says nothing is said soon, with what it may be, and the end names the image."""
+    monkeypatch.setattr("provisioning.providers.chi.containers.SILENCE_S", 0.3)
+    monkeypatch.setenv("EDGERUN_CHI_START_TIMEOUT", "1.5")
+    trial = Trial(logged_in, image="nosuch/image:1")
+    failed = trial.fails("still Creating: the site does not say why")
+    assert "is there an image nosuch/image:1" in (failed.hint or "")
+    assert any("nosuch/image:1 may be misspelt, private, or for another architecture" in line for line in trial.said)
 
 
 def test_stuck_in_creating_ends(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +98,30 @@ def test_delete_without_the_right_to_force_stops_first(trial: Trial) -> None:
     trial.down()
     assert trial.testbed.left() == NOTHING
     assert [entry.status for entry in trial.testbed.calls("zun.delete")] == [403, 204]
+
+
+def test_what_only_force_ends_and_may_not_be_forced(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is said soon and why, `orphans` lists it, and once it runs `down` removes it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("provisioning.providers.chi.containers.FORBIDDEN_TIMEOUT_S", 0.5)
+    monkeypatch.setenv("EDGERUN_CHI_START_TIMEOUT", "0.5")
+    knobs = trial.testbed.knobs
+    knobs.stuck_creating, knobs.force_delete = "ContainerCreating", False
+    with pytest.raises(ProvisioningError, match="still Creating"):
+        trial.up()
+    with pytest.raises(LeftBehind, match="only administrators delete it then"):
+        trial.down()
+    (container,) = trial.testbed.containers.values()
+    trial.deployment.phase = DeploymentPhase.REMOVING
+    Deployments().save(trial.deployment)
+    (row,) = orphaned(open_site())
+    assert (row["id"], "Creating ContainerCreating; `provision down edge1` goes on") == (row["id"], row["state"])
+    knobs.stuck_creating = None
+    container.record["status"] = "Running"
+    trial.down()
+    assert trial.testbed.left() == NOTHING
 
 
 def test_a_site_that_shows_no_container_lists_them_all_the_same(trial: Trial) -> None:

@@ -1,6 +1,6 @@
 """Commands about CHI@Edge itself: leases, what is still allocated there, and what `up` would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from client.console import Output, emit, note, plain_table, say
 from client.durations import parse_duration
 from client.sdk.hosts import HostsFile
-from provisioning.deployments import Deployment, Deployments
+from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.lease_time import left_s
 from provisioning.lifecycle import Lifecycle
@@ -61,14 +61,14 @@ def orphans(
     ] = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """List what edgerun left at CHI@Edge without a deployment here, and addresses that lead nowhere.
+    """List what edgerun left at CHI@Edge: without a deployment here, or half removed; and addresses that lead nowhere.
 
     It may belong to edgerun on another machine, so nothing is removed unless it is named.
     """
     from provisioning.providers.chi.session import open_site
 
     site = open_site()
-    rows = _orphans(site)
+    rows = orphaned(site)
     for identifier in remove or ():
         _remove(site, identifier, rows)
     rows = [row for row in rows if row["id"] not in (remove or ())]
@@ -147,27 +147,31 @@ def plan(name: str, options: dict[str, Any]) -> None:
     note("nothing was made")
 
 
-def _orphans(site: "Site") -> list[Row]:
+def orphaned(site: "Site") -> list[Row]:
+    """What edgerun has at the site that no deployment here uses, and addresses that lead nowhere."""
     from provisioning.providers.chi.addresses import Addresses
     from provisioning.providers.chi.containers import Containers
 
-    known = {deployment.resources.get("owner") for deployment in Deployments()}
+    every = list(Deployments())
+    known = {each.resources.get("owner") for each in every if each.phase is not DeploymentPhase.REMOVING}
+    stuck = {str(each.resources.get("owner")): each.name for each in every}
     rows = [
-        _row("container", each.id, each.name, f"{each.status} {each.reason}".strip(), each.owner)
+        _row("container", each.id, each.name, f"{each.status} {each.reason}".strip(), each.owner, stuck)
         for each in Containers(site).every()
         if each.owner is not None and each.owner not in known
     ]
     rows += [
-        _row("address", each.id, each.address, "bound" if each.port_id else "leads nowhere", each.owner)
+        _row("address", each.id, each.address, "bound" if each.port_id else "leads nowhere", each.owner, stuck)
         for each in Addresses(site).every()
         if (each.owner is not None or each.port_id is None) and each.owner not in known
     ]
     return rows
 
 
-def _row(kind: str, identifier: str, name: str, state: str, owner: str | None) -> Row:
+def _row(kind: str, identifier: str, name: str, state: str, owner: str | None, stuck: Mapping[str, str]) -> Row:
     made_by = "edgerun" if owner else "somebody else"
-    return {"kind": kind, "id": identifier, "name": name, "state": state, "made_by": made_by}
+    goes_on = f"; `provision down {stuck[owner]}` goes on" if owner is not None and owner in stuck else ""
+    return {"kind": kind, "id": identifier, "name": name, "state": f"{state}{goes_on}", "made_by": made_by}
 
 
 def _remove(site: "Site", identifier: str, rows: Sequence[Row]) -> None:

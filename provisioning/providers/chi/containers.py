@@ -32,6 +32,10 @@ HOPELESS_AFTER_S = 8.0
 ADDRESS_TIMEOUT_S = 120.0
 DELETE_TIMEOUT_VARIABLE = "EDGERUN_CHI_DELETE_TIMEOUT"
 DELETE_TIMEOUT_S = 150.0
+FORBIDDEN_TIMEOUT_S = 20.0
+"""What only force ends, and may not be forced, is not waited for as long: it ends with its lease."""
+SILENCE_S = 60.0
+"""A container that is still Creating after this, without a word why, is said to be."""
 POLL_FIRST_S, POLL_MOST_S = 0.1, 3.0
 COMMAND_LIMIT = 4000
 """Characters of a command as it is written in a URL, in which it travels."""
@@ -107,7 +111,7 @@ class Containers:
     def wait_until_running(self, identifier: str, report: Report) -> Container:
         """Wait for Running and an address; raises ProvisioningError with the site's reason."""
         deadline = time.monotonic() + seconds_of(START_TIMEOUT_VARIABLE, START_TIMEOUT_S)
-        pause, said, hopeless_since = POLL_FIRST_S, "", None
+        pause, said, hopeless_since, silent_until = POLL_FIRST_S, "", None, time.monotonic() + SILENCE_S
         while True:
             now = time.monotonic()
             container = self._require(identifier)
@@ -121,12 +125,20 @@ class Containers:
             if hopeless_since is not None and now - hopeless_since > HOPELESS_AFTER_S:
                 raise _failed(container)
             if now > deadline:
-                why = container.reason or ("no address" if container.status == "Running" else "no reason given")
-                hint = f"is the image right? {START_TIMEOUT_VARIABLE} is the seconds it is given"
+                why = container.reason or (
+                    "no address" if container.status == "Running" else "the site does not say why"
+                )
+                hint = (
+                    f"is there an image {container.image} for this device's architecture, and may the device fetch it? "
+                    f"{START_TIMEOUT_VARIABLE} is the seconds it is given"
+                )
                 raise ProvisioningError(f"the container is still {container.status}: {why}", hint=hint)
             if container.reason and container.reason != said:
                 said = container.reason
                 report(f"  {container.status}: {said}")
+            elif not said and now > silent_until:
+                silent_until = now + SILENCE_S
+                report(f"  {_still_creating(container, deadline - now)}")
             time.sleep(pause)
             pause = min(pause * 1.3, POLL_MOST_S)
 
@@ -168,9 +180,9 @@ class Containers:
     def delete(self, identifier: str) -> None:
         """Delete a container and wait until it is gone; raises LeftBehind."""
         deadline = time.monotonic() + seconds_of(DELETE_TIMEOUT_VARIABLE, DELETE_TIMEOUT_S)
-        pause = POLL_FIRST_S
+        pause, started = POLL_FIRST_S, time.monotonic()
         while True:
-            problem = self._ask_to_delete(identifier)
+            problem, forbidden = self._ask_to_delete(identifier)
             until = min(deadline, time.monotonic() + 10 * pause)
             while time.monotonic() < until:
                 try:
@@ -180,23 +192,33 @@ class Containers:
                     problem = f": {error}"
                 time.sleep(pause)
             pause = min(pause * 2, POLL_MOST_S)
+            if forbidden and time.monotonic() - started > FORBIDDEN_TIMEOUT_S:
+                raise LeftBehind(
+                    f"container {identifier} is still being created, and the site lets only administrators delete it "
+                    "then: once it runs it can be deleted, else it goes with its lease"
+                )
             if time.monotonic() > deadline:
                 raise LeftBehind(f"container {identifier} is still there{problem}")
 
-    def _ask_to_delete(self, identifier: str) -> str:
-        """With force, which ends in every state; where only administrators may, with a stop before."""
-        problem = ""
+    def _ask_to_delete(self, identifier: str) -> tuple[str, bool]:
+        """With force, which ends in every state; where only administrators may, with a stop before.
+
+        Gives what was said, and whether only force would do, which is not allowed.
+        """
+        problem, forbidden = "", False
         for how in ({"force": True}, {"stop": True}):
             try:
                 self._zun.delete(identifier, **how)
             except Exception as error:
                 problem = f": {' '.join(str(error).split())}"
                 if status_of(error) == 403:
+                    forbidden = True
                     continue
                 if not is_missing(error) and status_of(error) not in (409, 500, *OVERLOADED, None):
                     raise LeftBehind(f"container {identifier} could not be deleted{problem}") from error
-            return problem
-        return problem
+                return problem, forbidden and status_of(error) == 409
+            return problem, False
+        return problem, True
 
     def _is_gone(self, identifier: str) -> bool:
         try:
@@ -222,6 +244,15 @@ def require_container_name(name: str) -> None:
 def _has_ended(answer: dict[str, Any]) -> bool:
     """Whether the site waited for a program's end."""
     return answer.get("exit_code") is not None
+
+
+def _still_creating(container: Container, left_s: float) -> str:
+    """What is said of a container of which the site says nothing: public Zun never tells why an image does not come."""
+    return (
+        f"still {container.status}, and the site does not say why: fetching an image takes minutes on a small board, "
+        f"and {container.image} may be misspelt, private, or for another architecture; it is given "
+        f"{left_s / 60:.0f} min more"
+    )
 
 
 def _failed(container: Container) -> ProvisioningError:
