@@ -82,7 +82,7 @@ def error_response(error: AgentError, scope: Scope) -> Response:
 def install_error_handlers(app: FastAPI) -> None:
     """Turn whatever a route raises into problem+json."""
     handler = cast(Callable[[Request, Exception], Awaitable[Response]], _answer)
-    for kind in (AgentError, RequestValidationError, HTTPException, Exception):
+    for kind in (AgentError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, handler)
 
 

@@ -48,6 +48,12 @@ class Device:
         """What runs as the device's user, less its login."""
         return [process for process in _processes() if not process.info["name"].startswith("sshd")]
 
+    def cut(self) -> None:
+        """End every login at once, as when the line is cut."""
+        for process in psutil.process_iter(["name", "cmdline"]):
+            if process.info["name"].startswith("sshd") and f"sshd: {USER}" in " ".join(process.info["cmdline"] or ()):
+                process.kill()
+
     def leftovers(self) -> list[str]:
         """Files in its home folder."""
         return sorted(str(path.relative_to(self.home)) for path in self.home.rglob("*"))

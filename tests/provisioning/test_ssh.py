@@ -1,12 +1,16 @@
 """What can be wrong with a device reached by SSH: each is said in a line, and nothing is left."""
 
+import io
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
+from client.errors import Unreachable
+from provisioning.providers.ssh.connection import Account, connected
 from tests.home import Home
 from tests.provisioning import sshd
 
@@ -84,6 +88,30 @@ def test_a_device_without_a_usable_python_is_refused(
             assert (code, complaint in said) == (1, True), said
     finally:
         shutil.rmtree(tmp)
+
+
+class CutUpload(io.RawIOBase):
+    """Endless bytes, and a line that is cut after ten megabytes of them."""
+
+    def __init__(self, device: sshd.Device) -> None:
+        self._device = device
+        self._reads = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self._reads += 1
+        if self._reads == 40:
+            self._device.cut()
+        return bytes(size)
+
+
+def test_a_line_that_is_cut_during_an_upload_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It is an error of its own, not the end of our output's reader, and asyncio adds no line for every packet."""
+    with sshd.device() as device:
+        account = Account(f"{sshd.USER}@127.0.0.1:{device.port}", str(device.key), str(device.known_hosts))
+        with connected(account) as connection, pytest.raises(Unreachable, match="ended while a program ran there"):
+            upload = cast(BinaryIO, CutUpload(device))
+            connection.run("cat >/dev/null", upload, io.BytesIO(), io.BytesIO())
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_full_device_is_refused(user: Home) -> None:

@@ -1,18 +1,20 @@
 """Connections: large, pipelined and announced bodies arrive whole; slow or greedy senders are cut off."""
 
+import json
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from contract.classify import ClassifyReply
-from contract.paths import CLASSIFY, TLS_SERVER_NAME
+from contract.paths import BLOB, CLASSIFY, HEALTH_READY, TLS_SERVER_NAME
 from server.http.connections import PIPELINED_MAX
-from tests.agents import RunningAgent
+from tests.agents import RunningAgent, running_agent
 from tests.images import digit, encoded, gradient
 
 SNI = {"sni_hostname": TLS_SERVER_NAME}
@@ -127,6 +129,20 @@ def test_a_sender_that_hangs_up_in_the_middle_leaves_nothing_behind(either_agent
             connection.sendall(request_of(either_agent, image)[: len(image) // 2])
     with either_agent.http() as http:
         assert http.post(CLASSIFY, content=image, extensions=SNI).status_code == 200
+
+
+def test_an_upload_that_is_dropped_is_no_fault_of_the_agent(tmp_path: Path) -> None:
+    """Its log has no complaint: who hung up knows."""
+    path = BLOB.format(digest="sha256:" + "0" * 64)
+    head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n\r\n".encode()
+    with running_agent(tmp_path / "data", "--workers", "1", token=None) as agent:
+        for _ in range(5):
+            with connected(agent) as connection:
+                connection.sendall(head + bytes(1_000_000))
+        with agent.http() as http:
+            assert http.get(HEALTH_READY).status_code == 200
+    complaints = [line for line in agent.log_path.read_text().splitlines() if json.loads(line)["level"] == "error"]
+    assert complaints == []
 
 
 def test_an_endless_header_is_cut_off(agent: RunningAgent) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Connection:
 def connected(account: Account) -> Iterator[Connection]:
     """Log in; raises Unreachable, NotTrusted, AccessDenied and ProvisioningError."""
     _, host, _ = account.parts
-    with asyncio.Runner() as runner:
+    with _a_cut_line_said_once(), asyncio.Runner() as runner:
         ssh = _finish(runner, _connect(account), host)
         try:
             yield Connection(runner, ssh, host)
@@ -134,9 +135,32 @@ async def _feed(stdin: BinaryIO | None, target: asyncssh.SSHWriter[bytes]) -> No
 
 
 async def _drain(source: asyncssh.SSHReader[bytes], target: BinaryIO) -> None:
-    while chunk := await source.read(CHUNK_BYTES):
+    while chunk := await _read(source):
         target.write(chunk)
         target.flush()
+
+
+async def _read(source: asyncssh.SSHReader[bytes]) -> bytes:
+    """What came; nothing when the line was cut, which then shows as a program without an exit code."""
+    try:
+        return await source.read(CHUNK_BYTES)
+    except ConnectionError:  # a BrokenPipeError of the socket, which is not one of our own output's reader
+        return b""
+
+
+@contextlib.contextmanager
+def _a_cut_line_said_once() -> Iterator[None]:
+    """Keep asyncio from a line for every packet of an upload that is dropped: the one error says it."""
+    logger = logging.getLogger("asyncio")
+    logger.addFilter(_is_no_lost_packet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_lost_packet)
+
+
+def _is_no_lost_packet(record: logging.LogRecord) -> bool:
+    return record.msg != "socket.send() raised exception."
 
 
 def _finish(runner: asyncio.Runner, work: Coroutine[Any, Any, T], host: str) -> T:
