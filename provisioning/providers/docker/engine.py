@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,9 @@ CHECKOUT = Path(__file__).parents[3]
 TIMEOUT_S = 120
 """The longest wait for one answer of the engine; stopping an agent takes up to half a minute."""
 ENGINE_HINT = "start Docker, or set DOCKER_HOST or `docker context use NAME`"
+
+STEP = "Step "
+MADE = re.compile(r"---> ([0-9a-f]{12,64})")
 
 HINTS = {
     "is already in use by container": "choose another --name, or remove that container",
@@ -84,6 +88,16 @@ class DockerEngine:
         """Whether ports can be published; without, containers use the host's network."""
         return any(network.name == "bridge" for network in self.client.networks.list())
 
+    def require_runtime(self, name: str | None) -> None:
+        """Raise ProvisioningError when a container runtime is asked for that the engine does not have."""
+        known = sorted(self._info["Runtimes"])
+        if name is not None and name not in known:
+            hint = "NVIDIA's container toolkit brings nvidia: install it on the engine's host and restart the engine"
+            raise ProvisioningError(
+                f"the Docker engine has no runtime {name}; it has {', '.join(known)}",
+                hint=hint if name == "nvidia" else None,
+            )
+
     @cached_property
     def _info(self) -> dict[str, Any]:
         return self.client.info()
@@ -116,14 +130,43 @@ class DockerEngine:
             platform=self.platform,
             network_mode=None if self.has_bridge else "host",
         )
-        last = ""
-        for step in steps:
-            text = str(step.get("stream", "")).strip()
-            if text.startswith("Step "):
-                report(f"  {text}")
-            last = text or last
-            if "error" in step:
-                raise ProvisioningError(f"the image could not be built: {step['error']}", hint=f"last output: {last}")
+        last, made = "", _Made()
+        try:
+            for step in steps:
+                text = str(step.get("stream", "")).strip()
+                made.note(text)
+                if text.startswith(STEP):
+                    report(f"  {text}")
+                last = text or last
+                if "error" in step:
+                    hint = f"last output: {last}"
+                    raise ProvisioningError(f"the image could not be built: {step['error']}", hint=hint)
+        finally:
+            self._remove_unnamed(made.images)
+
+    def _remove_unnamed(self, images: Sequence[str]) -> None:
+        """Remove what a build made and did not name: its first stage, of 366 MB, would stay for ever."""
+        for image in reversed(images):
+            with suppress(APIError):  # a step of the image itself, which has to stay
+                if not self.client.images.get(image).tags:
+                    self.client.images.remove(image, noprune=True)
+
+
+class _Made:
+    """The images that a build makes, by what it prints: one a step, unless the step or its base was there before."""
+
+    def __init__(self) -> None:
+        self.images: list[str] = []
+        self._was_there = False
+
+    def note(self, line: str) -> None:
+        """Take a line of the build."""
+        if line.startswith(STEP):
+            self._was_there = " : FROM " in line
+        elif line == "---> Using cache":
+            self._was_there = True
+        elif (found := MADE.fullmatch(line)) and not self._was_there:
+            self.images.append(found[1])
 
 
 def _connect(place: str | None) -> tuple[DockerClient, str]:
