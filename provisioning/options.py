@@ -104,6 +104,8 @@ def _checker(option: Option) -> Callable[[Any], Any] | None:
         for text in [given] if isinstance(given, str) else given or ():
             if not re.fullmatch(pattern, text):
                 raise typer.BadParameter(f"{text!r} is not {option.metavar}")
+            if option.check is not None:
+                option.check(text)
         return given
 
     return check

@@ -39,6 +39,8 @@ class Option:
     metavar: str | None = None
     pattern: str | None = None
     """What a value must look like; `metavar` puts it in words."""
+    check: Callable[[str], None] | None = None
+    """Raises ProvisioningError for a value that looks right and cannot be taken."""
     must_exist: bool = False
     selects: bool = False
     """Whether giving it means this provider when no place is named."""

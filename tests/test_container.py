@@ -10,8 +10,10 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,6 +25,19 @@ from tests.test_docs import BLOCK, README, ROOT
 pytestmark = pytest.mark.slow
 
 PROJECT = "edgerun-test"
+BASE = "python:3.11-slim-bookworm"
+OTHER_ONNX = "onnxruntime==1.30.0"
+PACK_PYTHON = """
+set -eu
+base=$(python3 -c 'import sys; print(sys.base_prefix)') out=/tmp/packed/python
+mkdir -p $out/bin $out/lib
+cp "$(readlink -f "$(command -v python3)")" $out/bin/python3
+cp -r "$base"/lib/python3.11 $out/lib
+cp -P "$base"/lib/libpython3* $out/lib 2>/dev/null || true
+cp -r "$(python3 -c 'import pip; print(pip.__path__[0])')" $out/lib/python3.11
+tar -C /tmp/packed -czf - python
+"""
+"""Prints an archive of an image's Python, with pip, which runs from any folder."""
 
 
 def free_port() -> int:
@@ -103,6 +118,49 @@ def test_the_readmes_container_classifies_is_confined_and_comes_back(home: Home,
     again = f". {saved}\nclient classify image_model/embedded/samples/digit-4.png --host box\n{last}"
     assert "1     0.9961  4" in _bash(again, environment)
     assert not engine("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
+
+
+def test_a_runtime_is_passed_on_by_compose(environment: dict[str, str]) -> None:
+    """EDGERUN_RUNTIME names it, without it the engine's own is left; EDGERUN_DEVICE is the agent's."""
+    asked = {"EDGERUN_RUNTIME": "nvidia", "EDGERUN_DEVICE": "AUTO", "EDGERUN_TOKEN_SHA256": "0" * 64}
+    agent = _agent_of(environment | asked)
+    assert (agent["runtime"], agent["environment"]["EDGERUN_DEVICE"]) == ("nvidia", "AUTO")
+    assert "runtime" not in _agent_of(environment | asked | {"EDGERUN_RUNTIME": ""})
+
+
+def _agent_of(environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    agent: dict[str, Any] = json.loads(done.stdout)["services"]["agent"]
+    return agent
+
+
+def test_a_base_without_python_takes_what_is_supplied(environment: dict[str, str], tmp_path: Path) -> None:
+    """As for a Jetson: a Python that is put into supplied/, and an ONNX Runtime of another version than ours."""
+    for name in (ROOT / ".dockerignore").read_text().split("!")[1:]:
+        source, target = ROOT / name.split()[0], tmp_path / name.split()[0]
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    shutil.copy(ROOT / "Dockerfile", tmp_path)
+    packed = ["docker", "run", "--rm", "--network", "none", BASE, "sh", "-c", PACK_PYTHON]
+    with (tmp_path / "supplied" / "python.tar.gz").open("wb") as archive:
+        subprocess.run(packed, stdout=archive, check=True)
+    fetch = ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(tmp_path / "supplied")]
+    subprocess.run([sys.executable, *fetch, OTHER_ONNX], check=True, capture_output=True)
+    (wheel,) = (tmp_path / "supplied").glob("*.whl")
+    bare = f"FROM {BASE}\nRUN rm -rf /usr/local/bin/* /usr/local/lib/*python* /usr/bin/python3* /usr/lib/python3*\n"
+    build = ["docker", "build", "--network", "host", "--quiet"]
+    images = ["edgerun-test-bare", "edgerun-test-supplied"]
+    try:
+        subprocess.run([*build, "--tag", images[0], "-"], input=bare.encode(), check=True)
+        given = {"BASE": images[0], "PYTHON": "supplied/python.tar.gz", "WHEELS": f"supplied/{wheel.name}"}
+        options = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
+        subprocess.run([*build, "--tag", images[1], *options, str(tmp_path)], check=True, timeout=600)
+        look = "import onnxruntime, server, sys; print(sys.base_prefix, onnxruntime.__version__)"
+        told = engine("run", "--rm", "--network", "none", images[1], "python", "-c", look)
+        assert told.split() == ["/opt/python", OTHER_ONNX.split("==")[1]]
+    finally:
+        subprocess.run(["docker", "rmi", "--force", *images], capture_output=True, check=False)
 
 
 def test_the_compose_file_asks_for_the_token() -> None:

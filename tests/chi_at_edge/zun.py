@@ -19,6 +19,17 @@ ZUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]+(/[a-z0-9_.-]+)*(:[A-Za-z0-9_.-]+)?")
 DEFAULT_IMAGE_ENVIRONMENT = Image((), {})
+DEVICE_PROFILES = {"pi_camera", "pi_camera3", "pi_libcamera", "pi_gpio", "pi_serial", "pi_meter", "pi_sensehat"}
+"""Those that the site's pages name."""
+OF_RUNTIME = {
+    "nvidia": {
+        "NVIDIA_REQUIRE_JETPACK": "csv-mounts=all",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "all",
+    }
+}
+"""What the Kubernetes driver puts into a container's environment, over what was asked for. The testbed's own takes
+every other runtime for none; upstream's scheduler finds no host for it, which is what happens here."""
 CREATABLE = {
     *("name", "image", "command", "entrypoint", "environment", "workdir", "labels", "mounts", "hints", "interactive"),
     *("tty", "hostname", "host", "runtime", "device_profiles", "image_pull_policy", "exposed_ports", "registry"),
@@ -57,7 +68,8 @@ class Zun:
             identifier = str(uuid.uuid4())
             image = self._testbed.images.get(body["image"], DEFAULT_IMAGE_ENVIRONMENT)
             words = [*body.get("entrypoint", image.entrypoint), *body.get("command", [])]
-            pod = self._testbed.new_pod(identifier, image, words, body.get("environment", {}))
+            body["environment"] = {**body.get("environment", {}), **OF_RUNTIME.get(body.get("runtime") or "", {})}
+            pod = self._testbed.new_pod(identifier, image, words, body["environment"])
             ports = tuple(int(port.split("/")[0]) for port in body.get("exposed_ports", {}))
             record = {**body, "uuid": identifier, "status": "Creating", "status_reason": None, "status_detail": None}
             record |= {"addresses": {}, "ports": list(ports), "task_state": None, "host": "loopback-device"}
@@ -148,6 +160,12 @@ class Zun:
                 return
             if not KUBERNETES_NAME.fullmatch(record["name"]):
                 _fail(container, f'Invalid value: "{record["name"]}": a lowercase RFC 1123 label must consist of ...')
+            elif (record.get("runtime") or "nvidia") not in OF_RUNTIME:
+                _fail(container, "There are not enough hosts available.")
+            elif unknown := set(record.get("device_profiles") or ()) - DEVICE_PROFILES:
+                _fail(
+                    container, f"Missing mapping for device_profile '{min(unknown)}', ensure it has been added to ..."
+                )
             elif not self._testbed.active_reservation(container.reservation):
                 _fail(container, "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.")
             elif knobs.error_reason is not None:

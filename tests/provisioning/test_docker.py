@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
@@ -22,6 +23,8 @@ from tests.provisioning import engines, sshd
 
 pytestmark = pytest.mark.slow
 NAME = "box"
+GROUP = 65099
+"""Of a device of the engine's host, and of nobody."""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,54 @@ def test_an_image_without_what_was_asked_for_is_refused(user: Home, image: tuple
     done = user.provision("up", "--on", "docker", *engines.options(), "--name", NAME, *asked)
     assert (done.returncode, "the agent's Python has no openvino" in done.stderr) == (1, True), done.stderr
     assert "EXTRAS=server,openvino" in done.stderr
+
+
+@pytest.fixture
+def pin() -> Iterator[str]:
+    """A device that a group of the engine's host may use, and what it swallows: another node of /dev/null."""
+    if os.geteuid() != 0 or "ssh://" in os.environ.get("DOCKER_HOST", ""):
+        pytest.skip("a device for the engine's host needs root on it")
+    path = Path("/dev/gpiochip242")
+    os.mknod(path, 0o660 | stat.S_IFCHR, os.makedev(1, 3))
+    try:
+        os.chown(path, 0, GROUP)
+        path.chmod(0o660)
+        yield str(path)
+    finally:
+        path.unlink()
+
+
+def test_runtime_variables_and_devices(user: Home, image: tuple[str, ...], pin: str) -> None:
+    """The container has them, the agent's user may use the device, and a second `up` changes nothing."""
+    asked = (*image, "--runtime", "runc", "--env", "SAID=a=b c", "--device-profile", "gpio", "--model", "none")
+    up(user, *asked)
+    (state,) = json.loads(subprocess.check_output(["docker", "inspect", *engines.ours(NAME, "ps")]))
+    host = state["HostConfig"]
+    assert (host["Runtime"], host["CapDrop"], host["GroupAdd"]) == ("runc", ["ALL"], [str(GROUP)])
+    assert pin in [device["PathOnHost"] for device in host["Devices"]]
+    done = user.provision("exec", NAME, "--", "sh", "-c", f'echo "$SAID" && echo high > {pin}')
+    assert (done.returncode, done.stdout) == (0, "a=b c\n"), done.stderr
+    again = user.provision("up", "--on", "docker", "--name", NAME, *asked)
+    assert "is up already" in again.stderr, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--runtime", "nosuch"), "the Docker engine has no runtime nosuch; it has "),
+        (("--device-profile", "pi_camera"), "there are camera, gpio, vcio"),
+        (("--device-profile", "vcio"), "the engine's host has no /dev/vcio"),
+    ],
+)
+def test_what_the_engine_does_not_have(
+    user: Home, image: tuple[str, ...], options: tuple[str, ...], complaint: str
+) -> None:
+    """A runtime, a profile and a device are looked for before there is a container."""
+    if "vcio" in options and Path("/dev/vcio").exists():
+        pytest.skip("this is a Raspberry Pi")
+    done = user.provision("up", "--on", "docker", "--name", NAME, *image, *options, "--model", "none")
+    assert (done.returncode, complaint in done.stderr) == (1, True), done.stderr
+    assert not [*engines.ours(NAME, "ps", "--all"), *engines.ours(NAME, "volume", "ls")]
 
 
 def test_an_engine_of_a_docker_context(user: Home, image: tuple[str, ...]) -> None:

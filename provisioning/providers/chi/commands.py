@@ -139,7 +139,9 @@ def plan(name: str, options: dict[str, Any]) -> None:
         "device": f"{reservation.device or 'as reserved'} (reservation {reservation.id})",
         "container": f"{name}, {f'is there already ({taken[0].status})' if taken else 'would be made'}",
         "image": spec["image"],
+        "runtime": spec.get("runtime", "the site's own"),
         "profiles": ", ".join(spec.get("device_profiles", [])) or "none",
+        "variables": ", ".join(options.get("env", [])) or "none",
         "port": ", ".join(spec["exposed_ports"]),
     }
     for what, value in lines.items():

@@ -257,6 +257,8 @@ def _still_creating(container: Container, left_s: float) -> str:
 
 def _failed(container: Container) -> ProvisioningError:
     hint = "is the image for this device's architecture, and is the lease active? its log is above"
+    if "device_profile" in container.reason:
+        hint = "the site's pages on peripherals list what it has; its helpdesk adds profiles"
     return ProvisioningError(f"the container is {container.status}: {container.reason or 'no reason given'}", hint=hint)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from provisioning import variables
 from provisioning.provider import Option
 
 OPTIONS = (
@@ -12,7 +13,13 @@ OPTIONS = (
         required="CHI@Edge needs --lease ID_OR_NAME: `provision leases` lists them",
     ),
     Option("reservation", "which device reservation, when the lease has several."),
-    Option("device-profile", "such as pi_camera; may be repeated.", many=True),
+    Option("runtime", "nvidia, for the GPU of a Jetson."),
+    variables.option("All members of the project see its value"),
+    Option(
+        "device-profile",
+        "camera, gpio, or one of the site's own, such as pi_sensehat or vcio; may be repeated.",
+        many=True,
+    ),
     Option("image", "image to run; default: Python with the agent installed into it."),
     Option("ssh-key", "key that may log in there.", type=Path, must_exist=True),
 )

@@ -1,52 +1,42 @@
 """An agent in a container, on this machine's Docker engine or another one."""
 
 import contextlib
-import hashlib
 import json
 import secrets
 import shlex
-import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from provisioning import archives, extras
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, VARIABLE, new_mark
-from provisioning.provider import Report, Save, State, Status, agent_arguments
+from provisioning.provider import Report, Save, State, Status
+from provisioning.providers.docker.devices import find_devices, require_known
 from provisioning.providers.docker.engine import (
     Container,
     DockerEngine,
     engine_errors,
     missing_is_fine,
 )
+from provisioning.providers.docker.spec import (
+    CONFINED,
+    DATA,
+    LABEL,
+    USER,
+    container_name,
+    container_spec,
+    free_port,
+    labels,
+)
 
-LABEL = "edgerun.deployment"
-USER = 10001
-"""The image's own user, as its Dockerfile says."""
-EMULATED: dict[str, dict[str, str]] = {"linux/arm64": {"QEMU_CPU": "cortex-a72"}}
-"""A Raspberry Pi 4's. On qemu's own, which has every extension there is, XNNPACK answers wrong for int8 models."""
-DATA = "/data"
-INNER_PORT = 8080
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 35
 POLL_INTERVAL_S = 0.05
-HARDENED: dict[str, Any] = {
-    "read_only": True,
-    "tmpfs": {"/tmp": "size=64m,mode=1777,noexec,nosuid,nodev"},
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
-    "mem_limit": "2g",
-    "pids_limit": 256,
-    "init": True,
-    "user": f"{USER}:{USER}",
-    "restart_policy": {"Name": "unless-stopped"},
-}
-"""What docker-compose.yml says too."""
 
 
 class DockerProvider:
@@ -66,9 +56,7 @@ class DockerProvider:
             if engine.emulates:
                 report(f"{engine.platform} is emulated on this engine: times there say nothing of a device")
             if container is None:
-                wanted = ",".join(extras.of_device(deployment.options))
-                image = engine.image(deployment.options.get("image"), wanted, report)
-                container = _create(engine, deployment, image, save)
+                container = _make(engine, deployment, save, report)
             if container.status != "running":
                 report(f"starting container {container.name}")
                 container.start()
@@ -148,12 +136,8 @@ class DockerProvider:
         if "id" not in deployment.resources:
             return []
         what = f"docker ps --all --filter label={_label(deployment)}"
-        names = (_container_name(deployment), _volume_name(deployment))
+        names = (container_name(deployment), _volume_name(deployment))
         return [f"container {names[0]} ({what})", f"volume {names[1]}"]
-
-
-def _container_name(deployment: Deployment) -> str:
-    return f"edgerun-{deployment.name}"
 
 
 def _volume_name(deployment: Deployment) -> str:
@@ -166,7 +150,7 @@ def _label(deployment: Deployment) -> str:
 
 def _find(engine: DockerEngine, deployment: Deployment) -> Container | None:
     found = engine.client.containers.list(all=True, filters={"label": _label(deployment)})
-    return found[0] if found else None
+    return next((each for each in found if each.name == container_name(deployment)), None)
 
 
 def _require(deployment: Deployment) -> Container:
@@ -184,39 +168,17 @@ def _running(deployment: Deployment) -> Container:
     return container
 
 
-def _create(engine: DockerEngine, deployment: Deployment, image: str, save: Save) -> Container:
+def _make(engine: DockerEngine, deployment: Deployment, save: Save, report: Report) -> Container:
     resources, options = deployment.resources, deployment.options
-    labels = {LABEL: resources["id"], "edgerun.name": deployment.name}
-    port = options.get("port") or resources.get("port") or (_free_port() if engine.is_here else INNER_PORT)
-    resources["port"] = port
+    profiles = options.get("device-profile", ())
+    require_known(profiles)
+    engine.require_runtime(options.get("runtime"))
+    image = engine.image(options.get("image"), ",".join(extras.of_device(options)), report)
+    devices = find_devices(engine, image, profiles, {**CONFINED, "labels": labels(deployment)}, report)
+    resources["port"] = options.get("port") or resources.get("port") or free_port(engine)
     save()
-    volume = engine.client.volumes.create(_volume_name(deployment), labels=labels)
-    listen = "127.0.0.1" if engine.is_here else "0.0.0.0"
-    command = ["server", *agent_arguments(options, without=["port"])]
-    environment = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
-    if engine.emulates:
-        environment |= EMULATED.get(engine.platform or "", {})
-    binds = [f"{volume.name}:{DATA}:rw", *options.get("volume", ())]
-    network: dict[str, Any] = {"ports": {f"{INNER_PORT}/tcp": (listen, port)}}
-    if not engine.has_bridge:
-        command += ["--host", listen, "--port", str(port)]
-        network = {"network_mode": "host"}
-    return engine.client.containers.create(
-        image,
-        command,
-        name=_container_name(deployment),
-        labels=labels,
-        environment=environment,
-        volumes=binds,
-        platform=engine.platform,
-        **network,
-        **HARDENED,
-    )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    volume = engine.client.volumes.create(_volume_name(deployment), labels=labels(deployment))
+    return engine.client.containers.create(image, **container_spec(engine, deployment, volume.name, devices))
 
 
 def _wait_until_it_listens(container: Container) -> None:
