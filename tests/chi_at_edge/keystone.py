@@ -1,6 +1,6 @@
 """Keystone: tokens for application credentials, passwords and tokens, with the catalog; and the list of sites."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -41,7 +41,7 @@ class Keystone:
         if method == "application_credential" and "scope" in auth:
             raise _unauthorized("Application credentials cannot request a scope.")
         self._require_right(method, identity[method])
-        now = datetime.now(UTC)
+        now = self._testbed.now()
         times = [_stamp(now), _stamp(now + timedelta(seconds=self._testbed.knobs.token_lifetime_s))]
         token = {
             "methods": [method],

@@ -40,6 +40,8 @@ class Knobs:
     """Whether an image that cannot be had is told of; public Zun never does, and Chameleon's does now and then."""
     exec_timeout_s: float = 5.0
     body_limit_bytes: int = 12 * 1024 * 1024
+    clock_ahead_s: float = 0.0
+    """How far the site's clock is ahead of this machine's; leases start and end by it."""
     token_lifetime_s: float = 3600.0
     credential_deleted: bool = False
     """The application credential is gone; `Testbed.revoke_tokens` ends what was given out for it."""

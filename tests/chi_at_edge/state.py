@@ -105,15 +105,19 @@ class Testbed:
         starts_in_s: float = -60.0,
     ) -> Lease:
         """A new lease; one that is PENDING becomes ACTIVE when it starts."""
-        now = datetime.now(UTC)
+        now = self.now()
         start = now + timedelta(seconds=starts_in_s)
         lease = Lease(name, status, start, now + timedelta(hours=hours), resource_types)
         self.leases[lease.id] = lease
         return lease
 
+    def now(self) -> datetime:
+        """The time by the site's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.knobs.clock_ahead_s)
+
     def tick(self) -> None:
         """Let leases start and end. The device is gone with its lease; addresses stay."""
-        now = datetime.now(UTC)
+        now = self.now()
         for lease in self.leases.values():
             if lease.status == "PENDING" and lease.start <= now:
                 lease.status = "ACTIVE"

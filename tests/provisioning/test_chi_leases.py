@@ -39,6 +39,17 @@ def test_a_lease_that_starts_now_is_waited_for(logged_in: Testbed) -> None:
     assert said == ["lease soon is PENDING: waiting until it is active"]
 
 
+@pytest.mark.parametrize(("ahead_h", "word"), [(5, "behind"), (-5, "ahead of")])
+def test_a_wrong_clock_here_is_said_and_does_not_count(logged_in: Testbed, ahead_h: int, word: str) -> None:
+    """Leases start and end by the site's."""
+    logged_in.knobs.clock_ahead_s = ahead_h * 3600
+    logged_in.add_lease("other")
+    said: list[str] = []
+    lease = usable_lease(open_site(), "other", said.append)
+    assert abs(lease.left_s - 4 * 3600) < 60
+    assert said == [f"this machine's clock is 5 h 0 min {word} the site's; times of leases are by the site's"]
+
+
 @pytest.mark.parametrize("status", ["UPDATING", "STARTING"])
 def test_a_lease_in_transition_is_waited_for_and_beats_an_ended_namesake(logged_in: Testbed, status: str) -> None:
     """It is what the name means; an extension makes it UPDATING for a moment."""

@@ -249,8 +249,21 @@ def test_two_machines_at_the_same_moment(student: Home, testbed: Testbed, tmp_pa
     assert testbed.left() == NOTHING
 
 
-@pytest.mark.parametrize("operation", ["zun.create", "neutron.create"])
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+MAKING = ("zun.create", "neutron.create")
+STEPS = ("keystone.token", "blazar.list", "zun.list", *MAKING, "zun.get", "zun.execute", "neutron.list")
+ENDS = (
+    *((operation, end) for operation in MAKING for end in (signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
+    *((operation, signal.SIGTERM) for operation in STEPS),
+    *(
+        pytest.param(operation, end, marks=pytest.mark.slow)
+        for operation in (*STEPS, "neutron.networks")
+        if operation not in MAKING
+        for end in (signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
+    ),
+)
+
+
+@pytest.mark.parametrize(("operation", "end"), ENDS)
 def test_ended_at_any_step_nothing_stays(student: Home, testbed: Testbed, operation: str, end: signal.Signals) -> None:
     """What asks to end undoes what was done; after kill -9 `down` does.
 

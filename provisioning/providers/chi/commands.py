@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def leases(output: OutputForm = Output.TABLE) -> None:
     """List the project's leases at CHI@Edge: what they hold, and how much time is left."""
+    from provisioning.providers.chi.clock import SITE_CLOCK
     from provisioning.providers.chi.leases import leases as every_lease
     from provisioning.providers.chi.session import open_site
 
@@ -51,6 +52,8 @@ def leases(output: OutputForm = Output.TABLE) -> None:
         for lease in every_lease(open_site())
     ]
     _show("leases", rows, output)
+    if SITE_CLOCK.differs:
+        note(f"{SITE_CLOCK.difference}; times here are by the site's, in UTC")
     if not rows:
         note("the project has no lease: make one in the CHI@Edge dashboard")
 

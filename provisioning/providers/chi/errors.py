@@ -81,6 +81,9 @@ def explained(error: Exception, doing: str) -> ProvisioningError:
         return NotAdmitted(f"{doing}: not allowed: {said}", hint="is this the project that holds the lease?")
     if status == 413:
         return ProvisioningError(f"{doing}: too large for the site: {said}", hint="fetch it from within the device")
+    if status == 404:
+        hint = "did its lease end, or did somebody delete it? `provision status` and `provision leases` tell"
+        return ProvisioningError(f"{doing}: {said}", hint=hint)
     return ProvisioningError(f"{doing}: {said}", hint="try again; if it stays, the site's status page may know")
 
 

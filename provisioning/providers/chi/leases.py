@@ -9,6 +9,7 @@ from typing import Any
 
 from provisioning.errors import ProvisioningError
 from provisioning.provider import Report
+from provisioning.providers.chi.clock import SITE_CLOCK
 from provisioning.providers.chi.errors import translate_errors
 from provisioning.providers.chi.retry import repeat
 from provisioning.providers.chi.session import Site
@@ -54,7 +55,7 @@ class Lease:
     @property
     def left_s(self) -> float:
         """Seconds until it ends, 0 when it has."""
-        return max(0.0, (self.ends_at - datetime.now(UTC)).total_seconds())
+        return max(0.0, (self.ends_at - SITE_CLOCK.now()).total_seconds())
 
     @property
     def left(self) -> str:
@@ -85,6 +86,8 @@ def find_lease(site: Site, wanted: str) -> Lease:
 
 def usable_lease(site: Site, wanted: str, report: Report, clock: Callable[[], float] = time.monotonic) -> Lease:
     """A lease that is active and lasts long enough, waiting for one that starts about now; raises ProvisioningError."""
+    if SITE_CLOCK.differs:
+        report(f"{SITE_CLOCK.difference}; times of leases are by the site's")
     lease = find_lease(site, wanted)
     deadline = clock() + PENDING_PATIENCE_S
     if _is_active_soon(lease):
@@ -124,7 +127,7 @@ def device_reservation(lease: Lease, chosen: str | None) -> Reservation:
 
 
 def _is_active_soon(lease: Lease) -> bool:
-    until_start_s = (lease.starts_at - datetime.now(UTC)).total_seconds()
+    until_start_s = (lease.starts_at - SITE_CLOCK.now()).total_seconds()
     return lease.status in ("PENDING", *IN_TRANSITION) and until_start_s < PENDING_PATIENCE_S
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from provisioning.errors import ProvisioningError
+from provisioning.providers.chi.clock import SITE_CLOCK
 from provisioning.providers.chi.errors import translate_errors
 from provisioning.providers.chi.retry import repeat, seconds_of
 from provisioning.providers.chi.settings import credentials
@@ -50,6 +51,8 @@ def _opened(variables: tuple[tuple[str, str], ...]) -> Site:
     session = chi.session()
     with translate_errors("logging in to CHI@Edge"):
         repeat(session.get_token)
+        if (issued := session.session.auth.get_access(session.session).issued) is not None:
+            SITE_CLOCK.compare(issued)
     urls = {kind: _endpoint(session, kind, what) for kind, what in SERVICES.items()}
     from zunclient.client import Client as Zun
 
