@@ -22,7 +22,8 @@ def option(who_sees: str) -> Option:
     """The option `--env` of a place where `who_sees` the values."""
     return Option(
         "env",
-        f"a variable for the agent and its programs; may be repeated. {who_sees}: no place for secrets.",
+        "a variable for the agent and `provision exec`, not for jobs; may be repeated. "
+        f"{who_sees}: no place for secrets.",
         many=True,
         metavar="NAME=VALUE",
         pattern=r"(?s:[A-Za-z_][A-Za-z0-9_]*=.*)",
