@@ -81,7 +81,8 @@ def run(case: Case) -> Row:
         codes = [first]
         if first != 0:
             said = words if code == 0 else said
-            bed.knobs.faults.clear()  # the site has recovered
+            bed.knobs.faults.clear()
+            case.recover(bed)
             codes.append(home.provision("down", "edge1").returncode)
         left = _own(bed)
         untouched = FOREIGN in bed.left()[0] and any(each.description == FOREIGN for each in bed.addresses.values())
@@ -109,7 +110,14 @@ def _provision(
     command = [str(Path(sys.executable).with_name("provision")), *arguments]
     if ended_at is not None:
         bed.knobs.fail(ended_at, None, after=True, delay_s=1.0)
-    child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also where we run under nohup
+    )
     if ended_at is not None:
         while child.poll() is None and any(fault.times for fault in bed.knobs.faults):
             time.sleep(0.01)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from provisioning.providers.chi.spec import STOCK_IMAGE
 from tests.chi_at_edge.containers import Pod
@@ -17,6 +18,12 @@ SHORT_TIMEOUT = {"EDGERUN_CHI_TIMEOUT": "2"}
 STEPS = ("blazar.list", "zun.list", "zun.create", "zun.get", "zun.execute", "neutron.networks", "neutron.create")
 DOWN_STEPS = ("neutron.list", "neutron.delete", "zun.list", "zun.delete", "zun.get")
 EFFECTS = ("zun.create", "zun.execute", "neutron.create")
+ENDS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "SIGHUP",
+    signal.SIGKILL: "kill -9",
+}
 Prepare = Callable[[Testbed], object]
 
 
@@ -40,12 +47,14 @@ class Case:
     """The operation of `down` during which it comes instead."""
     end: signal.Signals = signal.SIGINT
     down_variables: dict[str, str] = field(default_factory=dict)
+    recover: Prepare = _nothing
+    """How the site recovers before the second `down`, besides that nothing is injected any more."""
 
 
 def every_case() -> list[Case]:
     """All faults, in the order of the table."""
-    groups = (_no_fault(), _failing_steps(), _stalls(), _containers(), _addresses(), _files(), _tokens(), _leases())
-    return [case for group in (*groups, _down(), _ended()) for case in group]
+    groups = (_no_fault(), _failing_steps(), _execs(), _stalls(), _containers(), _addresses(), _files(), _tokens())
+    return [case for group in (*groups, _leases(), _down(), _ended()) for case in group]
 
 
 def _no_fault() -> Iterator[Case]:
@@ -60,6 +69,15 @@ def _failing_steps() -> Iterator[Case]:
     for step in EFFECTS:
         for after, when in ((False, "before it took effect"), (True, "after it took effect")):
             yield Case(f"{step} answers 500 {when}", lambda bed, s=step, a=after: bed.knobs.fail(s, 500, after=a))  # type: ignore[misc]
+
+
+def _execs() -> Iterator[Case]:
+    for image, what in ((AGENT_IMAGE, "an image with the agent"), (STOCK_IMAGE, "a stock image")):
+        for status in (500, 409, 503):
+            fail: Prepare = lambda bed, s=status: bed.knobs.fail("zun.execute", s, times=FOR_EVER, every=2)  # type: ignore[misc]  # noqa: E731
+            yield Case(f"every exec answers {status} once, in {what}", fail, image=image)
+        unfinished: Prepare = lambda bed: bed.knobs.fail("zun.unfinished", None, times=FOR_EVER, every=2)  # noqa: E731
+        yield Case(f"every exec answers before its end once, in {what}", unfinished, image=image)
 
 
 def _stalls() -> Iterator[Case]:
@@ -98,6 +116,11 @@ def _files() -> Iterator[Case]:
 def _tokens() -> Iterator[Case]:
     yield Case("token expires during up", lambda bed: _after("zun.create", bed, bed.tokens.clear))
     yield Case("token expires before down", before_down=lambda bed: bed.tokens.clear())
+    there: Prepare = _set("credential_deleted", False)
+    yield Case(
+        "credential is deleted during up", lambda bed: _after("zun.create", bed, bed.delete_credential), recover=there
+    )
+    yield Case("credential is deleted before down", before_down=lambda bed: bed.delete_credential(), recover=there)
     yield Case("wrong secret", variables={"OS_APPLICATION_CREDENTIAL_SECRET": "wrong"})
     yield Case("no credentials", variables={"OS_APPLICATION_CREDENTIAL_ID": ""})
     yield Case("wrong region", variables={"OS_REGION_NAME": "CHI@Nowhere"})
@@ -118,12 +141,20 @@ def _leases() -> Iterator[Case]:
         "lease without a device", lambda bed: bed.add_lease("other", resource_types=("physical:host",)), arguments=other
     )
     yield Case("two leases of the name", lambda bed: bed.add_lease("demo"))
+    yield Case("lease is extended during up", lambda bed: _after("zun.create", bed, lambda: _extend_leases(bed)))
+    yield Case("lease is being extended when up begins", lambda bed: _extend_leases(bed))
     yield Case("lease ends during up", lambda bed: _after("zun.create", bed, lambda: _end_leases(bed)))
     yield Case("lease ends before down", before_down=lambda bed: _end_leases(bed))
 
 
 def _down() -> Iterator[Case]:
     yield Case("down may not use force", before_down=_set("force_delete", False))
+    yield Case(
+        "nobody may use force on what is stuck in Creating",
+        lambda bed: (_set("stuck_creating", "ContainerCreating")(bed), _set("force_delete", False)(bed)),
+        variables={"EDGERUN_CHI_START_TIMEOUT": "2"},
+        recover=_set("force_delete", True),
+    )
     for step in DOWN_STEPS:
         for times, how in ((1, "once"), (FOR_EVER, "always")):
             fail: Prepare = lambda bed, s=step, t=times: bed.knobs.fail(s, 500, times=t)  # type: ignore[misc]  # noqa: E731
@@ -134,7 +165,7 @@ def _down() -> Iterator[Case]:
 
 
 def _ended() -> Iterator[Case]:
-    for end, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGKILL, "kill -9")):
+    for end, name in ENDS.items():
         for step in ("keystone.token", *STEPS):
             yield Case(f"{name} at {step}", ended_at=step, end=end)
         yield Case(f"{name} at zun.put_archive", image=STOCK_IMAGE, ended_at="zun.put_archive", end=end)
@@ -177,6 +208,14 @@ def _lose_addresses(bed: Testbed) -> None:
             if address.description.startswith("edgerun"):
                 address.unbind()
                 del bed.addresses[key]
+
+
+def _extend_leases(bed: Testbed) -> None:
+    """As Blazar does it: the lease is UPDATING for a moment."""
+    for lease in bed.leases.values():
+        lease.status = "UPDATING"
+        threading.Timer(1.0, setattr, (lease, "status", "ACTIVE")).start()
+        lease.end += timedelta(hours=1)
 
 
 def _end_leases(bed: Testbed) -> None:

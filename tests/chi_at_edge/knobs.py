@@ -20,6 +20,9 @@ class Fault:
     times: int = 1
     skip: int = 0
     """How many calls are served before."""
+    every: int = 1
+    """Of so many calls one meets it, beginning with the first."""
+    met: int = 0
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Knobs:
     """How far the site's clock is ahead of this machine's; leases start and end by it."""
     token_lifetime_s: float = 3600.0
     credential_deleted: bool = False
-    """The application credential is gone; `Testbed.revoke_tokens` ends what was given out for it."""
+    """The application credential is gone; `Testbed.delete_credential` also ends what was given out for it."""
     force_delete: bool = True
     """Whether project members may delete with force, as the site's policy has it; upstream only admins may."""
     lose_uploads: bool = False
@@ -61,6 +64,9 @@ class Knobs:
             if fault.operation == operation and fault.skip > 0:
                 fault.skip -= 1
             elif fault.operation == operation and fault.times > 0:
+                fault.met += 1
+                if (fault.met - 1) % fault.every:
+                    continue
                 fault.times -= 1
                 return fault
         return None

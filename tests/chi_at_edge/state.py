@@ -176,6 +176,11 @@ class Testbed:
                     raise
         return True
 
+    def delete_credential(self) -> None:
+        """Let the application credential be gone, and its tokens with it."""
+        self.knobs.credential_deleted = True
+        self.tokens.clear()
+
     def new_token(self) -> str:
         """A token that opens the services for a while."""
         token = secrets.token_hex(16)

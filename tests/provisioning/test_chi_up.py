@@ -316,8 +316,7 @@ def test_ended_again_while_it_undoes_it_says_what_may_be_left(student: Home, tes
 def test_a_deleted_credential_is_no_missing_container(student: Home, testbed: Testbed, tmp_path: Path) -> None:
     """Keystone says 404: nothing is forgotten, nobody says gone, and what to do is said."""
     up(student)
-    testbed.knobs.credential_deleted = True
-    testbed.tokens.clear()
+    testbed.delete_credential()
     (container,) = testbed.containers.values()
     container.pod.restart()
     for arguments in (
