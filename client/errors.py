@@ -4,6 +4,7 @@ EdgeError
 +- HostError          no such host, or none chosen (2)
 +- Unreachable        no connection, or no answer in time (3)
 +- NotTrusted         the certificate is not the pinned one, or none is pinned (4)
++- AccessDenied       the way there does not let us in (4)
 +- Refused            the agent refused the request: a 4xx answer (5)
 |  +- NotAuthorized   the token is wrong or missing (4)
 +- AgentFault         the agent failed: a 5xx answer (6)
@@ -37,6 +38,12 @@ class Unreachable(EdgeError):
 
 class NotTrusted(EdgeError):
     """What answered is not the agent whose certificate was pinned; nothing secret was sent."""
+
+    exit_code = 4
+
+
+class AccessDenied(EdgeError):
+    """A place, or a host on the way there, does not let us in."""
 
     exit_code = 4
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from client.console import EXIT_INTERRUPTED, Output, emit, note, plain_table, run, say
 from client.sdk.hosts import HostsFile
+from client.sdk.tunnel import holding
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
 from provisioning import extras, options
@@ -171,6 +173,27 @@ def exec_there(
         code = _lifecycle().exec(name, words, *streams)
     if code:
         raise typer.Exit(code)
+
+
+@app.command("tunnel")
+def tunnel(
+    name: Annotated[str, typer.Argument(help="The host's name.")],
+    port: Annotated[int, typer.Option(help="Port on this machine; default: any free one.", min=0, max=65535)] = 0,
+) -> None:
+    """Hold the SSH tunnel to an agent until Ctrl-C, for browsers, curl and `client`; prints where it begins.
+
+    Example: provision tunnel pi4 --port 8443
+    """
+    host = HostsFile().named(name)
+    if host.tunnel is None:
+        raise ProvisioningError(f"{name} is reached directly, at {host.url}: it needs no tunnel")
+    with holding(host, port, note) as held:
+        say(held.url)
+        note(f"{name} answers there until Ctrl-C. In another terminal:")
+        note(f"  client open {name}, or $(client hosts curl {name})/v1/info; every `client` command takes this way too")
+        with suppress(KeyboardInterrupt):
+            held.wait()
+    note(f"the tunnel to {name} is closed")
 
 
 @app.command("push")

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
+from client.sdk.account import Account
 from client.sdk.hosts import require_private, write_private
 from provisioning.errors import DeploymentBusy, ProvisioningError
 
@@ -41,6 +42,8 @@ class Deployment:
     resources: dict[str, Any] = field(default_factory=dict)
     """What the provider made and must remove, in its own words."""
     url: str | None = None
+    tunnel: Account | None = None
+    """The login through which the agent is reached; None where it is reached directly."""
     model: str | None = None
     """Catalog model that `up` pushes, and again after the device lost its files."""
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -100,7 +103,8 @@ def _read(path: Path) -> Deployment | None:
     try:
         require_private(path)
         document = json.loads(path.read_text())
-        return Deployment(**{**document, "phase": DeploymentPhase(document["phase"])})
+        tunnel = Account.read(document["tunnel"]) if document.get("tunnel") else None
+        return Deployment(**{**document, "phase": DeploymentPhase(document["phase"]), "tunnel": tunnel})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -19,12 +19,6 @@ class LeftBehind(ProvisioningError):
     """Something could not be removed; the deployment's state is kept, so that `down` can be tried again."""
 
 
-class AccessDenied(ProvisioningError):
-    """The place does not let us in."""
-
-    exit_code = 4
-
-
 def nothing_there(name: str) -> ProvisioningError:
     """Says that nothing of a deployment is there, which was cut off or was removed by somebody."""
     return ProvisioningError(f"nothing is there of {name}", hint=f"`provision repair {name}` makes it")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from client.errors import EdgeError, NotTrusted
+from client.errors import EdgeError
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from provisioning import extras
@@ -19,9 +19,8 @@ from provisioning.interruption import to_whoever_reads
 from provisioning.lease_time import tell_agent
 from provisioning.provider import Overview, Provider, Report, Resumes, State, Status
 from provisioning.providers import provider_of
+from provisioning.readiness import wait_until_ready
 
-READY_TIMEOUT_S = 60.0
-POLL_INTERVAL_S = 0.05
 TOKEN_BYTES = 32
 LOG_LINES_SHOWN = 20
 
@@ -191,8 +190,9 @@ class Lifecycle:
         if host.certificate != known.certificate:
             self._report(f"{host.name} lost its files and made a new certificate, which is pinned now")
             self._report("  models, jobs, results and pushed files that were there are gone")
-        if (host.certificate, host.url) != (known.certificate, known.url):
-            self._hosts.put(replace(known, url=host.url, certificate=host.certificate))
+        changed = replace(known, url=host.url, certificate=host.certificate, tunnel=host.tunnel)
+        if changed != known:
+            self._hosts.put(changed)
 
     def _bring_up(self, deployment: Deployment, provider: Provider) -> Host:
         if deployment.phase is not DeploymentPhase.UP:  # who is brought back keeps its phase, and so what it has
@@ -201,7 +201,7 @@ class Lifecycle:
         self._report(f"starting an agent on {deployment.place}")
         provider.create(deployment, lambda: self._deployments.save(deployment), self._report)
         extras.require(deployment, provider)
-        host = self._wait_until_ready(deployment, provider)
+        host = wait_until_ready(deployment, lambda: self._host(deployment, provider))
         self._enter(host)
         deployment.phase = DeploymentPhase.UP
         self._deployments.save(deployment)
@@ -211,23 +211,8 @@ class Lifecycle:
     def _host(self, deployment: Deployment, provider: Provider) -> Host:
         assert deployment.url is not None
         certificate = provider.certificate(deployment)
-        return Host(deployment.name, deployment.url, certificate, token=deployment.token, provider=deployment.provider)
-
-    def _wait_until_ready(self, deployment: Deployment, provider: Provider) -> Host:
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        host = self._host(deployment, provider)
-        while True:
-            try:
-                with EdgeClient(host, timeout_s=5.0, retries=0) as client:
-                    client.ready()
-                    return host
-            except EdgeError as error:
-                if time.monotonic() > deadline:
-                    raise ProvisioningError(f"{host.name} was not ready in time: {error}") from error
-                if isinstance(error, NotTrusted):  # it was restarted since its certificate was read
-                    with contextlib.suppress(EdgeError):
-                        host = self._host(deployment, provider)
-            time.sleep(POLL_INTERVAL_S)
+        host = Host(deployment.name, deployment.url, certificate, deployment.token, provider=deployment.provider)
+        return replace(host, tunnel=deployment.tunnel)
 
     def _undo(self, deployment: Deployment, provider: Provider, error: BaseException, *, keep: bool) -> None:
         if isinstance(error, EdgeError):

@@ -18,6 +18,9 @@ Report = Callable[[str], None]
 AGENT_OPTIONS = ("port", "workers", "threads", "allow-commands", "device-type")
 """Options of a deployment that are the agent's own; the others say where and how to make it."""
 
+TUNNEL_OPTION = "tunnel"
+"""Option of places whose agents can be reached through a login instead of the network."""
+
 
 def agent_arguments(options: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[str]:
     """The words of the `server` command for a deployment's options."""
@@ -89,8 +92,8 @@ class Provider(Protocol):
         """The kind as `--on` and the state file name it."""
 
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
-        """Bring the agent up and set `deployment.url`. Whatever is made is noted in `deployment.resources` and saved
-        before the next step, so that `destroy` finds it even after a kill."""
+        """Bring the agent up and set `deployment.url`, and `tunnel` where only a login leads to it. Whatever is made is
+        noted in `deployment.resources` and saved before the next step, so that `destroy` finds it even after a kill."""
 
     def certificate(self, deployment: Deployment) -> str | None:
         """The agent's certificate (PEM), read where only its owner can: never over the network it protects."""

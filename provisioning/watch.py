@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client.durations import format_duration
-from client.errors import BadAnswer, EdgeError, Refused
+from client.errors import AccessDenied, BadAnswer, EdgeError, Refused
 from client.files.fetch import fetch_job
 from client.files.inside import inside
 from client.files.so_far import SoFar
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from contract.jobs import Job, JobState, JobSummary, Progress
-from provisioning.errors import AccessDenied, NoDeployment
+from provisioning.errors import NoDeployment
 from provisioning.lifecycle import Lifecycle
 from provisioning.provider import Report, State
 

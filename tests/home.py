@@ -25,6 +25,13 @@ class Home:
         self.hosts.put(type(host)(name, host.url, host.certificate, host.token))
         return self
 
+    def writes(self, name: str, text: str) -> None:
+        """Have a file of their own in their home folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(text)
+        path.chmod(0o600)
+
     def run(self, program: str, *arguments: str, stdin: bytes = b"", **variables: str) -> Result:
         """Run a command and give back what it printed."""
         command = [str(Path(sys.executable).with_name(program)), *arguments]

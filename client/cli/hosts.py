@@ -17,6 +17,7 @@ from client.errors import NotTrusted
 from client.files.curl import write_curl_config
 from client.sdk.hosts import TOKEN_VARIABLE, Host, HostsFile, normalised_url
 from client.sdk.trust import fetch_certificate, fingerprint
+from client.sdk.tunnel import reached_at
 
 app = typer.Typer(
     help="Name agents and pin their certificates.",
@@ -134,7 +135,7 @@ def curl_host(name: Name) -> None:
 
 def _confirmed_certificate(host: Host, expected: str | None) -> str:
     """The certificate the host shows, once its fingerprint was compared; raises NotTrusted."""
-    certificate = fetch_certificate(host.url)
+    certificate = fetch_certificate(reached_at(host))
     shown = fingerprint(certificate)
     if expected is not None:
         if shown.removeprefix("sha256:") != expected.lower().removeprefix("sha256:").replace(":", ""):
@@ -166,11 +167,12 @@ def _row(host: Host, current: str | None) -> dict[str, object]:
         "certificate": fingerprint(host.certificate) if host.certificate else None,
         "groups": " ".join(host.groups),
         "provider": host.provider,
+        "tunnel": f"ssh://{host.tunnel.place}" if host.tunnel else None,
     }
 
 
 def _view(rows: list[dict[str, object]]) -> RenderableType:
-    table = plain_table("", "name", "url", "token", "certificate", "groups", "provider")
+    table = plain_table("", "name", "url", "token", "certificate", "groups", "provider", "tunnel")
     for row in rows:
         table.add_row("*" if row["current"] else "", *(_cell(row, key) for key in list(row)[1:]))
     return table

@@ -3,6 +3,7 @@
 import os
 import sys
 import webbrowser
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from client.errors import EdgeError
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host
 from client.sdk.trust import fingerprint
+from client.sdk.tunnel import Held, at_hand, held_at, holding
 from contract.session import LIVE_PAGE
 
 
@@ -25,15 +27,27 @@ def open_page(
 ) -> None:
     """Open an agent's live page: the running job, sensors, results, and pictures to classify.
 
-    The address carries a code that lets one browser in, once, within a few minutes; the token stays here.
+    The address carries a code that lets one browser in, once, within a few minutes; the token stays here. Where an
+    agent is reached through a tunnel, the browser needs it too: this command holds it until Ctrl-C.
 
     Example: client open edge1
     """
-    on_each(chosen([*(name or []), *host]), lambda each: _open(each, print_only=print_only))
+    with ExitStack() as tunnels:
+        held: list[Held] = []
+
+        def open_one(host: Host) -> None:
+            if at_hand(host) is None and not print_only:
+                held.append(tunnels.enter_context(holding(host, 0, lambda text: note(f"{host.name}: {text}"))))
+            _open(host, held_at(host), print_only=print_only)
+
+        on_each(chosen([*(name or []), *host]), open_one)
+        if held:
+            note("the page goes through a tunnel that this command holds: Ctrl-C ends both")
+            held[0].wait()
 
 
-def _open(host: Host, *, print_only: bool) -> None:
-    url, minutes = _address(host)
+def _open(host: Host, base: str, *, print_only: bool) -> None:
+    url, minutes = _address(host, base)
     if host.certificate:
         note(f"{host.name}: the browser will warn, as the agent made its certificate itself. Go on only if it shows")
         note(f"  SHA-256 {_spaced(fingerprint(host.certificate))}")
@@ -42,13 +56,13 @@ def _open(host: Host, *, print_only: bool) -> None:
     if print_only or not _has_browser():
         say(url)
     elif webbrowser.open(url):
-        note(f"{host.name}: {host.url} is open in the browser")
+        note(f"{host.name}: {base} is open in the browser")
     else:
         note(f"{host.name}: no browser could be started; open this address:")
         say(url)
 
 
-def _address(host: Host) -> tuple[str, float | None]:
+def _address(host: Host, base: str) -> tuple[str, float | None]:
     """The page's address, with a code where one is needed, and for how many minutes it is good."""
     with EdgeClient(host) as client:
         info = client.info()
@@ -56,9 +70,9 @@ def _address(host: Host) -> tuple[str, float | None]:
             hint = "bring the agent to this client's version"
             raise EdgeError(f"{host.name}: agent {info.agent.version} has no live page", hint=hint)
         if not info.security.token_required:
-            return f"{host.url}/", None
+            return f"{base}/", None
         code = client.new_session_code()
-    return f"{host.url}/#{code.code}", code.expires_in_s / 60
+    return f"{base}/#{code.code}", code.expires_in_s / 60
 
 
 def _spaced(digest: str) -> str:

@@ -53,6 +53,10 @@ class Budget(float):
         self._bytes_max = self._left_bytes = bytes_max
         self._ends_s = time.monotonic() + seconds
 
+    def begin(self) -> None:
+        """Let the time begin now, and not when it was given."""
+        self._ends_s = time.monotonic() + self
+
     @property
     def left_s(self) -> float:
         """Seconds left, below 0 when they are over."""
@@ -61,7 +65,7 @@ class Budget(float):
     def renew(self) -> None:
         """Begin anew: something came that counts. Where bytes give time back, only they do."""
         if not self.flowing:
-            self._ends_s = time.monotonic() + self
+            self.begin()
 
     def unbind(self) -> None:
         """Any number of bytes may come from now on; whoever takes them counts."""

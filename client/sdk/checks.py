@@ -10,6 +10,7 @@ from client.errors import EdgeError
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from client.sdk.trust import fingerprint
+from client.sdk.tunnel import reached_at
 from contract.telemetry import TelemetrySample
 
 
@@ -56,11 +57,13 @@ def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
             pinned = (
                 f"pinned {fingerprint(host.certificate)[:23]}..." if host.certificate else "none: plain HTTP, loopback"
             )
+            url = reached_at(host)
             started = time.perf_counter()
             client.live()
             took_ms = (time.perf_counter() - started) * 1e3
             yield Check(host.name, "certificate", True, pinned)
-            yield Check(host.name, "reachable", True, f"{host.url} answers in {took_ms:.1f} ms")
+            through = f" through SSH to {host.tunnel.place}, as {url} here" if host.tunnel else ""
+            yield Check(host.name, "reachable", True, f"{host.url} answers in {took_ms:.1f} ms{through}")
             step = "token"
             info = client.info()
             sent = "accepted" if info.security.token_required else "not needed: this agent answers loopback only"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_config_path
 
 from client.errors import HostError
+from client.sdk.account import Account
 from client.sdk.project_file import agree, hosts_of_project
 
 HOST_VARIABLE = "EDGERUN_HOST"
@@ -41,6 +42,8 @@ class Host:
     groups: tuple[str, ...] = ()
     provider: str | None = None
     """What `provision` made it with; None for one added by hand."""
+    tunnel: Account | None = None
+    """The login through which the agent is reached, at the URL's port of the loopback there; None for directly."""
 
     def __repr__(self) -> str:
         return f"Host({self.name!r}, {self.url!r})"
@@ -48,7 +51,7 @@ class Host:
     @property
     def is_loopback(self) -> bool:
         """Whether the address is this machine's own."""
-        return urlsplit(self.url).hostname in LOOPBACK_NAMES
+        return self.tunnel is None and urlsplit(self.url).hostname in LOOPBACK_NAMES
 
     def secret(self, environment: Mapping[str, str] = os.environ) -> str | None:
         """The token: `EDGERUN_TOKEN` for the one host that `EDGERUN_HOST` names, else this entry's; None without any.
@@ -264,10 +267,22 @@ def _host(name: str, table: dict[str, Any]) -> Host:
         raise HostError(f"host {name}: unknown field {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
     if "url" not in table:
         raise HostError(f"host {name} has no url")
-    return Host(name=name, **{**table, "groups": tuple(table.get("groups", ()))})
+    tunnel = _tunnel(name, table) if "tunnel" in table else None
+    return Host(name=name, **{**table, "groups": tuple(table.get("groups", ())), "tunnel": tunnel})
+
+
+def _tunnel(name: str, table: dict[str, Any]) -> Account:
+    if not str(table["url"]).startswith("https://"):
+        raise HostError(f"host {name}: an agent behind a tunnel has an https URL, not {table['url']}")
+    try:
+        return Account.read(table["tunnel"])
+    except ValueError as error:
+        raise HostError(f"host {name}: tunnel: {error}") from error
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Account):
+        return value.document
     return list(value) if isinstance(value, tuple) else value
 
 

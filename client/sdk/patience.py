@@ -54,11 +54,13 @@ class Patience:
             raise Unreachable(f"{self._host.name}: its stream ends again and again without saying anything")
         return RETRY_WAIT_S
 
-    def after_break(self, error: httpx.TransportError | OSError | Malformed) -> float:
+    def after_break(self, error: httpx.TransportError | OSError | Malformed | Unreachable) -> float:
         """Seconds to wait after a broken connection; raises EdgeError when it was never there, or is gone too long."""
         if isinstance(error, Malformed):
             raise BadAnswer(self._host.name, str(error)) from error
         if self._heard_s is None or self._is_over():
+            if isinstance(error, Unreachable):
+                raise error
             raise unreachable(self._host, error) from error
         return 0.0 if isinstance(error, httpx.ReadTimeout) else RETRY_WAIT_S
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
@@ -195,6 +196,10 @@ def unreachable(host: Host, error: httpx.TransportError | OSError) -> EdgeError:
     text = (str(error) or type(error).__name__)[:WORDS_MAX]
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return mismatch(host)
+    if host.tunnel and isinstance(error, httpx.ConnectError) and ("EOF" in text or not str(error)):
+        where = f"port {urlsplit(host.url).port} of the device's loopback"
+        hint = f"`provision status {host.name}` shows what should run"
+        return Unreachable(f"{host.name}: nothing answers through the tunnel, at {where}", hint=hint)
     if "SSL" in text or "WRONG_VERSION_NUMBER" in text:
         return NotTrusted(f"{host.name}: no TLS at {host.url}: {text}", hint="is the scheme right, https or http?")
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from client.errors import Malformed
+from client.errors import Malformed, Unreachable
 from client.sdk.answers import HEAD_MAX_BYTES, Answer, check_head
 from client.sdk.budget import Budget, bind, bind_async, given_timeout_s
 from client.sdk.calls import Call, FileBody
@@ -19,6 +19,7 @@ from client.sdk.hosts import Host, HostsFile
 from client.sdk.patience import PATIENCE_S, SILENCE_MAX_S, Patience
 from client.sdk.request import Attempts, Send, Stopwatch, Wait
 from client.sdk.trust import tls_context
+from client.sdk.tunnel import at_hand, reached_at
 from contract.paths import TLS_SERVER_NAME
 
 T = TypeVar("T")
@@ -49,10 +50,9 @@ class _Base(ABC):
         verify = tls_context(self.host) or False
         token = self.host.secret()
         settings: dict[str, Any] = {
-            "base_url": self.host.url,
             "headers": {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {token}"} if token else {})},
             "verify": verify,
-            "trust_env": not self.host.is_loopback,  # no proxy on the way to this machine itself
+            "trust_env": not (self.host.is_loopback or self.host.tunnel),  # no proxy on the way to this machine itself
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # agents need none, so none is kept
         }
         self._open(settings)
@@ -61,11 +61,12 @@ class _Base(ABC):
     def _open(self, settings: dict[str, Any]) -> None:
         """Make the HTTP client, of httpx's settings."""
 
-    def _arguments(self, call: Call[Any], budget: Budget) -> dict[str, Any]:
-        """What `build_request` takes, but for the body."""
+    def _arguments(self, base: str, call: Call[Any], budget: Budget) -> dict[str, Any]:
+        """What `build_request` takes, but for the body; `base` is where the agent is reached."""
+        budget.begin()
         return {
             "method": call.method,
-            "url": call.path,
+            "url": base.rstrip("/") + call.path,
             "params": call.params,
             "headers": dict(call.headers),
             "extensions": {"sni_hostname": TLS_SERVER_NAME, "timeout": budget.timeouts()},
@@ -124,7 +125,7 @@ class Transport(_Base):
         return attempts.result
 
     def _send(self, step: Send, watch: Stopwatch) -> Answer:
-        arguments = self._arguments(step.call, step.budget)
+        arguments = self._arguments(reached_at(self.host), step.call, step.budget)
         arguments["extensions"]["trace"] = watch.trace
         body = step.call.body.chunks() if isinstance(step.call.body, FileBody) else step.call.body
         request = self._http.build_request(**arguments, content=body)
@@ -144,9 +145,9 @@ class Transport(_Base):
     def _follow(self, feed: Feed[T]) -> Iterator[T]:
         patience = self._patience()
         while True:
-            budget = self._silence(feed)
             try:
-                request = self._http.build_request(**self._arguments(feed.call(), budget))
+                base, budget = reached_at(self.host), self._silence(feed)
+                request = self._http.build_request(**self._arguments(base, feed.call(), budget))
                 with closing(self._http.send(request, stream=True)) as response:
                     failed = response.status_code >= httpx.codes.BAD_REQUEST
                     answer = self._whole(response) if failed else Answer(response.status_code, response.headers)
@@ -155,7 +156,7 @@ class Transport(_Base):
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except (*BROKEN, Malformed) as error:
+            except (*BROKEN, Malformed, Unreachable) as error:
                 wait_s = patience.after_break(error)
             time.sleep(wait_s)
 
@@ -187,6 +188,10 @@ class AsyncTransport(_Base):
         """Close the connections."""
         await self._http.aclose()
 
+    async def _reached_at(self) -> str:
+        at_once = at_hand(self.host)
+        return at_once if at_once is not None else await asyncio.to_thread(reached_at, self.host)
+
     async def _run_all(self, steps: Generator[Call[Any], Any, T]) -> T:
         try:
             call = next(steps)
@@ -215,7 +220,7 @@ class AsyncTransport(_Base):
         async def trace(event: str, info: dict[str, Any]) -> None:
             watch.trace(event, info)
 
-        arguments = self._arguments(step.call, step.budget)
+        arguments = self._arguments(await self._reached_at(), step.call, step.budget)
         arguments["extensions"]["trace"] = trace
         body = _async_chunks(step.call.body) if isinstance(step.call.body, FileBody) else step.call.body
         request = self._http.build_request(**arguments, content=body)
@@ -235,9 +240,9 @@ class AsyncTransport(_Base):
     async def _follow(self, feed: Feed[T]) -> AsyncIterator[T]:
         patience = self._patience()
         while True:
-            budget = self._silence(feed)
             try:
-                request = self._http.build_request(**self._arguments(feed.call(), budget))
+                base, budget = await self._reached_at(), self._silence(feed)
+                request = self._http.build_request(**self._arguments(base, feed.call(), budget))
                 async with aclosing(await self._http.send(request, stream=True)) as response:
                     failed = response.status_code >= httpx.codes.BAD_REQUEST
                     answer = await self._whole(response) if failed else Answer(response.status_code, response.headers)
@@ -248,7 +253,7 @@ class AsyncTransport(_Base):
                         if feed.ended():
                             return
                 wait_s = patience.after_end()
-            except (*BROKEN, Malformed) as error:
+            except (*BROKEN, Malformed, Unreachable) as error:
                 wait_s = patience.after_break(error)
             await asyncio.sleep(wait_s)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from client.errors import NotTrusted, Unreachable
 from client.sdk.hosts import Host
+from client.sdk.tunnel import reached_at
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -59,7 +60,7 @@ def mismatch(host: Host) -> NotTrusted:
     """The error for a server that is not the pinned one, naming both fingerprints where they can be had."""
     pinned = fingerprint(host.certificate) if host.certificate else "none"
     try:
-        shown = fingerprint(fetch_certificate(host.url))
+        shown = fingerprint(fetch_certificate(reached_at(host)))
     except Unreachable:
         shown = "unknown"
     again = (

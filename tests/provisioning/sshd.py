@@ -9,10 +9,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -43,6 +44,25 @@ class Device:
         """The options of `provision up` for it."""
         place = f"ssh://{USER}@127.0.0.1:{self.port}"
         return ("--on", place, "--ssh-key", str(self.key), "--known-hosts", str(self.known_hosts))
+
+    def entry(self, alias: str, *lines: str) -> str:
+        """Lines of ~/.ssh/config by which an alias leads to it, after others of the same alias."""
+        own = ("HostName 127.0.0.1", f"Port {self.port}", f"User {USER}", f"IdentityFile {self.key}")
+        return "\n  ".join((f"Host {alias}", *lines, *own, f"UserKnownHostsFile {self.known_hosts}")) + "\n"
+
+    def end_logins(self) -> None:
+        """End every login, as a broken network would."""
+        for process in _processes():
+            if process not in self.processes():
+                with suppress(psutil.NoSuchProcess):  # one ends with another
+                    process.kill()
+
+    def kill_agent(self) -> None:
+        """End the agent as a crash would."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):  # a worker ends with its agent
+                if "server.cli" in process.cmdline():
+                    process.kill()
 
     def processes(self) -> list[psutil.Process]:
         """What runs as the device's user, less its login."""
@@ -75,17 +95,26 @@ def require_sshd() -> None:
 
 
 @contextmanager
-def device(*, path: str | None = None, disk: str | None = None, **variables: str) -> Iterator[Device]:
-    """A device with a search path, a size of its home folder, such as `20m`, and variables of its users."""
+def device(
+    *,
+    path: str | None = None,
+    disk: str | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    **variables: str,
+) -> Iterator[Device]:
+    """A device with a search path, a size of its home folder, such as `20m`, settings of its sshd, and variables of its
+    users."""
     require_sshd()
     with ALONE:
-        yield from _device(path, disk, variables)
+        yield from _device(path, disk, settings, variables)
 
 
-def _device(path: str | None, disk: str | None, variables: dict[str, str]) -> Iterator[Device]:
+def _device(
+    path: str | None, disk: str | None, settings: Mapping[str, str], variables: dict[str, str]
+) -> Iterator[Device]:
     folder = Path(tempfile.mkdtemp(prefix="edgerun-device-"))
     folder.chmod(0o755)
-    made = Device(_free_port(), folder / "home", folder / "key", folder / "known_hosts", folder / "sshd.log")
+    made = Device(free_port(), folder / "home", folder / "key", folder / "known_hosts", folder / "sshd.log")
     made.home.mkdir()
     os.chown(made.home, USER_ID, USER_ID)
     for name in ("key", "host_key"):
@@ -93,7 +122,15 @@ def _device(path: str | None, disk: str | None, variables: dict[str, str]) -> It
         subprocess.run(keygen, check=True)
     show_key(made)
     variables |= {"PATH": path} if path else {}
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _script(folder, made, variables, disk)]
+    command = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        _script(folder, made, variables, settings, disk),
+    ]
     Path("/run/sshd").mkdir(exist_ok=True)
     sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -126,7 +163,9 @@ def tools(folder: Path, python: str | None = None) -> str:
     return str(folder)
 
 
-def _script(folder: Path, made: Device, variables: dict[str, str], disk: str | None) -> str:
+def _script(
+    folder: Path, made: Device, variables: dict[str, str], settings: Mapping[str, str], disk: str | None
+) -> str:
     entries = {
         "passwd": f"{USER}:x:{USER_ID}:{USER_ID}::{made.home}:/bin/sh\n",
         "group": f"{USER}:x:{USER_ID}:\n",
@@ -150,6 +189,7 @@ def _script(folder: Path, made: Device, variables: dict[str, str], disk: str | N
         "PasswordAuthentication": "no",
         "KbdInteractiveAuthentication": "no",
         "PidFile": "none",
+        **settings,
     }
     if variables:
         config["SetEnv"] = " ".join(f"{name}={value}" for name, value in variables.items())
@@ -157,6 +197,7 @@ def _script(folder: Path, made: Device, variables: dict[str, str], disk: str | N
     return "\n".join([*lines, f"exec {SSHD} -D -f {folder / 'config'} -E {made.log}"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

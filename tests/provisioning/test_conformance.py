@@ -1,10 +1,11 @@
-"""The promises of conformance.py, kept on this machine, on a device by SSH, and in a container (`-m slow`)."""
+"""The promises of conformance.py, kept on this machine, on a device by SSH and through a jump host, and in a container
+(`-m slow`)."""
 
-import contextlib
 import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ from tests.home import Home
 from tests.provisioning import conformance, engines, sshd, wheelhouse
 from tests.provisioning.conformance import NAME, Place
 
-KINDS = ("local", "ssh", pytest.param("docker", marks=pytest.mark.slow))
+KINDS = ("local", "ssh", "jump", pytest.param("docker", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     elif request.param == "ssh":
         with sshd.device() as device:
             yield _ssh(user, device, request.getfixturevalue("wheels"))
+    elif request.param == "jump":
+        with sshd.device() as device:
+            yield _jump(user, device, request.getfixturevalue("wheels"))
     else:
         yield _docker(user, tmp_path / "build")
     user.provision("down", NAME)
@@ -78,16 +82,17 @@ def _ssh(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
     (device.home / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/simple\n")
     before = device.leftovers()
 
-    def kill() -> None:
-        for process in device.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):  # a worker ends with its agent
-                if "server.cli" in process.cmdline():
-                    process.kill()
-
     def leftovers() -> list[str]:
         return [*set(device.leftovers()) - set(before), *(" ".join(each.cmdline()) for each in device.processes())]
 
-    return Place(user, (*device.on, "--offline", "--with", "onnx"), wheels, kill, leftovers)
+    return Place(user, (*device.on, "--offline", "--with", "onnx"), wheels, device.kill_agent, leftovers)
+
+
+def _jump(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
+    """The same device, reached through itself."""
+    user.writes(".ssh/config", device.entry("behind", "ProxyJump hop") + device.entry("hop"))
+    place = _ssh(user, device, wheels)
+    return replace(place, options=("--on", "ssh://behind", *place.options[len(device.on) :]))
 
 
 def _docker(user: Home, folder: Path) -> Place:

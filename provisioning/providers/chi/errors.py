@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from provisioning.errors import AccessDenied, ProvisioningError
+from client.errors import AccessDenied
+from provisioning.errors import ProvisioningError
 
 OVERLOADED = frozenset({502, 503, 504})
 NO_CONNECTION = frozenset(
@@ -19,7 +20,7 @@ NO_CREDENTIALS = frozenset(
 )
 
 
-class NotAdmitted(AccessDenied):
+class NotAdmitted(AccessDenied, ProvisioningError):
     """The site does not accept the credentials, or there are none."""
 
 

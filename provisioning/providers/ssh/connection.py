@@ -1,74 +1,57 @@
-"""One SSH connection, used without asyncio: programs, their output, and errors that say what to do."""
+"""One SSH connection, used without asyncio: programs and their output."""
 
 import asyncio
 import contextlib
 import logging
 import socket
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit
 
 import asyncssh
 
-from client.errors import NotTrusted, Unreachable
-from provisioning.errors import AccessDenied, ProvisioningError
+from client.errors import Unreachable
+from client.sdk.account import Account
+from client.sdk.ssh import Login, log_in, lost, require_forwarding
+from client.sdk.tunnel import LOOPBACK
 from provisioning.programs import SIGNALLED
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_S = 20.0
-KEEPALIVE_S = 15
 CHUNK_BYTES = 256 * 1024
-DEFAULT_PORT = 22
-
-
-@dataclass(frozen=True)
-class Account:
-    """Where to log in, and what proves who is who."""
-
-    place: str
-    """`user@host:port`; user and port as ssh itself would choose them when they are missing."""
-    key: str | None = None
-    known_hosts: str | None = None
-
-    @property
-    def parts(self) -> tuple[str | None, str, int | None]:
-        """User, host and port; raises ProvisioningError."""
-        try:
-            split = urlsplit(f"ssh://{self.place}")
-            host, port = split.hostname, split.port
-        except ValueError:
-            host = port = None
-        if not host or split.path:
-            raise ProvisioningError(f"{self.place!r} is no place to log in", hint="write --on ssh://USER@HOST[:PORT]")
-        return split.username, host, port
+SOME_PORT = 9
+"""Nothing need listen there to see whether a tunnel would be let through."""
 
 
 class Connection:
     """A logged-in connection; close it by leaving `connected`."""
 
-    def __init__(self, runner: asyncio.Runner, ssh: asyncssh.SSHClientConnection, host: str) -> None:
+    def __init__(self, runner: asyncio.Runner, login: Login, host: str) -> None:
         self._runner = runner
-        self._ssh = ssh
+        self._login = login
         self.host = host
+        self.through = login.through
+        """What the connection goes through, in words; None where the device is reached directly."""
 
     @property
     def address(self) -> str:
-        """Where the device is reached from here: by the name that was given, or by number when only ssh knows it."""
+        """Where the device is: by the name that was given, or by number when only ssh knows it."""
         try:
             socket.getaddrinfo(self.host, None)
         except OSError:
-            return str(self._ssh.get_extra_info("peername")[0])
+            peer = self._login.ssh.get_extra_info("peername")
+            return str(peer[0]) if peer else self.host
         return self.host
+
+    def require_forwarding(self) -> None:
+        """Raise EdgeError where the device's SSH lets no tunnels through."""
+        self._runner.run(require_forwarding(self._login, LOOPBACK, SOME_PORT))
 
     def run(self, command: str, stdin: BinaryIO | None, out: BinaryIO, err: BinaryIO) -> int:
         """Run a command line of the user's shell; returns its exit code. Raises Unreachable when the line is cut."""
         return _finish(self._runner, self._run(command, stdin, out, err), self.host)
 
     async def _run(self, command: str, stdin: BinaryIO | None, out: BinaryIO, err: BinaryIO) -> int:
-        process = await self._ssh.create_process(command, encoding=None)
+        process = await self._login.ssh.create_process(command, encoding=None)
         try:
             await asyncio.gather(_feed(stdin, process.stdin), _drain(process.stdout, out), _drain(process.stderr, err))
             done = await process.wait()
@@ -81,49 +64,14 @@ class Connection:
 
 @contextlib.contextmanager
 def connected(account: Account) -> Iterator[Connection]:
-    """Log in; raises Unreachable, NotTrusted, AccessDenied and ProvisioningError."""
+    """Log in; raises EdgeError, of which Unreachable, NotTrusted and AccessDenied name the host that is meant."""
     _, host, _ = account.parts
     with _a_cut_line_said_once(), asyncio.Runner() as runner:
-        ssh = _finish(runner, _connect(account), host)
+        login = runner.run(log_in(account))
         try:
-            yield Connection(runner, ssh, host)
+            yield Connection(runner, login, host)
         finally:
-            ssh.close()
-            runner.run(ssh.wait_closed())
-
-
-async def _connect(account: Account) -> asyncssh.SSHClientConnection:
-    user, host, port = account.parts
-    chosen: dict[str, Any] = {"username": user, "port": port, "known_hosts": account.known_hosts}
-    if account.key:
-        chosen["client_keys"] = [account.key]
-    options = {name: value for name, value in chosen.items() if value is not None}
-    try:
-        return await asyncssh.connect(
-            host, connect_timeout=CONNECT_TIMEOUT_S, keepalive_interval=KEEPALIVE_S, **options
-        )
-    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
-        raise _not_trusted(account, error) from error
-    except asyncssh.PermissionDenied as error:
-        hint = "name the key with --ssh-key, or add it to the device with ssh-copy-id"
-        raise AccessDenied(f"{account.place} does not accept any key of ours: {error.reason}", hint=hint) from error
-    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:
-        hint = "load a key with a passphrase into your ssh-agent with ssh-add, and leave --ssh-key out"
-        raise AccessDenied(f"the key {account.key} cannot be used: {error}", hint=hint) from error
-    except (asyncssh.ConfigParseError, FileNotFoundError) as error:
-        raise ProvisioningError(f"SSH cannot be set up: {error}") from error
-
-
-def _not_trusted(account: Account, error: Exception) -> NotTrusted:
-    _, host, port = account.parts
-    path = account.known_hosts or str(Path("~/.ssh/known_hosts").expanduser())
-    known = asyncssh.match_known_hosts(path, host, "", port or DEFAULT_PORT)[0] if Path(path).exists() else ()
-    name = f"[{host}]:{port}" if port not in (None, DEFAULT_PORT) else host
-    if known:
-        hint = f"if the device was set up anew: ssh-keygen -R '{name}' -f {path}, then look at its new key"
-        return NotTrusted(f"{name} shows another host key than the one in {path}; nothing was sent", hint=hint)
-    scan = f"ssh-keyscan{f' -p {port}' if name != host else ''} {host} >> {path}"
-    return NotTrusted(f"the host key of {name} is not in {path} ({error})", hint=f"if you trust this network: {scan}")
+            runner.run(login.close())
 
 
 async def _feed(stdin: BinaryIO | None, target: asyncssh.SSHWriter[bytes]) -> None:
@@ -166,12 +114,7 @@ def _is_no_lost_packet(record: logging.LogRecord) -> bool:
 def _finish(runner: asyncio.Runner, work: Coroutine[Any, Any, T], host: str) -> T:
     try:
         return runner.run(work)
-    except TimeoutError as error:
-        raise Unreachable(f"{host} did not answer within {CONNECT_TIMEOUT_S:.0f} s") from error
     except BrokenPipeError:  # who reads our output left
         raise
-    except asyncssh.Error as error:
-        raise Unreachable(f"the connection to {host} failed: {error.reason}") from error
-    except OSError as error:
-        hint = "is it on, and is this its address and port?"
-        raise Unreachable(f"{host} cannot be reached: {error.strerror or error}", hint=hint) from error
+    except (asyncssh.Error, OSError) as error:
+        raise lost(host, error) from error

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from provisioning.provider import Option
+from provisioning.provider import TUNNEL_OPTION, Option
 
 OPTIONS = (
     Option("ssh-key", "private key to log in with; default: your agent's and ~/.ssh's.", type=Path, must_exist=True),
     Option("known-hosts", "file of trusted host keys; default: ~/.ssh/known_hosts.", type=Path),
     Option("offline", "fetch the device's packages here; it needs no package index.", type=bool),
+    Option(TUNNEL_OPTION, "reach the agent through SSH only; it listens on loopback there.", type=bool),
 )

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from client.errors import EdgeError
+from client.sdk.account import Account
+from client.sdk.tunnel import LOOPBACK
 from provisioning import archives, extras, wheels
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, VARIABLE, new_mark
-from provisioning.provider import Report, Save, State, Status, agent_arguments
-from provisioning.providers.ssh.connection import Account, Connection, connected
+from provisioning.provider import TUNNEL_OPTION, Report, Save, State, Status, agent_arguments
+from provisioning.providers.ssh.connection import Connection, connected
 from provisioning.providers.ssh.survey import Survey, survey
 
 DEVICE_SCRIPT = Path(__file__).with_name("device.py")
@@ -33,6 +35,7 @@ class SshProvider:
         resources = deployment.resources
         with _connected(deployment) as device:
             found = survey(device.connection, deployment.name)
+            _choose_way(device, report)
             if "folder" not in resources:
                 report(f"{deployment.options['place']}: {found.summary}")
                 folder = f"{found.home}/.edgerun/{deployment.name}"
@@ -180,11 +183,14 @@ class _Device:
         return archives.below(f"{self.folder}/data", remote)
 
 
+def _account(deployment: Deployment) -> Account:
+    options = deployment.options
+    return Account(options.get("place", ""), options.get("ssh-key"), options.get("known-hosts"))
+
+
 @contextlib.contextmanager
 def _connected(deployment: Deployment) -> Iterator[_Device]:
-    options = deployment.options
-    account = Account(options.get("place", ""), options.get("ssh-key"), options.get("known-hosts"))
-    with connected(account) as connection:
+    with connected(_account(deployment)) as connection:
         yield _Device(connection, deployment)
 
 
@@ -194,6 +200,16 @@ def _existing(deployment: Deployment) -> Iterator[_Device]:
         raise nothing_there(deployment.name)
     with _connected(deployment) as device:
         yield device
+
+
+def _choose_way(device: _Device, report: Report) -> None:
+    """Settle, before anything is made, whether the agent is reached through a tunnel; that stays so."""
+    deployment, through = device.deployment, device.connection.through
+    if deployment.tunnel is None and (through or deployment.options.get(TUNNEL_OPTION)):
+        device.connection.require_forwarding()
+        deployment.tunnel = _account(deployment)
+        why = f"reached through {through}" if through else f"to be reached through SSH only (--{TUNNEL_OPTION})"
+        report(f"{deployment.options['place']} is {why}: its agent will listen on loopback there, behind an SSH tunnel")
 
 
 def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -> None:
@@ -227,7 +243,10 @@ def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -
 def _start(device: _Device, resources: dict[str, Any], save: Save) -> str:
     deployment, address = device.deployment, device.connection.address
     arguments = agent_arguments(deployment.options, without=["port"])
-    if ":" in address:
+    if deployment.tunnel:
+        address = device.connection.host
+        arguments += ["--host", LOOPBACK]
+    elif ":" in address:
         arguments += ["--host", "::"]
     port = deployment.options.get("port") or resources.get("port") or 0
     environment = {"EDGERUN_TOKEN_SHA256": hashlib.sha256(deployment.token.encode()).hexdigest()}
