@@ -4,19 +4,24 @@ import json
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from client.errors import HostError
+from client.errors import HostError, NotTrusted
+from client.sdk.account import Account
 from client.sdk.hosts import Host, HostsFile, normalised_url
 from client.sdk.project_file import NotAgreed
+from client.sdk.trust import tls_context
 from image_model.catalog import SAMPLES_FOLDER
+from server.http.tls import ensure_certificate
 from tests.agents import TOKEN, RunningAgent
 from tests.home import Home
 
 EDGE1 = Host("edge1", "https://192.0.2.1:8080", certificate="PEM", token="secret", groups=("pi", "lab"))
 EDGE2 = Host("edge2", "https://192.0.2.2:8080", token_file="~/t", groups=("pi",))
+BEHIND = Host("behind", "https://board:8080", certificate="PEM", tunnel=Account("pi@board:2222", "/k", "/known"))
 
 
 @pytest.fixture
@@ -32,6 +37,49 @@ def test_a_host_is_read_as_it_was_written(file: HostsFile) -> None:
     assert file.named("edge1") == EDGE1
     assert file.named("edge2") == EDGE2
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+
+def test_a_tunnel_is_read_as_it_was_written(file: HostsFile) -> None:
+    """The login through which a host is reached survives, changes with its host, and goes with it."""
+    file.put(BEHIND)
+    file.put(replace(EDGE1, name="edge3"))
+    assert file.named("behind") == BEHIND
+    other = replace(BEHIND, tunnel=Account("bastioned"))
+    file.put(other)
+    assert file.named("behind") == other
+    file.put(replace(BEHIND, tunnel=None))
+    assert file.named("behind").tunnel is None
+    file.put(BEHIND)
+    file.remove("behind")
+    assert "tunnel" not in file.path.read_text()
+    assert list(file.hosts()) == ["edge1", "edge2", "edge3"]
+
+
+def test_a_tunnel_makes_no_address_loopback() -> None:
+    """Plain http stays refused: what is behind a tunnel has a certificate, wherever its URL points."""
+    plain = Host("behind", "http://127.0.0.1:8080", token="secret", tunnel=Account("board"))
+    assert not plain.is_loopback
+    with pytest.raises(NotTrusted, match="not encrypted"):
+        tls_context(plain)
+
+
+def a_certificate(home: Home) -> str:
+    return ensure_certificate(home.folder / "tls").certificate_path.read_text()
+
+
+def test_ls_names_the_tunnel(file: HostsFile, home: Home) -> None:
+    """Whoever looks at the hosts sees how each is reached."""
+    home.hosts.put(replace(BEHIND, certificate=a_certificate(home)))
+    (row,) = json.loads(home.client("hosts", "ls", "-o", "json").stdout)["hosts"]
+    assert (row["url"], row["tunnel"]) == ("https://board:8080", "ssh://pi@board:2222")
+
+
+def test_without_asyncssh_a_tunnel_says_what_to_install(home: Home) -> None:
+    """The light client has no SSH; everything but hosts behind tunnels works without."""
+    home.hosts.put(replace(BEHIND, certificate=a_certificate(home)))
+    (home.folder / "asyncssh.py").write_text("raise ImportError\n")
+    done = home.client("hosts", "test", "behind", PYTHONPATH=str(home.folder))
+    assert (done.returncode, "needs asyncssh" in done.stdout, "extra `boards`" in done.stdout) == (1, True, True), done
 
 
 def test_comments_and_other_hosts_survive_a_change(file: HostsFile) -> None:
@@ -59,6 +107,10 @@ def test_a_file_that_others_can_read_is_refused(file: HostsFile) -> None:
         ("not toml [", "not valid TOML"),
         ("[hosts.a]\ntoken = 'x'\n", "host a has no url"),
         ("[hosts.a]\nurl = 'https://x'\ncolour = 1\n", "unknown field colour"),
+        ("[hosts.a]\nurl = 'https://x'\ntunnel = 'board'\n", "an SSH login is a table"),
+        ("[hosts.a]\nurl = 'https://x'\ntunnel = {place = 'board', port = 1}\n", "an SSH login is a table"),
+        ("[hosts.a]\nurl = 'https://x'\ntunnel = {place = '-oProxyCommand=x'}\n", "no place to log in"),
+        ("[hosts.a]\nurl = 'http://127.0.0.1:1'\ntunnel = {place = 'board'}\n", "has an https URL"),
     ],
 )
 def test_a_broken_file_is_named_not_overwritten(file: HostsFile, text: str, complaint: str) -> None:
