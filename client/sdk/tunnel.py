@@ -55,7 +55,7 @@ class Tunnel:
         """Open it unless it is open, on the same port as before; returns the port. Raises EdgeError."""
         async with self._opening:
             if self.port is None:
-                await self.close()
+                await self._drop()
                 try:
                     await self._open()
                 except EdgeError as error:
@@ -87,6 +87,10 @@ class Tunnel:
 
     async def close(self) -> None:
         """Close it; fine when it is not open."""
+        async with self._opening:
+            await self._drop()
+
+    async def _drop(self) -> None:
         login, self._login = self._login, None
         if login is not None:
             await login.close()
@@ -165,6 +169,7 @@ class _Keeper:
 
     def __init__(self) -> None:
         self._tunnels: dict[tuple[Account | None, str], Tunnel] = {}
+        self._begun: set[Future[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="edgerun-tunnels", daemon=True)
         self._thread.start()
@@ -176,7 +181,10 @@ class _Keeper:
 
     def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Begin something there."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._begun.add(future)
+        future.add_done_callback(self._begun.discard)
+        return future
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something there and wait for it."""
@@ -188,6 +196,8 @@ class _Keeper:
 
     def _close(self) -> None:
         """Close everything; a process that ends does not wait long for the other side."""
+        for future in list(self._begun):
+            future.cancel()
         closing = [self.start(tunnel.close()) for tunnel in self._tunnels.values()]
         with suppress(TimeoutError):
             for each in closing:

@@ -190,7 +190,7 @@ def test_hosts_are_added_listed_used_and_forgotten(home: Home, secured_agent: Ru
     assert home.client("hosts", "test", "board").returncode == 0
     assert home.client("classify", THREE, "--host", "@lab").returncode == 0
     assert home.client("hosts", "rm", "board").returncode == 0
-    assert home.client("hosts", "ls").stdout.strip() == "name  url  token  certificate  groups  provider"
+    assert home.client("hosts", "ls").stdout.strip() == "name  url  token  certificate  groups  provider  tunnel"
 
 
 def test_a_wrong_fingerprint_pins_nothing(home: Home, secured_agent: RunningAgent) -> None:

@@ -1,6 +1,8 @@
 """Ways to a device that fail at a hop: each is said in a line that names the hop, and nothing is left."""
 
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,8 @@ from client.sdk.account import Account
 from client.sdk.hosts import Host
 from provisioning.deployments import Deployment
 from provisioning.readiness import wait_until_ready
+from server.http.tls import ensure_certificate
+from tests.agents import wait_for
 from tests.home import Home
 from tests.provisioning import sshd
 
@@ -106,6 +110,25 @@ def test_a_proxy_command_that_hangs_is_ended(user: Home, tmp_path: Path) -> None
     code, said = up(user, "ssh://behind")
     assert (code, "behind (through its ProxyCommand) did not answer" in said) == (3, True), said
     assert [each for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())] == []
+
+
+def test_a_client_that_is_interrupted_leaves_no_proxy_command(user: Home, tmp_path: Path) -> None:
+    """Ctrl-C while the tunnel is opened ends what would have carried it."""
+    mark = f"61{tmp_path.stat().st_ino}"
+    user.writes(".ssh/config", f"Host behind\n  ProxyCommand sleep {mark}\n")
+    pem = ensure_certificate(tmp_path / "tls").certificate_path.read_text()
+    user.hosts.put(Host("pi4", "https://behind:8080", pem, "secret", tunnel=Account("behind")))
+
+    def running() -> list[psutil.Process]:
+        return [each for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())]
+
+    for words in (("hosts", "test", "pi4"), ("telemetry", "--host", "pi4")):
+        command = [str(Path(sys.executable).with_name("client")), *words]
+        with subprocess.Popen(command, env=user.environment, stderr=subprocess.DEVNULL) as client:
+            wait_for(running)
+            client.send_signal(signal.SIGINT)
+            assert client.wait(timeout=60) == 130
+        assert running() == []
 
 
 def test_a_device_that_lets_no_tunnel_through_is_refused_before_anything_is_made(user: Home) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
@@ -186,6 +187,35 @@ def test_others_are_told_to_hold_a_tunnel(behind: Behind) -> None:
         assert f"provision tunnel {NAME}" in refused.stderr
 
 
+def test_open_holds_the_tunnel_of_its_page(behind: Behind) -> None:
+    """The browser that it opens reaches the page until Ctrl-C, which closes the way."""
+    shown, browser = behind.user.folder / "shown", behind.user.folder / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" >"{shown}.part" && mv "{shown}.part" "{shown}"\n')
+    browser.chmod(0o755)
+    command = [str(Path(sys.executable).with_name("client")), "open", NAME]
+    environment = {**behind.user.environment, "BROWSER": str(browser)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as opened:
+        try:
+            assert opened.stderr is not None
+            wait_for(shown.exists)
+            url = shown.read_text()
+            assert "<html" in _page(url)
+            opened.send_signal(signal.SIGINT)
+            assert (opened.wait(timeout=60), "Ctrl-C ends both" in opened.stderr.read()) == (130, True)
+        finally:
+            opened.kill()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(_address(url), 60)
+
+
+def test_a_host_that_is_reached_directly_needs_no_tunnel(behind: Behind) -> None:
+    """The complaint says where it is instead."""
+    behind.user.hosts.put(Host("direct", "https://192.0.2.1:8080", "PEM"))
+    refused = behind.user.provision("tunnel", "direct")
+    assert (refused.returncode, "reached directly, at https://192.0.2.1:8080" in refused.stderr) == (1, True)
+    assert behind.user.hosts.remove("direct")
+
+
 def test_a_held_tunnel_serves_client_curl_and_browser(behind: Behind) -> None:
     """While it is held nobody logs in again, and SIGTERM ends it with its port and its note."""
     curl = f'$("{Path(sys.executable).with_name("client")}" hosts curl {NAME})/v1/info'
@@ -241,6 +271,12 @@ def test_an_agent_that_ended_is_told_from_one_without_tls(behind: Behind) -> Non
     assert (refused.returncode, "nothing answers through the tunnel" in refused.stderr) == (3, True), refused.stderr
     assert behind.user.provision("repair", NAME).returncode == 0
     assert behind.user.client("classify", str(THREE), "--host", NAME).returncode == 0
+
+
+def _page(url: str) -> str:
+    """What a browser gets that goes on past the warning."""
+    with httpx.Client(verify=False, trust_env=False) as http:
+        return http.get(url.partition("#")[0]).text
 
 
 def _address(url: str) -> tuple[str, int]:
