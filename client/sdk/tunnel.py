@@ -73,7 +73,8 @@ class Tunnel:
             except OSError as error:
                 if self._wanted:
                     hint = "choose another --port, or leave it out"
-                    raise EdgeError(f"port {self._wanted} of this machine cannot be had: {error}", hint=hint) from error
+                    why = os.strerror(error.errno or 0)
+                    raise EdgeError(f"port {self._wanted} of this machine cannot be had: {why}", hint=hint) from error
                 listener = await login.ssh.forward_local_port(LOOPBACK, 0, LOOPBACK, self._far)
         except BaseException:
             await login.close()
