@@ -5,7 +5,9 @@ import this module where it is needed.
 """
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+import logging
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ async def log_in(account: Account, keepalive_s: float = KEEPALIVE_S, *, prompt: 
     tunnel 40 ms an answer.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(_a_cut_line_said_once())
         way = _Way(stack, keepalive_s, prompt=prompt)
         ssh = await way.reach(account)
         return Login(ssh, way.through, stack.pop_all())
@@ -177,6 +180,21 @@ async def _send_at_once(ssh: asyncssh.SSHClientConnection) -> None:
     with suppress(asyncssh.Error, OSError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await ssh.run("true", stdin=asyncssh.DEVNULL, stdout=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL)
+
+
+@contextmanager
+def _a_cut_line_said_once() -> Iterator[None]:
+    """Keep asyncio from a line for every packet of an upload that is dropped: the one error says it."""
+
+    def is_no_lost_packet(record: logging.LogRecord) -> bool:
+        return record.msg != "socket.send() raised exception."
+
+    logger = logging.getLogger("asyncio")
+    logger.addFilter(is_no_lost_packet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_lost_packet)
 
 
 async def _close(ssh: asyncssh.SSHClientConnection) -> None:

@@ -10,7 +10,8 @@ from typing import BinaryIO, cast
 import pytest
 
 from client.errors import Unreachable
-from provisioning.providers.ssh.connection import Account, connected
+from client.sdk.account import Account
+from provisioning.providers.ssh.connection import connected
 from tests.home import Home
 from tests.provisioning import sshd
 

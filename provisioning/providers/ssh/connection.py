@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Coroutine, Iterator
 from typing import Any, BinaryIO, TypeVar
@@ -66,7 +65,7 @@ class Connection:
 def connected(account: Account) -> Iterator[Connection]:
     """Log in; raises EdgeError, of which Unreachable, NotTrusted and AccessDenied name the host that is meant."""
     _, host, _ = account.parts
-    with _a_cut_line_said_once(), asyncio.Runner() as runner:
+    with asyncio.Runner() as runner:
         login = runner.run(log_in(account))
         try:
             yield Connection(runner, login, host)
@@ -94,21 +93,6 @@ async def _read(source: asyncssh.SSHReader[bytes]) -> bytes:
         return await source.read(CHUNK_BYTES)
     except ConnectionError:  # a BrokenPipeError of the socket, which is not one of our own output's reader
         return b""
-
-
-@contextlib.contextmanager
-def _a_cut_line_said_once() -> Iterator[None]:
-    """Keep asyncio from a line for every packet of an upload that is dropped: the one error says it."""
-    logger = logging.getLogger("asyncio")
-    logger.addFilter(_is_no_lost_packet)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_no_lost_packet)
-
-
-def _is_no_lost_packet(record: logging.LogRecord) -> bool:
-    return record.msg != "socket.send() raised exception."
 
 
 def _finish(runner: asyncio.Runner, work: Coroutine[Any, Any, T], host: str) -> T:
