@@ -90,7 +90,8 @@ def _containers() -> Iterator[Case]:
     short = {"EDGERUN_CHI_START_TIMEOUT": "2"}
     yield Case("stuck in Creating", _set("stuck_creating", "ContainerCreating"), variables=short)
     yield Case("Error with a reason", _set("error_reason", "0/3 nodes are available: Insufficient memory"))
-    yield Case("image that does not exist", image="nosuch/image:1")
+    yield Case("image that does not exist, of which nothing is said", image="nosuch/image:1", variables=short)
+    yield Case("image that does not exist", _set("tells_why", True), image="nosuch/image:1")
     yield Case("agent that crashes", image="crashing/agent:1")
     yield Case("pod restarts during up", lambda bed: _after("neutron.create", bed, lambda: _pod(bed).restart()))
     yield Case("container vanishes during up", lambda bed: _after("zun.create", bed, lambda: _vanish(bed)))
