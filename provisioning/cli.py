@@ -26,7 +26,8 @@ from provisioning.providers import KNOWN, PLACES, load, package_of
 from provisioning.watcher import log_of, watch_in_background
 
 UP_EXAMPLES = """Examples: provision up --on local --name edge1 | provision up --on docker --name box |
-provision up --on ssh://pi@192.168.1.20 --name pi4 --offline | provision up --lease my-lease --name nano"""
+provision up --on ssh://pi@192.168.1.20 --name pi4 --offline | provision up --lease my-lease --name nano |
+provision up --device-type raspberrypi4-64 --for 2h --name leased"""
 
 app = typer.Typer(
     name="provision",
@@ -112,9 +113,17 @@ def down(
         bool,
         typer.Option("--forget", help="Forget it even when it cannot be removed, such as on a board that died."),
     ] = False,
+    with_lease: Annotated[
+        bool, typer.Option("--with-lease", help="chi: give back its lease too, unless another deployment uses it.")
+    ] = False,
 ) -> None:
-    """End an agent and remove everything that `up` made; a second time is fine."""
-    _lifecycle().down(name, forget=forget)
+    """End an agent and remove everything that `up` made; a second time is fine. A lease stays unless asked for."""
+    if with_lease and (deployment := Deployments().find(name)) is not None:
+        check = package_of(deployment.provider).lease_check
+        if check is None:
+            raise ProvisioningError(f"{name} is on {deployment.place}, which is not leased")
+        load(check)(deployment)
+    _lifecycle().down(name, forget=forget, with_lease=with_lease)
 
 
 @app.command("status")

@@ -46,6 +46,10 @@ class Deployment:
     """The login through which the agent is reached; None where it is reached directly."""
     model: str | None = None
     """Catalog model that `up` pushes, and again after the device lost its files."""
+    was_up: bool = False
+    """Whether it ever was; what never was leaves nothing when it is removed, not even what `up` leased for it."""
+    with_lease: bool = False
+    """Whether its removal gives back its lease too, also when that takes a second `down`."""
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def __repr__(self) -> str:

@@ -71,10 +71,10 @@ class Lifecycle:
         push_model(host, deployment.model, self._report)
         return host
 
-    def down(self, name: str, *, forget: bool = False) -> None:
+    def down(self, name: str, *, forget: bool = False, with_lease: bool = False) -> None:
         """Remove a deployment and its host entry; fine when nothing is there. Raises LeftBehind.
 
-        `forget` removes the entry also when the rest cannot be removed, and says what may still be there.
+        `with_lease` gives back its lease too. `forget` removes the entry even where the rest cannot be removed.
         """
         with self._deployments.alone(name):
             deployment = self._deployments.find(name)
@@ -82,6 +82,7 @@ class Lifecycle:
                 self._report(f"{name}: nothing is there")
                 return
             provider = provider_of(deployment.provider)
+            deployment.with_lease |= with_lease
             try:
                 self._remove(deployment, provider)
                 self._report(f"{name} is gone")
@@ -203,7 +204,7 @@ class Lifecycle:
         extras.require(deployment, provider)
         host = wait_until_ready(deployment, lambda: self._host(deployment, provider))
         self._enter(host)
-        deployment.phase = DeploymentPhase.UP
+        deployment.phase, deployment.was_up, deployment.with_lease = DeploymentPhase.UP, True, False
         self._deployments.save(deployment)
         self._report(f"{host.name} is ready at {host.url} after {time.monotonic() - started:.1f} s")
         return host

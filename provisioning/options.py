@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,10 @@ DEFAULT_KIND = "local"
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: any free one.", min=0, max=65535)]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; default: what the machine allows.", min=1)]
 Threads = Annotated[int | None, typer.Option(help="Threads an inference uses.", min=1)]
-DeviceType = Annotated[str | None, typer.Option(help="Type of the device as the agent reports it, such as pi4.")]
+DeviceType = Annotated[
+    str | None,
+    typer.Option(help="Type of the device: what the agent reports, such as pi4; with --for also the kind to lease."),
+]
 AllowCommands = Annotated[
     bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
 ]
@@ -72,11 +76,26 @@ def of_place(on: str | None, agent: Mapping[str, Any], given: Mapping[str, Any])
     for name in asked:
         if kind not in known[name]:
             raise ProvisioningError(f"--{name} is for --on {' or '.join(known[name])}, not for {kind}")
-    for option in package.taken():
-        if option.required is not None and option.name not in options:
-            detail, _, hint = option.required.partition(": ")
-            raise ProvisioningError(detail, hint=hint)
+    _require_what_belongs_together(package.taken(), options)
     return kind, options
+
+
+def _require_what_belongs_together(taken: Sequence[Option], options: Mapping[str, Any]) -> None:
+    given = [option for option in taken if option.name in options]
+    replaced = {option.instead_of: option.name for option in given if option.instead_of is not None}
+    for option in taken:
+        if option.required is not None and option.name not in (*options, *replaced):
+            raise _misuse(option.required)
+    for option in given:
+        if option.name in replaced:
+            raise ProvisioningError(f"--{option.name} and --{replaced[option.name]}: only one of the two can be given")
+        if option.needs is not None and option.needs.partition(": ")[0] not in options:
+            raise _misuse(f"--{option.name} needs --{option.needs}")
+
+
+def _misuse(text: str) -> ProvisioningError:
+    detail, _, hint = text.partition(": ")
+    return ProvisioningError(detail, hint=hint)
 
 
 def _parameter(options: Mapping[str, Option]) -> inspect.Parameter:
@@ -112,7 +131,8 @@ def _checker(option: Option) -> Callable[[Any], Any] | None:
 
 
 def _parameter_name(name: str) -> str:
-    return name.replace("-", "_")
+    plain = name.replace("-", "_")
+    return f"{plain}_" if iskeyword(plain) else plain
 
 
 def _plain(value: object) -> object:

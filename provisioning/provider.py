@@ -49,6 +49,10 @@ class Option:
     """Whether giving it means this provider when no place is named."""
     required: str | None = None
     """What is said when it is missing; None for an option that may be left out."""
+    instead_of: str | None = None
+    """The option that it takes the place of; only one of the two can be given."""
+    needs: str | None = None
+    """Another option that must be given with it, and after a colon what helps to do so."""
 
 
 class State(StrEnum):

@@ -48,6 +48,11 @@ def test_the_readme_shows_every_command() -> None:
         assert f"client {name}" in README, name
     for command in provision_app.registered_commands:
         assert f"provision {command.name}" in README, command.name
+    for group in provision_app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            name = f"provision {group.typer_instance.info.name} {command.name}"
+            assert name in README, name
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))

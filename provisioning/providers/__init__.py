@@ -24,6 +24,8 @@ class ProviderPackage:
     """MODULE:FUNCTION that adds commands to `provision`, given its Typer."""
     plan: str | None = None
     """MODULE:FUNCTION that says what `up` would do, given the name and the options."""
+    lease_check: str | None = None
+    """MODULE:FUNCTION that raises ProvisioningError when a deployment's lease cannot be given back with it."""
 
     def taken(self) -> Sequence[Option]:
         """Options of `up` that it understands."""
@@ -46,6 +48,7 @@ KNOWN = {
         f"{_HERE}.chi.options:OPTIONS",
         commands=f"{_HERE}.chi.commands:register",
         plan=f"{_HERE}.chi.commands:plan",
+        lease_check=f"{_HERE}.chi.tenancy:require_to_itself",
     ),
 }
 PLACES = ", ".join(package.places for package in KNOWN.values())

@@ -94,13 +94,13 @@ def run(case: Case) -> Row:
 
 
 def _up(case: Case, home: Home, bed: Testbed) -> tuple[int, str]:
-    arguments = ["up", "--name", "edge1", "--model", "none", "--image", case.image, "--lease", "demo", *case.arguments]
+    arguments = ["up", "--name", "edge1", "--model", "none", "--image", case.image, *case.lease, *case.arguments]
     return _provision(arguments, {**home.environment, **case.variables}, bed, case.ended_at, case.end)
 
 
 def _down(case: Case, home: Home, bed: Testbed) -> tuple[int, str]:
     variables = {**home.environment, **case.down_variables}
-    return _provision(["down", "edge1"], variables, bed, case.down_ended_at, case.end)
+    return _provision(["down", "edge1", *case.down_arguments], variables, bed, case.down_ended_at, case.end)
 
 
 def _provision(
@@ -134,7 +134,8 @@ def _provision(
 def _own(bed: Testbed) -> list[str]:
     containers, _ = bed.left()
     addresses = [each.address for each in bed.addresses.values() if each.description.startswith("edgerun")]
-    return [name for name in containers if name != FOREIGN] + addresses
+    leases = [each.name.rpartition("-")[0] for each in bed.leases.values() if each.name.startswith("edgerun-")]
+    return [name for name in containers if name != FOREIGN] + addresses + leases
 
 
 def _crashing_image(folder: Path) -> Image:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from provisioning.providers.chi.spec import STOCK_IMAGE
 from tests.chi_at_edge.containers import Pod
@@ -39,6 +40,7 @@ class Case:
     before_up: Prepare = _nothing
     before_down: Prepare = _nothing
     arguments: tuple[str, ...] = ()
+    lease: tuple[str, ...] = ("--lease", "demo")
     image: str = AGENT_IMAGE
     variables: dict[str, str] = field(default_factory=dict)
     ended_at: str | None = None
@@ -46,6 +48,7 @@ class Case:
     down_ended_at: str | None = None
     """The operation of `down` during which it comes instead."""
     end: signal.Signals = signal.SIGINT
+    down_arguments: tuple[str, ...] = ()
     down_variables: dict[str, str] = field(default_factory=dict)
     recover: Prepare = _nothing
     """How the site recovers before the second `down`, besides that nothing is injected any more."""
@@ -54,7 +57,7 @@ class Case:
 def every_case() -> list[Case]:
     """All faults, in the order of the table."""
     groups = (_no_fault(), _failing_steps(), _execs(), _stalls(), _containers(), _addresses(), _files(), _tokens())
-    return [case for group in (*groups, _leases(), _down(), _ended()) for case in group]
+    return [case for group in (*groups, _leases(), _own_lease(), _down(), _ended()) for case in group]
 
 
 def _no_fault() -> Iterator[Case]:
@@ -146,6 +149,32 @@ def _leases() -> Iterator[Case]:
     yield Case("lease is being extended when up begins", lambda bed: _extend_leases(bed))
     yield Case("lease ends during up", lambda bed: _after("zun.create", bed, lambda: _end_leases(bed)))
     yield Case("lease ends before down", before_down=lambda bed: _end_leases(bed))
+
+
+def _own_lease() -> Iterator[Case]:
+    """`up` makes the lease too, and `down` is asked to give it back."""
+
+    def case(name: str, before_up: Prepare = _nothing, **more: Any) -> Case:
+        lease = ("--device-type", "raspberrypi4-64", "--for", "2h")
+        return Case(f"--for: {name}", before_up, lease=lease, down_arguments=("--with-lease",), **more)
+
+    def fails(step: str, status: int, **how: Any) -> Prepare:
+        return lambda bed: bed.knobs.fail(step, status, **how)
+
+    yield case("no fault")
+    yield case("no device is free", lambda bed: bed.add_lease("other", count=3))
+    yield case("blazar.create answers 500 before it took effect", fails("blazar.create", 500))
+    yield case("blazar.create answers 504 after it took effect", fails("blazar.create", 504, after=True))
+    stall: Prepare = lambda bed: bed.knobs.fail("blazar.create", None, after=True, delay_s=STALL_S)  # noqa: E731
+    yield case("blazar.create stalls after it took effect", stall, variables=SHORT_TIMEOUT)
+    yield case("Error with a reason", _set("error_reason", "0/3 nodes are available: Insufficient memory"))
+    for end in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+        for step in ("blazar.create", "zun.create"):
+            yield case(f"{end.name} at {step}", ended_at=step, end=end)
+    for times, how in ((1, "once"), (FOR_EVER, "always")):
+        prepare = fails("blazar.delete", 500, times=times)
+        yield case(f"down: blazar.delete answers 500 {how}", before_down=prepare)
+    yield case("down: lease is gone before", before_down=lambda bed: _end_leases(bed))
 
 
 def _down() -> Iterator[Case]:

@@ -52,6 +52,16 @@ class Knobs:
     """Whether project members may delete with force, as the site's policy has it; upstream only admins may."""
     lose_uploads: bool = False
     """put_archive answers 200 and writes nothing, as it does when tar fails."""
+    lease_delay_s: float = 0.1
+    """From a lease's start to the moment at which Blazar looks at it; `now` has started already."""
+    lease_starting_s: float = 0.1
+    """How long a lease is STARTING, which one that a test made itself is not."""
+    longest_lease_s: float | None = None
+    """The most that a lease may last."""
+    hours_left: float | None = None
+    """Of the project's allocation; an hour on a device costs one. None for more than enough."""
+    devices_for_users: bool = False
+    """Whether Blazar shows its devices and who has them to others than administrators."""
     faults: list[Fault] = field(default_factory=list)
 
     def fail(self, operation: str, status: int | None = 500, **how: object) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from tests.chi_at_edge.containers import Image, Pod, agent_image, stock_image
 from tests.chi_at_edge.forwarders import Forwarder
 from tests.chi_at_edge.knobs import Knobs
+from tests.chi_at_edge.leases import Lease, Reserved, free, matching
 from tests.chi_at_edge.requests import Logged
 
 AGENT_IMAGE = "edgerun/agent:loopback"
@@ -24,21 +25,6 @@ NETS = 200
 FLOATING_ADDRESSES = 3
 LEAST_FREE_PORT = 1024
 DELETED_STATES = ("Deleting", "Deleted")
-
-
-@dataclass
-class Lease:
-    """Time on a device."""
-
-    name: str
-    status: str
-    start: datetime
-    end: datetime
-    resource_types: tuple[str, ...]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def __post_init__(self) -> None:
-        self.reservations = {str(uuid.uuid4()): kind for kind in self.resource_types}
 
 
 @dataclass
@@ -103,11 +89,19 @@ class Testbed:
         hours: float = 4.0,
         resource_types: tuple[str, ...] = ("device",),
         starts_in_s: float = -60.0,
+        count: int = 1,
     ) -> Lease:
-        """A new lease; one that is PENDING becomes ACTIVE when it starts."""
+        """A new lease with a reservation of `count` Raspberry Pis for each device; one that is PENDING becomes ACTIVE
+        when it starts."""
         now = self.now()
         start = now + timedelta(seconds=starts_in_s)
-        lease = Lease(name, status, start, now + timedelta(hours=hours), resource_types)
+        lease = Lease(name, status, start, now + timedelta(hours=hours), {})
+        for kind in resource_types:
+            there = free(
+                matching([("machine_name", "raspberrypi4-64")]), [*self.leases.values(), lease], start, lease.end
+            )
+            devices = there[:count] if kind == "device" else []
+            lease.reservations[str(uuid.uuid4())] = Reserved(kind, least=count, most=count, devices=devices)
         self.leases[lease.id] = lease
         return lease
 
@@ -117,22 +111,24 @@ class Testbed:
 
     def tick(self) -> None:
         """Let leases start and end. The device is gone with its lease; addresses stay."""
-        now = self.now()
         for lease in self.leases.values():
-            if lease.status == "PENDING" and lease.start <= now:
-                lease.status = "ACTIVE"
-            if lease.status == "ACTIVE" and lease.end <= now:
-                lease.status = "TERMINATED"
-                for container in [each for each in self.containers.values() if each.reservation in lease.reservations]:
-                    self.forget(container)
+            if lease.tick(self.now(), self.knobs.lease_starting_s):
+                self.end_containers(lease)
         for container in [each for each in self.containers.values() if each.deleted_at is not None]:
             if container.deleted_at is not None and time.monotonic() >= container.deleted_at:
                 self.forget(container)
 
+    def end_containers(self, lease: Lease) -> None:
+        """End what runs on a lease's devices."""
+        for container in [each for each in self.containers.values() if each.reservation in lease.reservations]:
+            self.forget(container)
+
     def active_reservation(self, reservation: str | None) -> bool:
         """Whether a container may be placed with this reservation."""
-        leases = [lease for lease in self.leases.values() if lease.status == "ACTIVE"]
-        return any(lease.reservations.get(reservation or "") == "device" for lease in leases)
+        found = [
+            lease.reservations.get(reservation or "") for lease in self.leases.values() if lease.status == "ACTIVE"
+        ]
+        return any(each is not None and each.kind == "device" for each in found)
 
     def new_pod(self, identifier: str, image: Image, command: list[str], environment: dict[str, str]) -> Pod:
         """Files and an address for a container that is not started yet."""

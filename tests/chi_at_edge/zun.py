@@ -34,6 +34,8 @@ CREATABLE = {
     *("name", "image", "command", "entrypoint", "environment", "workdir", "labels", "mounts", "hints", "interactive"),
     *("tty", "hostname", "host", "runtime", "device_profiles", "image_pull_policy", "exposed_ports", "registry"),
 }
+UNTOLD = ("hints", "exposed_ports", "mounts", "device_profiles")
+"""What is asked for and not in the record of a container: Zun has it elsewhere, or tells its ports only."""
 
 
 class Zun:
@@ -186,7 +188,7 @@ class Zun:
         if since is not None and time.monotonic() - since >= self._testbed.knobs.address_delay_s:
             address = {"addr": container.pod.address, "version": 4, "port": container.port_id}
             record["addresses"] = {"containernet": [address]}
-        return dict(record)
+        return {key: value for key, value in record.items() if key not in UNTOLD}
 
 
 def _check(body: Document) -> None:

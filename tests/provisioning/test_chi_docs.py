@@ -29,11 +29,11 @@ def run(script: str, home: Home) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_commands_for_a_lease(student: Home, testbed: Testbed) -> None:
     """Everything but the file with the credentials, which this user exported already, and the slow installing."""
-    testbed.add_lease("my-lease")
     script = blocks()[0].replace("source app-cred-edge-openrc.sh\n", "")
     done = run(script.replace("--name leased", f"--name leased --image {AGENT_IMAGE}"), student)
     assert done.returncode == 0, done.stderr
     assert testbed.left() == ([], [])
+    assert [lease.name for lease in testbed.leases.values()] == ["demo"]
 
 
 def test_the_site_for_newcomers(testbed: Testbed, tmp_path: Path) -> None:

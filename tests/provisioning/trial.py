@@ -15,9 +15,10 @@ class Trial:
     """One deployment that is made and removed without the command around it."""
 
     def __init__(self, testbed: Testbed, **options: object) -> None:
+        name = str(options.pop("name", "edge1"))
         self.testbed = testbed
         self.provider = ChiProvider()
-        self.deployment = Deployment("edge1", "chi", {"lease": "demo", "image": AGENT_IMAGE, **options}, "a token")
+        self.deployment = Deployment(name, "chi", {"lease": "demo", "image": AGENT_IMAGE, **options}, "a token")
         self.said: list[str] = []
 
     def up(self) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from provisioning.errors import LeftBehind, ProvisioningError
-from provisioning.providers.chi.errors import SiteUnreachable, is_missing, status_of, translate_errors
+from provisioning.providers.chi.errors import is_missing, took_effect_perhaps, translate_errors
 from provisioning.providers.chi.retry import BRIEF_S, repeat
 from provisioning.providers.chi.session import Site
 
@@ -83,9 +83,7 @@ class Addresses:
             with translate_errors("taking a floating address"):
                 return _address(self._neutron.create_floatingip({"floatingip": wanted})["floatingip"])
         except ProvisioningError as error:
-            cause = error.__cause__
-            lost = isinstance(error, SiteUnreachable) or (cause is not None and (status_of(cause) or 0) >= 500)
-            made = self.own(owner) if lost else []
+            made = self.own(owner) if took_effect_perhaps(error) else []
             if not made:
                 raise
             return made[0]

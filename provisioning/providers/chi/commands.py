@@ -1,4 +1,4 @@
-"""Commands about CHI@Edge itself: leases, what is still allocated there, and what `up` would do."""
+"""Commands about CHI@Edge itself: what is still allocated there, what `up` would do, and those about leases."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +14,8 @@ from provisioning.deployments import Deployment, DeploymentPhase, Deployments
 from provisioning.errors import ProvisioningError
 from provisioning.lease_time import left_s
 from provisioning.lifecycle import Lifecycle
+from provisioning.providers.chi import device_commands, lease_commands
+from provisioning.providers.chi.tenancy import choose_device, to_make
 from provisioning.watch import LastCall, Watch
 from provisioning.watch import watch as until_the_end
 from provisioning.watcher import only_watcher
@@ -27,35 +29,11 @@ Row = dict[str, Any]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `provision`."""
-    app.command("leases")(leases)
+    lease_commands.register(app)
+    device_commands.register(app)
     app.command("orphans")(orphans)
     app.command("repair")(repair)
     app.command("watch")(watch)
-
-
-def leases(output: OutputForm = Output.TABLE) -> None:
-    """List the project's leases at CHI@Edge: what they hold, and how much time is left."""
-    from provisioning.providers.chi.clock import SITE_CLOCK
-    from provisioning.providers.chi.leases import leases as every_lease
-    from provisioning.providers.chi.session import open_site
-
-    rows = [
-        {
-            "name": lease.name,
-            "id": lease.id,
-            "status": lease.status,
-            "devices": ", ".join(each.device or each.id for each in lease.devices) or "none",
-            "starts_at": lease.starts_at.isoformat(timespec="seconds"),
-            "ends_at": lease.ends_at.isoformat(timespec="seconds"),
-            "left": lease.left if lease.status == "ACTIVE" else "",
-        }
-        for lease in every_lease(open_site())
-    ]
-    _show("leases", rows, output)
-    if SITE_CLOCK.differs:
-        note(f"{SITE_CLOCK.difference}; times here are by the site's, in UTC")
-    if not rows:
-        note("the project has no lease: make one in the CHI@Edge dashboard")
 
 
 def orphans(
@@ -127,19 +105,27 @@ def _seconds(text: str) -> float:
 def plan(name: str, options: dict[str, Any]) -> None:
     """Say what `up` would do, after checking credentials, services and the lease; raises ProvisioningError."""
     from provisioning.providers.chi.containers import Containers, require_container_name
-    from provisioning.providers.chi.leases import device_reservation, find_lease
+    from provisioning.providers.chi.leases import find_lease
     from provisioning.providers.chi.session import open_site
     from provisioning.providers.chi.spec import container_spec
 
     require_container_name(name)
     site = open_site()
-    lease = find_lease(site, str(options["lease"]))
-    reservation = device_reservation(lease, options.get("reservation"))
-    spec = container_spec(Deployment(name, "chi", options, token=""), reservation.device)
-    taken = [each for each in Containers(site).every() if each.name == name]
+    every = Containers(site).every()
+    taken = [each for each in every if each.name == name]
+    others = [each for each in every if each.name != name]
+    if "lease" in options:
+        lease = find_lease(site, str(options["lease"]))
+        reservation = choose_device(lease, options.get("reservation"), others, "", note)
+        device, of_lease = reservation.device, f"{lease.name} ({lease.id}), {lease.status}, {lease.left} left"
+        of_device = f"{device or 'as reserved'} (reservation {reservation.id})"
+    else:
+        device, of_lease = to_make(name, options, "").device, f"would be made, for {options['for']}"
+        of_device = f"{device}, if one is free: the site tells when it is asked for the lease"
+    spec = container_spec(Deployment(name, "chi", options, token=""), device)
     lines = {
-        "lease": f"{lease.name} ({lease.id}), {lease.status}, {lease.left} left",
-        "device": f"{reservation.device or 'as reserved'} (reservation {reservation.id})",
+        "lease": of_lease,
+        "device": of_device,
         "container": f"{name}, {f'is there already ({taken[0].status})' if taken else 'would be made'}",
         "image": spec["image"],
         "runtime": spec.get("runtime", "the site's own"),

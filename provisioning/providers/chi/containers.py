@@ -12,9 +12,9 @@ from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report
 from provisioning.providers.chi.errors import (
     OVERLOADED,
-    SiteUnreachable,
     is_missing,
     status_of,
+    took_effect_perhaps,
     translate_errors,
 )
 from provisioning.providers.chi.retry import BRIEF_S, patience_s, repeat, seconds_of
@@ -22,6 +22,8 @@ from provisioning.providers.chi.session import Site
 
 NAME_LABEL = "edgerun-name"
 OWNER_LABEL = "edgerun-owner"
+RESERVATION_LABEL = "edgerun-reservation"
+"""On which reservation it runs: Zun takes that as a hint, and tells nobody."""
 NAME = re.compile(r"[a-z0-9][-a-z0-9]{0,61}[a-z0-9]")
 """What both take: Zun two letters at least, and more than Kubernetes does, after which it ends in Error."""
 START_TIMEOUT_VARIABLE = "EDGERUN_CHI_START_TIMEOUT"
@@ -54,6 +56,7 @@ class Container:
     deployment: str | None
     image: str
     reservation: str | None
+    """On which it runs; None for what edgerun did not make."""
     port_id: str | None
     """The port of its address; None until it has one."""
 
@@ -95,14 +98,13 @@ class Containers:
 
     def create(self, name: str, owner: str, reservation: str, spec: dict[str, Any]) -> Container:
         """Ask for a container, once. When the answer is lost or says that it failed, look whether it is there."""
-        labels = {NAME_LABEL: name, OWNER_LABEL: owner}
+        labels = {NAME_LABEL: name, OWNER_LABEL: owner, RESERVATION_LABEL: reservation}
         hints = {"reservation": reservation}
         try:
             with translate_errors("creating the container"):
                 return _container(self._zun.create(name=name, labels=labels, hints=hints, **spec))
         except ProvisioningError as error:
-            cause = error.__cause__
-            lost = isinstance(error, SiteUnreachable) or (cause is not None and (status_of(cause) or 0) >= 500)
+            lost = took_effect_perhaps(error)
             made = [each for each in self.own(owner) if each.status != "Error"] if lost else []
             if not made:
                 raise
@@ -229,7 +231,7 @@ class Containers:
     def _require(self, identifier: str) -> Container:
         container = self.get(identifier)
         if container is None:
-            hint = "did the lease end, or did somebody delete it? `provision leases`"
+            hint = "did the lease end, or did somebody delete it? `provision lease ls`"
             raise ProvisioningError("the container is gone", hint=hint)
         return container
 
@@ -266,7 +268,6 @@ def _container(record: Any) -> Container:
     reasons = [getattr(record, "status_reason", None), getattr(record, "status_detail", None)]
     labels = getattr(record, "labels", None) or {}
     ports = [each.get("port") for nets in (getattr(record, "addresses", None) or {}).values() for each in nets]
-    hints = getattr(record, "hints", None) or {}
     return Container(
         id=record.uuid,
         name=record.name,
@@ -275,6 +276,6 @@ def _container(record: Any) -> Container:
         owner=labels.get(OWNER_LABEL),
         deployment=labels.get(NAME_LABEL),
         image=str(getattr(record, "image", "")),
-        reservation=hints.get("reservation"),
+        reservation=labels.get(RESERVATION_LABEL),
         port_id=next((port for port in ports if port), None),
     )

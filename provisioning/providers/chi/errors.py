@@ -19,6 +19,9 @@ NO_CREDENTIALS = frozenset(
     {"Unauthorized", "MissingRequiredOptions", "MissingAuthPlugin", "NoMatchingPlugin", "MissingAuthMethods"}
 )
 
+LATE_S = 5.0
+"""After which a call that was cut off has either taken effect or never will."""
+
 
 class NotAdmitted(AccessDenied, ProvisioningError):
     """The site does not accept the credentials, or there are none."""
@@ -46,6 +49,12 @@ def is_missing(error: BaseException) -> bool:
     Keystone answers 404 too, for an application credential that was deleted and for a revoked token.
     """
     return status_of(error) == 404 and not is_about_identity(error)
+
+
+def took_effect_perhaps(error: ProvisioningError) -> bool:
+    """Whether what a call asked for may be there although it failed: no answer came, or one about the site's fault."""
+    cause = error.__cause__
+    return isinstance(error, SiteUnreachable) or (cause is not None and (status_of(cause) or 0) >= 500)
 
 
 def is_about_identity(error: BaseException) -> bool:

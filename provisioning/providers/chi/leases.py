@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,10 @@ IN_TRANSITION = ("CREATING", "STARTING", "UPDATING")
 """What Blazar calls a lease for some seconds, on its way to another state."""
 
 
+class NoLease(ProvisioningError):
+    """There is none of that id or name."""
+
+
 @dataclass(frozen=True)
 class Reservation:
     """One thing that a lease holds."""
@@ -34,6 +39,8 @@ class Reservation:
     """`device` for what containers run on."""
     device: str | None
     """The type or name that was asked for, where the lease tells."""
+    count: int = 1
+    """How many of them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,14 @@ class Lease:
         return [each for each in self.reservations if each.kind == "device"]
 
     @property
+    def held(self) -> str:
+        """What containers can run on, for people: 2 raspberrypi4-64."""
+        counts = Counter[str]()
+        for each in self.devices:
+            counts[each.device or each.id] += each.count
+        return ", ".join(f"{count} {what}" if count > 1 else what for what, count in counts.items()) or "none"
+
+    @property
     def left_s(self) -> float:
         """Seconds until it ends, 0 when it has."""
         return max(0.0, (self.ends_at - SITE_CLOCK.now()).total_seconds())
@@ -67,7 +82,7 @@ class Lease:
 def leases(site: Site) -> list[Lease]:
     """All leases of the project; raises ProvisioningError."""
     with translate_errors("listing leases"):
-        return [_lease(document) for document in repeat(site.blazar.lease.list)]
+        return [lease_of_document(document) for document in repeat(site.blazar.lease.list)]
 
 
 def find_lease(site: Site, wanted: str) -> Lease:
@@ -77,7 +92,7 @@ def find_lease(site: Site, wanted: str) -> Lease:
     alive = [lease for lease in found if lease.status not in OVER] or found
     if not alive:
         known = ", ".join(f"{lease.name} ({lease.status})" for lease in every) or "none"
-        raise ProvisioningError(f"no lease {wanted!r}; there are: {known}", hint="`provision leases` lists them")
+        raise NoLease(f"no lease {wanted!r}; there are: {known}", hint="`provision lease create` makes one")
     if len(alive) > 1:
         ids = ", ".join(lease.id for lease in alive)
         raise ProvisioningError(f"{len(alive)} leases are named {wanted!r}", hint=f"give one by its id: {ids}")
@@ -86,20 +101,13 @@ def find_lease(site: Site, wanted: str) -> Lease:
 
 def usable_lease(site: Site, wanted: str, report: Report, clock: Callable[[], float] = time.monotonic) -> Lease:
     """A lease that is active and lasts long enough, waiting for one that starts about now; raises ProvisioningError."""
-    if SITE_CLOCK.differs:
-        report(f"{SITE_CLOCK.difference}; times of leases are by the site's")
-    lease = find_lease(site, wanted)
-    deadline = clock() + PENDING_PATIENCE_S
-    if _is_active_soon(lease):
-        report(f"lease {lease.name} is {lease.status}: waiting until it is active")
-    while _is_active_soon(lease) and clock() < deadline:
-        time.sleep(POLL_INTERVAL_S)
-        lease = find_lease(site, lease.id)
+    say_whose_clock_counts(report)
+    lease = until_active(site, find_lease(site, wanted), report, clock)
     if lease.status != "ACTIVE":
         when = f"it starts at {lease.starts_at:%Y-%m-%d %H:%M} UTC" if lease.status == "PENDING" else "make a new one"
         raise ProvisioningError(f"lease {lease.name} is {lease.status}", hint=when)
     if lease.left_s < LEAST_TIME_S:
-        hint = "extend it in the dashboard, or make a new one"
+        hint = f"`provision lease extend {lease.name} --by 1h`, or make a new one"
         raise ProvisioningError(
             f"lease {lease.name} ends in {lease.left_s:.0f} s, too soon to start anything", hint=hint
         )
@@ -108,8 +116,29 @@ def usable_lease(site: Site, wanted: str, report: Report, clock: Callable[[], fl
     return lease
 
 
-def device_reservation(lease: Lease, chosen: str | None) -> Reservation:
-    """The one device of a lease, or the one that was chosen; raises ProvisioningError."""
+def say_whose_clock_counts(report: Report) -> None:
+    """Tell the user when this machine's clock is wrong."""
+    if SITE_CLOCK.differs:
+        report(f"{SITE_CLOCK.difference}; times of leases are by the site's")
+
+
+def until_active(site: Site, lease: Lease, report: Report, clock: Callable[[], float] = time.monotonic) -> Lease:
+    """A lease as it is once it is active, or does not become so soon; says what it waits for."""
+    deadline, said = clock() + PENDING_PATIENCE_S, ""
+    while _is_active_soon(lease) and clock() < deadline:
+        if lease.status != said:
+            said = lease.status
+            report(f"lease {lease.name} is {said}: waiting until it is active")
+        time.sleep(POLL_INTERVAL_S)
+        lease = find_lease(site, lease.id)
+    return lease
+
+
+def device_reservation(lease: Lease, chosen: str | None, taken: Iterable[str | None] = ()) -> Reservation:
+    """The device reservation that was chosen, else the first with a device left; raises ProvisioningError.
+
+    `taken` has the reservation of each container that runs. The one reservation of a lease may be shared.
+    """
     ids = ", ".join(each.id for each in lease.devices)
     if chosen is not None:
         found = [each for each in lease.devices if each.id == chosen]
@@ -121,9 +150,12 @@ def device_reservation(lease: Lease, chosen: str | None) -> Reservation:
         kinds = ", ".join(sorted({each.kind for each in lease.reservations})) or "nothing"
         hint = "containers run on leases of devices: make one at CHI@Edge"
         raise ProvisioningError(f"lease {lease.name} holds no device but {kinds}", hint=hint)
-    if len(lease.devices) > 1:
-        raise ProvisioningError(f"lease {lease.name} holds {len(lease.devices)} devices", hint=f"--reservation: {ids}")
-    return lease.devices[0]
+    used = Counter(taken)
+    left = [each for each in lease.devices if used[each.id] < each.count]
+    if not left and len(lease.devices) > 1:
+        hint = f"--reservation chooses one to share: {ids}"
+        raise ProvisioningError(f"agents run on all {len(lease.devices)} devices of lease {lease.name}", hint=hint)
+    return (left or lease.devices)[0]
 
 
 def _is_active_soon(lease: Lease) -> bool:
@@ -131,9 +163,12 @@ def _is_active_soon(lease: Lease) -> bool:
     return lease.status in ("PENDING", *IN_TRANSITION) and until_start_s < PENDING_PATIENCE_S
 
 
-def _lease(document: dict[str, Any]) -> Lease:
+def lease_of_document(document: dict[str, Any]) -> Lease:
+    """A lease out of Blazar's JSON."""
     reservations = tuple(
-        Reservation(each["id"], each["resource_type"], _device(each.get("resource_properties")))
+        Reservation(
+            each["id"], each["resource_type"], _device(each.get("resource_properties")), int(each.get("max") or 1)
+        )
         for each in document.get("reservations", [])
     )
     times = [datetime.fromisoformat(document[key]).replace(tzinfo=UTC) for key in ("start_date", "end_date")]
@@ -141,11 +176,14 @@ def _lease(document: dict[str, Any]) -> Lease:
 
 
 def _device(properties: str | None) -> str | None:
-    """The device's type or name out of a reservation's query, such as ["==", "$machine_name", "raspberrypi4-64"]."""
+    """The device's type or name out of a reservation's query, such as ["==", "$machine_name", "raspberrypi4-64"], or
+    the first of several such."""
     try:
         words = json.loads(properties or "")
     except ValueError:
         return None
+    if isinstance(words, list) and words[:1] == ["and"] and len(words) > 1:
+        words = words[1]
     if isinstance(words, list) and len(words) == 3 and words[0] == "==":
         return str(words[2])
     return None

@@ -1,4 +1,4 @@
-"""What `provision up --lease ID` takes."""
+"""What `provision up` takes for CHI@Edge."""
 
 from pathlib import Path
 
@@ -10,7 +10,17 @@ OPTIONS = (
         "lease",
         "id or name of the lease; implies --on chi.",
         selects=True,
-        required="CHI@Edge needs --lease ID_OR_NAME: `provision leases` lists them",
+        required="CHI@Edge needs --lease ID_OR_NAME, or --device-type KIND --for TIME, which makes a lease: "
+        "`provision lease ls` lists leases, `provision devices` kinds",
+    ),
+    Option(
+        "for",
+        "make a lease of a --device-type for this long; implies --on chi.",
+        metavar="2h|90m|1d",
+        pattern=r"\d+(\.\d+)?\s*(m|min|h|d)",
+        selects=True,
+        instead_of="lease",
+        needs="device-type: `provision devices` lists the kinds",
     ),
     Option("reservation", "which device reservation, when the lease has several."),
     Option("runtime", "nvidia, for the GPU of a Jetson."),

@@ -4,7 +4,7 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -19,19 +19,27 @@ from provisioning.providers.chi.containers import Container, Containers, require
 from provisioning.providers.chi.errors import SiteUnreachable
 from provisioning.providers.chi.files import Files
 from provisioning.providers.chi.install import install_agent
-from provisioning.providers.chi.leases import device_reservation, find_lease, usable_lease
+from provisioning.providers.chi.leases import Lease, find_lease, usable_lease
 from provisioning.providers.chi.processes import resume, run_for_user
+from provisioning.providers.chi.removal import attempt, remove_what_is_ours
 from provisioning.providers.chi.retry import patience_s
 from provisioning.providers.chi.session import Site, open_site
 from provisioning.providers.chi.spec import FOLDER, PORT, container_spec
+from provisioning.providers.chi.tenancy import (
+    MADE,
+    choose_device,
+    lease_of,
+    made_lease,
+    note_lease_to_make,
+    one_at_a_time,
+    settle,
+)
 
 AGENT_TIMEOUT_S = 180.0
 REACH_TIMEOUT_S = 60.0
 REBIND_AFTER_S = 15.0
 CONNECT_TIMEOUT_S = 3.0
 POLL_INTERVAL_S = 0.1
-LATE_S = 5.0
-"""After which a call that was cut off has either taken effect or never will."""
 T = TypeVar("T")
 
 LOOK = f'd={FOLDER}; mkdir -p "$d" && echo "$d" && if command -v server >/dev/null; then echo agent; fi'
@@ -49,6 +57,7 @@ class ChiProvider:
             chi_ssh.public_key(key)
         site = open_site()
         owner = deployment.resources.setdefault("owner", secrets.token_hex(8))
+        note_lease_to_make(deployment)
         save()
         containers = Containers(site, patience_s())
         made = _own_container(site, containers, deployment, save, report)
@@ -86,7 +95,7 @@ class ChiProvider:
         if "container" not in resources:
             return Status(State.ABSENT, "nothing was made yet")
         site = open_site()
-        left = _time_left(site, str(deployment.options["lease"]))
+        left = _time_left(site, str(lease_of(deployment)))
         container = Containers(site).get(resources["container"])
         if container is None:
             return Status(State.ABSENT, f"the container is gone; {left}")
@@ -109,7 +118,7 @@ class ChiProvider:
 
     def left_s(self, deployment: Deployment) -> float | None:
         """Seconds that its lease lasts."""
-        return find_lease(open_site(), str(deployment.options["lease"])).left_s
+        return find_lease(open_site(), str(lease_of(deployment))).left_s
 
     def resume(self, deployment: Deployment, program: str | None, out: BinaryIO, err: BinaryIO) -> int:
         """Follow a program that the site had cut us off from."""
@@ -127,20 +136,14 @@ class ChiProvider:
         Files(containers, container, _folder(deployment)).pull(remote, local)
 
     def destroy(self, deployment: Deployment, save: Save, report: Report) -> None:
-        """Give back the address, then the container, found by our marks; one failure does not stop the rest."""
+        """Give back the address, then the container, found by our marks, then the lease if that goes too; one failure
+        does not stop the rest."""
         owner = deployment.resources.get("owner")
-        if owner is None:
+        if owner is None and not deployment.with_lease:
             return
         site = open_site()
-        problems: list[str] = []
-        addresses, containers = Addresses(site, patience_s()), Containers(site, patience_s())
-        asked = deployment.resources.get("asked")
-        for address in _found(lambda: addresses.own(owner), problems, wait=asked == "address"):
-            report(f"giving back {address.address}")
-            _attempt(partial(addresses.release, address), problems)
-        for container in _found(lambda: containers.own(owner), problems, wait=asked == "container"):
-            report(f"deleting container {container.name}")
-            _attempt(partial(containers.delete, container.id), problems)
+        problems = [] if owner is None else remove_what_is_ours(site, owner, deployment.resources.get("asked"), report)
+        attempt(partial(settle, site, deployment, report), problems)
         if problems:
             raise LeftBehind("; ".join(problems), hint="`provision orphans` shows what is still allocated")
         chi_ssh.known_hosts(deployment.name).unlink(missing_ok=True)
@@ -152,7 +155,7 @@ class ChiProvider:
         resources = deployment.resources
         if "owner" not in resources:
             return []
-        known = [f"{what} {resources[what]}" for what in ("container", "address") if what in resources]
+        known = [f"{what} {resources[what]}" for what in ("container", "address", MADE) if what in resources]
         asked = [f"a {resources['asked']} that was being asked for"] if resources.get("asked") else []
         hint = "`provision orphans` lists what is still allocated at CHI@Edge, and gives it back"
         return [*known, *asked, hint] if known or asked else []
@@ -168,15 +171,27 @@ def _own_container(site: Site, containers: Containers, deployment: Deployment, s
         report(f"its container is {container.status}: deleting it first")
         containers.delete(container.id)
     _require_free_name(every, name, owner)
-    lease = usable_lease(site, str(deployment.options["lease"]), report)
-    reservation = device_reservation(lease, deployment.options.get("reservation"))
-    report(f"creating a container on {reservation.device or 'the device'}; lease {lease.name} has {lease.left} left")
-    with _asking_for("container", deployment, save):
-        made = containers.create(name, owner, reservation.id, container_spec(deployment, reservation.device))
+    lease = _lease(site, deployment, save, report)
+    with one_at_a_time():
+        reservation = choose_device(lease, deployment.options.get("reservation"), containers.every(), owner, report)
+        report(
+            f"creating a container on {reservation.device or 'the device'}; lease {lease.name} has {lease.left} left"
+        )
+        with _asking_for("container", deployment, save):
+            made = containers.create(name, owner, reservation.id, container_spec(deployment, reservation.device))
     rivals = [each for each in containers.every() if each.name == name and each.owner != owner]
     if any(each.id < made.id for each in rivals):  # of two at the same moment the same one gives way on both sides
         _require_free_name(rivals, name, owner)
     return made
+
+
+def _lease(site: Site, deployment: Deployment, save: Save, report: Report) -> Lease:
+    """The lease to run on: the one that was named, else one that is made."""
+    if MADE not in deployment.resources:
+        return usable_lease(site, str(deployment.options["lease"]), report)
+    with _asking_for("lease", deployment, save):
+        made = made_lease(site, deployment, report)
+    return usable_lease(site, made.id, report)
 
 
 @contextlib.contextmanager
@@ -259,22 +274,3 @@ def _time_left(site: Site, wanted: str) -> str:
     except ProvisioningError as error:
         return str(error)
     return f"lease {lease.name} has {lease.left} left" if lease.status == "ACTIVE" else f"lease is {lease.status}"
-
-
-def _found(look: Callable[[], list[T]], problems: list[str], *, wait: bool) -> list[T]:
-    """What there is; with `wait` something was asked for and may still appear, as `provision` ended before it knew."""
-    deadline = time.monotonic() + (LATE_S if wait else 0)
-    try:
-        while not (found := look()) and time.monotonic() < deadline:
-            time.sleep(POLL_INTERVAL_S)
-    except ProvisioningError as error:
-        problems.append(str(error))
-        return []
-    return found
-
-
-def _attempt(act: Callable[[], None], problems: list[str]) -> None:
-    try:
-        act()
-    except ProvisioningError as error:
-        problems.append(str(error))
