@@ -133,7 +133,7 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.LEASE_TOO_SHORT: Fault(
         HTTPStatus.CONFLICT,
         "The device is taken away before the job can be done",
-        "ask for less, or extend the lease: `provision lease extend`, then `provision up` again tells the agent",
+        "ask for less, or extend the lease: `provision lease extend` tells the agent",
     ),
     ErrorCode.MEASURING: Fault(
         HTTPStatus.SERVICE_UNAVAILABLE,

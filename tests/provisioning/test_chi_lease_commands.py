@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from client.sdk.edge_client import EdgeClient
 from tests.agents import wait_for
 from tests.chi_at_edge.leases import Lease
 from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
@@ -71,6 +72,9 @@ def test_two_devices_of_one_lease_for_two_agents_by_commands_alone(student: Home
     extended = done(student, "lease", "extend", "mine", "--by", "1h")
     assert named(testbed, "mine").end == before + timedelta(hours=1)
     assert "edge1 may run until" in extended.stderr
+    for name in ("edge1", "edge2"):
+        with EdgeClient(student.hosts.named(name)) as client:
+            assert (client.lease().left_s or 0) > 3.5 * 3600
     kept = student.provision("lease", "delete", "mine")
     assert (kept.returncode, "is used by edge1, edge2" in kept.stderr) == (1, True)
     shared = student.provision("down", "edge1", "--with-lease")
