@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from client.durations import format_duration
-from provisioning.errors import AccessDenied, LeftBehind, ProvisioningError
+from provisioning.errors import LeftBehind, ProvisioningError
 from provisioning.provider import Report
 from provisioning.providers.chi.catalogue import is_known, latest_end
 from provisioning.providers.chi.clock import SITE_CLOCK
 from provisioning.providers.chi.errors import (
     LATE_S,
+    NotAdmitted,
     SiteUnreachable,
     is_missing,
     took_effect_perhaps,
@@ -183,11 +184,11 @@ def set_end(site: Site, lease: Lease, end: datetime) -> Lease:
 
 
 def delete_lease(site: Site, lease: Lease) -> None:
-    """Give a lease back, with all that runs on it; fine when it is gone. Raises LeftBehind, and AccessDenied."""
+    """Give a lease back, with all that runs on it; fine when it is gone. Raises LeftBehind, and NotAdmitted."""
     try:
         with translate_errors(f"giving back lease {lease.name}"):
             repeat(lambda: site.blazar.lease.delete(lease.id), DELETE_PATIENCE_S)
-    except AccessDenied:
+    except NotAdmitted:
         raise
     except ProvisioningError as error:
         if (error.__cause__ is not None and is_missing(error.__cause__)) or _is_gone(site, lease):
@@ -244,7 +245,7 @@ def _refused(error: ProvisioningError, no_device: Callable[[], ProvisioningError
     doing, said = str(error).partition(":")[0], _said(error)
     if _is_about_devices(error):
         return no_device()
-    if isinstance(error, AccessDenied | SiteUnreachable):
+    if isinstance(error, NotAdmitted | SiteUnreachable):
         return error
     if SPENT.search(said):
         hint = "a shorter time or fewer devices; the project's page at Chameleon shows what is left"
