@@ -40,7 +40,7 @@ KNOWN = {
         f"{_HERE}.docker.provider:DockerProvider", "docker, docker://HOST", f"{_HERE}.docker.options:OPTIONS"
     ),
     "ssh": ProviderPackage(
-        f"{_HERE}.ssh.provider:SshProvider", "ssh://USER@HOST[:PORT]", f"{_HERE}.ssh.options:OPTIONS"
+        f"{_HERE}.ssh.board:BoardProvider", "ssh://USER@HOST[:PORT]", f"{_HERE}.ssh.options:OPTIONS"
     ),
     "chi": ProviderPackage(
         f"{_HERE}.chi.provider:ChiProvider",

@@ -26,7 +26,10 @@ USER_ID = 42420
 ALONE = FileLock(Path(tempfile.gettempdir()) / "edgerun-test-device.lock")
 """Held by the tests that own the user's processes: another run's would be killed with them."""
 SSHD = "/usr/sbin/sshd"
-TOOLS = ("sh", "uname", "df", "awk", "getconf", "tar", "cat", "mkdir")
+TOOLS = (
+    *("sh", "uname", "df", "awk", "getconf", "cat", "tr", "timeout", "sleep", "grep"),
+    *("tar", "gzip", "sha256sum", "mkdir", "mv", "rm", "rmdir", "dirname"),
+)
 
 
 @dataclass
@@ -150,16 +153,17 @@ def show_key(made: Device, key: Path | None = None) -> None:
     made.known_hosts.write_text(f"[127.0.0.1]:{made.port} {kind} {value}\n")
 
 
-def tools(folder: Path, python: str | None = None) -> str:
-    """A search path with the plain tools and, if it is given, a `python3` that is this shell script."""
+def tools(folder: Path, python: str | None = None, **scripts: str) -> str:
+    """A search path with the plain tools, and shell scripts in the place of `python3`, if it is given, and others."""
     folder.mkdir()
     for name in TOOLS:
         found = shutil.which(name, path="/usr/bin:/bin")
         assert found
         (folder / name).symlink_to(found)
-    if python is not None:
-        (folder / "python3").write_text(f"#!/bin/sh\n{python}\n")
-        (folder / "python3").chmod(0o755)
+    for name, script in {**({} if python is None else {"python3": python}), **scripts}.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
     return str(folder)
 
 

@@ -61,11 +61,23 @@ class DockerEngine:
         client, host = _connect(deployment.options.get("place"))
         platform = deployment.options.get("platform") or os.environ.get("DOCKER_DEFAULT_PLATFORM") or None
         engine = cls(client, urlsplit(host).hostname or "127.0.0.1", platform)
-        made_on = deployment.resources.get("engine")
-        if made_on and made_on != engine.identity:
-            hint = "point DOCKER_HOST or the docker context back at that engine"
-            raise ProvisioningError(f"{deployment.name} was made on another Docker engine than this one", hint=hint)
+        engine._require_same(deployment, hint="point DOCKER_HOST or the docker context back at that engine")
         return engine
+
+    @classmethod
+    def at(cls, deployment: Deployment, *, url: str, address: str) -> "DockerEngine":
+        """The engine of a deployment that answers at a socket, and whose ports are reached at an address.
+
+        Raises ProvisioningError when the deployment was made on another one.
+        """
+        engine = cls(DockerClient(base_url=url, timeout=TIMEOUT_S), address, deployment.options.get("platform"))
+        engine._require_same(deployment, hint=f"`provision down {deployment.name} --forget` gives it up")
+        return engine
+
+    def _require_same(self, deployment: Deployment, *, hint: str) -> None:
+        made_on = deployment.resources.get("engine")
+        if made_on and made_on != self.identity:
+            raise ProvisioningError(f"{deployment.name} was made on another Docker engine than this one", hint=hint)
 
     @cached_property
     def identity(self) -> str:

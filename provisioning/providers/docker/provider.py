@@ -6,7 +6,7 @@ import secrets
 import shlex
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -44,11 +44,14 @@ class DockerProvider:
 
     kind = "docker"
 
+    def __init__(self, reach: Callable[[Deployment], DockerEngine] = DockerEngine.of) -> None:
+        self._reach = reach
+
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Make volume and container, or start the container that is there."""
         resources = deployment.resources
         with engine_errors():
-            engine = DockerEngine.of(deployment)
+            engine = self._reach(deployment)
             resources.setdefault("id", secrets.token_hex(8))
             resources.setdefault("engine", engine.identity)
             save()
@@ -66,14 +69,14 @@ class DockerProvider:
     def certificate(self, deployment: Deployment) -> str | None:
         """Read through the engine, past the network."""
         with engine_errors():
-            return _read(_require(deployment), f"{DATA}/tls/cert.pem").decode()
+            return _read(self._require(deployment), f"{DATA}/tls/cert.pem").decode()
 
     def status(self, deployment: Deployment) -> Status:
         """What the engine says of the container."""
         if "id" not in deployment.resources:
             return Status(State.ABSENT, "nothing is there")
         with engine_errors():
-            container = _find(DockerEngine.of(deployment), deployment)
+            container = _find(self._reach(deployment), deployment)
         if container is None:
             return Status(State.ABSENT, "no container")
         health = container.attrs["State"].get("Health", {}).get("Status")
@@ -83,18 +86,18 @@ class DockerProvider:
     def logs(self, deployment: Deployment, tail: int) -> Iterator[str]:
         """What the container printed."""
         with engine_errors():
-            if "id" in deployment.resources and (container := _find(DockerEngine.of(deployment), deployment)):
+            if "id" in deployment.resources and (container := _find(self._reach(deployment), deployment)):
                 yield from container.logs(tail=tail).decode(errors="replace").splitlines()
 
     def exec(self, deployment: Deployment, command: Sequence[str], out: BinaryIO, err: BinaryIO) -> int:
         """Another process in the container."""
         with engine_errors():
-            return _run(_running(deployment), command, out, err)
+            return _run(self._running(deployment), command, out, err)
 
     def push(self, deployment: Deployment, local: Path, remote: str) -> None:
         """Into the data volume: everything else is read-only."""
         with engine_errors(), tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as words:
-            container = _running(deployment)
+            container = self._running(deployment)
             target = archives.below(DATA, remote)
             is_folder = _run(container, ["test", "-d", target], words, words) == 0
             parent, name = archives.landing(target, archives.own_name(local), is_folder=is_folder)
@@ -108,7 +111,7 @@ class DockerProvider:
     def pull(self, deployment: Deployment, remote: str, local: Path) -> None:
         """From anywhere in the container, also a stopped one."""
         with engine_errors(), tempfile.TemporaryFile() as archive:
-            container = _require(deployment)
+            container = self._require(deployment)
             with missing_is_fine():
                 for chunk in container.get_archive(archives.below(DATA, remote))[0]:
                     archive.write(chunk)
@@ -123,7 +126,7 @@ class DockerProvider:
         if "id" in resources:
             try:
                 with engine_errors():
-                    _remove(DockerEngine.of(deployment), _label(deployment), report)
+                    _remove(self._reach(deployment), _label(deployment), report)
             except ProvisioningError as error:
                 gone = f"when the engine is gone for good: provision down {deployment.name} --forget"
                 hint = f"{error.hint}; {gone}" if error.hint else gone
@@ -139,6 +142,19 @@ class DockerProvider:
         names = (container_name(deployment), _volume_name(deployment))
         return [f"container {names[0]} ({what})", f"volume {names[1]}"]
 
+    def _require(self, deployment: Deployment) -> Container:
+        container = _find(self._reach(deployment), deployment) if "id" in deployment.resources else None
+        if container is None:
+            raise nothing_there(deployment.name)
+        return container
+
+    def _running(self, deployment: Deployment) -> Container:
+        container = self._require(deployment)
+        if container.status != "running":
+            hint = f"`provision repair {deployment.name}` starts it"
+            raise ProvisioningError(f"container {container.name} is not running: {container.status}", hint=hint)
+        return container
+
 
 def _volume_name(deployment: Deployment) -> str:
     return f"edgerun-{deployment.name}-{deployment.resources['id']}"
@@ -151,21 +167,6 @@ def _label(deployment: Deployment) -> str:
 def _find(engine: DockerEngine, deployment: Deployment) -> Container | None:
     found = engine.client.containers.list(all=True, filters={"label": _label(deployment)})
     return next((each for each in found if each.name == container_name(deployment)), None)
-
-
-def _require(deployment: Deployment) -> Container:
-    container = _find(DockerEngine.of(deployment), deployment) if "id" in deployment.resources else None
-    if container is None:
-        raise nothing_there(deployment.name)
-    return container
-
-
-def _running(deployment: Deployment) -> Container:
-    container = _require(deployment)
-    if container.status != "running":
-        hint = f"`provision repair {deployment.name}` starts it"
-        raise ProvisioningError(f"container {container.name} is not running: {container.status}", hint=hint)
-    return container
 
 
 def _make(engine: DockerEngine, deployment: Deployment, save: Save, report: Report) -> Container:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import asyncssh
@@ -30,6 +32,8 @@ class Connection:
         self.host = host
         self.through = login.through
         """What the connection goes through, in words; None where the device is reached directly."""
+        self.complaint = ""
+        """The last one of a program that was joined to a socket."""
 
     @property
     def address(self) -> str:
@@ -48,6 +52,33 @@ class Connection:
     def run(self, command: str, stdin: BinaryIO | None, out: BinaryIO, err: BinaryIO) -> int:
         """Run a command line of the user's shell; returns its exit code. Raises Unreachable when the line is cut."""
         return _finish(self._runner, self._run(command, stdin, out, err), self.host)
+
+    def offer(self, path: Path, command: str, offered: Callable[[Callable[[], object]], None]) -> None:
+        """Join whatever connects to a new socket at `path` to a program of its own on the other side.
+
+        Once there is a socket, calls `offered` with what ends all this from another thread.
+        """
+        _finish(self._runner, self._offer(path, command, offered), self.host)
+
+    async def _offer(self, path: Path, command: str, offered: Callable[[Callable[[], object]], None]) -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        server = await asyncio.start_unix_server(partial(self._join, command), path)
+        try:
+            offered(lambda: loop.call_soon_threadsafe(ended.set))
+            await ended.wait()
+        finally:
+            server.close()
+
+    async def _join(self, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            process = await self._login.ssh.create_process(command, stdin=reader, stdout=writer, encoding=None)
+            if complaint := await process.stderr.read():
+                self.complaint = complaint.decode(errors="replace").strip()
+            await process.wait_closed()
+        except (asyncssh.Error, OSError) as error:
+            self.complaint = str(error)
+        finally:
+            writer.close()
 
     async def _run(self, command: str, stdin: BinaryIO | None, out: BinaryIO, err: BinaryIO) -> int:
         process = await self._login.ssh.create_process(command, encoding=None)

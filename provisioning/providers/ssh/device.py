@@ -25,15 +25,19 @@ LOG_NAME = "agent.log"
 
 
 def claim(folder: str, owner: str) -> dict[str, Any]:
-    """Make the folder, unless it is another deployment's."""
+    """Make the folder, unless it is another deployment's: that one is not touched."""
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True, mode=0o700)
     if _owner(where) is None:
-        (where / "owner.part").write_text(owner)
-        (where / "owner.part").replace(where / "owner")
+        (where / f"owner.{owner}").write_text(owner)
+        with contextlib.suppress(FileExistsError):  # another deployment was faster
+            os.link(where / f"owner.{owner}", where / "owner")
+        (where / f"owner.{owner}").unlink()
+    if _owner(where) != owner:
+        return {"taken": True}
     for name in ("data", "wheels"):
         (where / name).mkdir(exist_ok=True, mode=0o700)
-    return {"taken": _owner(where) != owner}
+    return {"taken": False}
 
 
 def use_systemd(folder: str) -> dict[str, Any]:
@@ -141,10 +145,16 @@ def execute(folder: str, command: list[str], marked: dict[str, str]) -> dict[str
     os.execvp(command[0], command)
 
 
+def holds(folder: str, owner: str) -> dict[str, Any]:
+    """Whether something of the deployment is there: its folder, also one that nobody has claimed yet."""
+    where = Path(folder)
+    return {"holds": where.exists() and _owner(where) in (owner, None)}
+
+
 def remove(folder: str, owner: str, unit: str) -> dict[str, Any]:
     """End what runs of the folder and delete it; another deployment's is left alone."""
     where = Path(folder)
-    if not where.exists() or _owner(where) not in (owner, None):
+    if not holds(folder, owner)["holds"]:
         return {}
     if unit:
         _systemctl("disable", "--now", unit)

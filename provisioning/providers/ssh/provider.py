@@ -19,6 +19,7 @@ from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind, ProvisioningError, nothing_there
 from provisioning.programs import END, VARIABLE, new_mark
 from provisioning.provider import TUNNEL_OPTION, Report, Save, State, Status, agent_arguments
+from provisioning.providers.ssh import python_archive, shell
 from provisioning.providers.ssh.connection import Connection, connected
 from provisioning.providers.ssh.survey import Survey, survey
 
@@ -30,20 +31,23 @@ class SshProvider:
 
     kind = "ssh"
 
+    def __init__(self, found: Survey | None = None) -> None:
+        self._found = found
+        """The device, when it was looked at already."""
+
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Check the device, install what is missing, and start the agent unless it runs."""
         resources = deployment.resources
         with _connected(deployment) as device:
-            found = survey(device.connection, deployment.name)
-            _choose_way(device, report)
+            found = self._found or survey(device.connection)
+            archive = deployment.options.get("python-archive")
+            settle_reach(device.connection, deployment, report)
             if "folder" not in resources:
-                report(f"{deployment.options['place']}: {found.summary}")
                 folder = f"{found.home}/.edgerun/{deployment.name}"
-                resources.update(id=secrets.token_hex(8), folder=folder, python=found.python, unit="")
+                python = f"{folder}/{python_archive.INTERPRETER}" if archive else found.usable_python.path
+                resources.update(id=secrets.token_hex(8), folder=folder, python=python, unit="")
                 save()
-            if device.call("claim", folder=device.folder, owner=device.owner)["taken"]:
-                hint = "choose another --name; it is of another user or machine, or was forgotten here"
-                raise ProvisioningError(f"there is an agent {deployment.name} on that device already", hint=hint)
+            found = _claim(device, found, archive, save, report)
             if not device.status()["installed"]:
                 _install(device, found, report, offline=bool(deployment.options.get("offline")))
             if not resources["unit"] and device.call("use_systemd", folder=device.folder)["works"]:
@@ -112,8 +116,7 @@ class SshProvider:
         if "folder" in resources:
             try:
                 with _connected(deployment) as device:
-                    report(f"removing {device.folder} from {deployment.options['place']}")
-                    device.call("remove", folder=device.folder, owner=device.owner, unit=resources["unit"])
+                    _remove(device, report)
             except EdgeError as error:
                 hint = f"when it is gone for good: provision down {deployment.name} --forget"
                 raise LeftBehind(f"{resources['folder']} on the device: {error}", hint=hint) from error
@@ -153,7 +156,10 @@ class _Device:
         out, err = io.BytesIO(), io.BytesIO()
         code = self.run(verb, out, err, **arguments)
         if code == 0:
-            document: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+            try:
+                document: dict[str, Any] = dict(json.loads(out.getvalue().splitlines()[-1]))
+            except (ValueError, TypeError, IndexError):
+                raise ProvisioningError(f"{verb} failed on the device: its Python gave no answer") from None
             if "error" not in document:
                 return document
             raise ProvisioningError(f"{verb} failed on the device: {document['error']}")
@@ -168,10 +174,7 @@ class _Device:
 
     def shell(self, command: str, *, stdin: BinaryIO | None = None, out: BinaryIO | None = None) -> None:
         """A line for the user's shell; raises ProvisioningError with what it complained."""
-        err = io.BytesIO()
-        if self.connection.run(command, stdin, out or io.BytesIO(), err):
-            lines = err.getvalue().decode(errors="replace").strip().splitlines()
-            raise ProvisioningError(f"{self.deployment.name}: {lines[0] if lines else 'no reason given'}")
+        shell.run(self.connection, self.deployment.name, command, stdin=stdin, out=out)
 
     def upload(self, archive: BinaryIO, folder: str) -> None:
         """Unpack an archive there."""
@@ -183,14 +186,15 @@ class _Device:
         return archives.below(f"{self.folder}/data", remote)
 
 
-def _account(deployment: Deployment) -> Account:
+def account_of(deployment: Deployment) -> Account:
+    """Where to log in for a deployment."""
     options = deployment.options
     return Account(options.get("place", ""), options.get("ssh-key"), options.get("known-hosts"))
 
 
 @contextlib.contextmanager
 def _connected(deployment: Deployment) -> Iterator[_Device]:
-    with connected(_account(deployment)) as connection:
+    with connected(account_of(deployment)) as connection:
         yield _Device(connection, deployment)
 
 
@@ -202,14 +206,40 @@ def _existing(deployment: Deployment) -> Iterator[_Device]:
         yield device
 
 
-def _choose_way(device: _Device, report: Report) -> None:
+def settle_reach(connection: Connection, deployment: Deployment, report: Report) -> None:
     """Settle, before anything is made, whether the agent is reached through a tunnel; that stays so."""
-    deployment, through = device.deployment, device.connection.through
+    through = connection.through
     if deployment.tunnel is None and (through or deployment.options.get(TUNNEL_OPTION)):
-        device.connection.require_forwarding()
-        deployment.tunnel = _account(deployment)
+        connection.require_forwarding()
+        deployment.tunnel = account_of(deployment)
         why = f"reached through {through}" if through else f"to be reached through SSH only (--{TUNNEL_OPTION})"
         report(f"{deployment.options['place']} is {why}: its agent will listen on loopback there, behind an SSH tunnel")
+
+
+def _claim(device: _Device, found: Survey, archive: str | None, save: Save, report: Report) -> Survey:
+    """Make the folder there, with a Python in it when one is brought along; raises ProvisioningError."""
+    taken = False
+    if archive:
+        found, taken = python_archive.bring(
+            device.connection, found, device.folder, device.owner, Path(archive), report
+        )
+    if taken or device.call("claim", folder=device.folder, owner=device.owner)["taken"]:
+        device.deployment.resources.clear()  # there is nothing of ours
+        save()
+        hint = "choose another --name; it is of another user or machine, or was forgotten here"
+        raise ProvisioningError(f"there is an agent {device.deployment.name} on that device already", hint=hint)
+    return found
+
+
+def _remove(device: _Device, report: Report) -> None:
+    resources, where = device.deployment.resources, device.deployment.options["place"]
+    if "python-archive" in device.deployment.options and not python_archive.can_remove(
+        device.connection, resources["python"]
+    ):
+        python_archive.remove(device.connection, device.folder, device.owner)
+    elif device.call("holds", folder=device.folder, owner=device.owner)["holds"]:
+        report(f"removing {device.folder} from {where}")
+        device.call("remove", folder=device.folder, owner=device.owner, unit=resources["unit"])
 
 
 def _install(device: _Device, found: Survey, report: Report, *, offline: bool) -> None:
