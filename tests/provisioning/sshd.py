@@ -112,9 +112,8 @@ def device(
         yield from _device(path, disk, settings, variables)
 
 
-def _device(
-    path: str | None, disk: str | None, settings: Mapping[str, str], variables: dict[str, str]
-) -> Iterator[Device]:
+def lay_out() -> Device:
+    """A device's home and keys, in a new folder; its sshd is still to be started."""
     folder = Path(tempfile.mkdtemp(prefix="edgerun-device-"))
     folder.chmod(0o755)
     made = Device(free_port(), folder / "home", folder / "key", folder / "known_hosts", folder / "sshd.log")
@@ -123,28 +122,34 @@ def _device(
     for name in ("key", "host_key"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(keygen, check=True)
+    (folder / "authorized").write_text(Path(f"{made.key}.pub").read_text())
     show_key(made)
+    return made
+
+
+def clear_away(made: Device) -> None:
+    """Kill what runs as the device's user and delete its folder."""
+    for process in _processes():
+        process.kill()
+    shutil.rmtree(made.home.parent, ignore_errors=True)
+
+
+def _device(
+    path: str | None, disk: str | None, settings: Mapping[str, str], variables: dict[str, str]
+) -> Iterator[Device]:
+    made = lay_out()
     variables |= {"PATH": path} if path else {}
-    command = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-euc",
-        _script(folder, made, variables, settings, disk),
-    ]
+    script = _script(made, variables, settings, disk)
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script]
     Path("/run/sshd").mkdir(exist_ok=True)
     sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: "Server listening" in (made.log.read_text() if made.log.exists() else ""))
         yield made
     finally:
-        for process in _processes():
-            process.kill()
         sshd.terminate()
         sshd.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+        clear_away(made)
 
 
 def show_key(made: Device, key: Path | None = None) -> None:
@@ -167,21 +172,26 @@ def tools(folder: Path, python: str | None = None, **scripts: str) -> str:
     return str(folder)
 
 
-def _script(
-    folder: Path, made: Device, variables: dict[str, str], settings: Mapping[str, str], disk: str | None
-) -> str:
+def user_files(made: Device) -> dict[str, Path]:
+    """The machine's lists of users with the device's in them, by the name of the file in /etc."""
     entries = {
         "passwd": f"{USER}:x:{USER_ID}:{USER_ID}::{made.home}:/bin/sh\n",
         "group": f"{USER}:x:{USER_ID}:\n",
         "shadow": f"{USER}:*:19000:0:99999:7:::\n",
     }
-    lines = []
     for name, entry in entries.items():
-        (folder / name).write_text((Path("/etc") / name).read_text() + entry)
-        lines.append(f"mount --bind {folder / name} /etc/{name}")
-    if disk:
-        lines.append(f"mount -t tmpfs -o size={disk},uid={USER_ID},mode=700 none {made.home}")
-    (folder / "authorized").write_text(Path(f"{made.key}.pub").read_text())
+        (made.home.parent / name).write_text((Path("/etc") / name).read_text() + entry)
+    return {name: made.home.parent / name for name in entries}
+
+
+def configuration(
+    made: Device,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """A file for sshd that lets nobody in but the device's user, with its key."""
+    folder = made.home.parent
     config = {
         "Port": made.port,
         "ListenAddress": "127.0.0.1",
@@ -198,7 +208,14 @@ def _script(
     if variables:
         config["SetEnv"] = " ".join(f"{name}={value}" for name, value in variables.items())
     (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in config.items()))
-    return "\n".join([*lines, f"exec {SSHD} -D -f {folder / 'config'} -E {made.log}"])
+    return folder / "config"
+
+
+def _script(made: Device, variables: Mapping[str, str], settings: Mapping[str, str], disk: str | None) -> str:
+    lines = [f"mount --bind {path} /etc/{name}" for name, path in user_files(made).items()]
+    if disk:
+        lines.append(f"mount -t tmpfs -o size={disk},uid={USER_ID},mode=700 none {made.home}")
+    return "\n".join([*lines, f"exec {SSHD} -D -f {configuration(made, variables=variables, settings=settings)} -E {made.log}"])
 
 
 def free_port() -> int:
