@@ -223,7 +223,8 @@ class Lifecycle:
         if keep:
             self._report(f"kept as it is: `provision down {deployment.name}` removes it")
             return
-        self._report("undoing what was done")
+        if deployment.resources:
+            self._report("undoing what was done")
         try:
             self._remove(deployment, provider)
         except EdgeError as left:

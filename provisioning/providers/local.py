@@ -43,7 +43,11 @@ class LocalProvider:
     def create(self, deployment: Deployment, save: Save, report: Report) -> None:
         """Start the agent, or keep the one that runs."""
         resources = deployment.resources
-        folder = Path(resources.setdefault("folder", str(user_data_path("edgerun") / "agents" / deployment.name)))
+        folder = user_data_path("edgerun") / "agents" / deployment.name
+        if "folder" not in resources and folder.exists():
+            hint = f"choose another --name; if nothing runs there any more, delete {folder}"
+            raise ProvisioningError(f"{folder} is of another agent, which was not made from here", hint=hint)
+        folder = Path(resources.setdefault("folder", str(folder)))
         save()
         if absent := [name for name in extras.modules(deployment.options) if find_spec(name) is None]:
             wanted = ",".join(deployment.options["with"])
