@@ -4,13 +4,20 @@ Under emulation `EDGE_CPUINFO_ARM64` names a cpuinfo file to show the agent, whi
 """
 
 import os
+import shutil
+import socketserver
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.home import Home
+from tests.provisioning import sshd
 
 BUILD_TIMEOUT_S = 900
 
@@ -45,6 +52,31 @@ def build(folder: Path, *more: str) -> None:
     ):
         command = [str(Path(sys.executable).with_name("provision")), *arguments]
         subprocess.run(command, env=environment, check=True, timeout=BUILD_TIMEOUT_S)
+
+
+@contextmanager
+def on_a_board() -> Iterator[sshd.Device]:
+    """A device by SSH whose Python is too old, and whose user may use the engine."""
+    docker = shutil.which("docker")
+    with tempfile.TemporaryDirectory(prefix="edgerun-board-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        tools = sshd.tools(folder / "bin", sshd.OLD_PYTHON, docker=f'exec {docker} "$@"')
+        with _Engine(str(folder / "docker.sock"), _Dial) as engine:
+            (folder / "docker.sock").chmod(0o666)
+            Thread(target=engine.serve_forever, daemon=True).start()
+            with sshd.device(path=tools, DOCKER_HOST=f"unix://{folder / 'docker.sock'}") as device:
+                yield device
+            engine.shutdown()
+
+
+class _Engine(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+class _Dial(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        subprocess.run(["docker", "system", "dial-stdio"], stdin=self.request, stdout=self.request, check=False)
 
 
 def ours(name: str, *command: str) -> list[str]:

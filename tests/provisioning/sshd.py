@@ -32,6 +32,10 @@ TOOLS = (
 )
 
 
+OLD_PYTHON = 'case "$2" in *join*) echo 3.8.10;; *) exit 1;; esac'
+"""A script that says what a Python says that is too old, for `tools`."""
+
+
 @dataclass
 class Device:
     """A running sshd, who may log in, and the home folder there."""

@@ -12,10 +12,13 @@ import psutil
 import pytest
 
 from tests.home import Home
-from tests.provisioning import conformance, engines, sshd, wheelhouse
+from tests.provisioning import conformance, engines, relocatable, sshd, wheelhouse
 from tests.provisioning.conformance import NAME, Place
 
-KINDS = ("local", "ssh", "jump", pytest.param("docker", marks=pytest.mark.slow))
+KINDS = (
+    *("local", "ssh", "jump"),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("docker", "docker-by-ssh", "ssh-with-python")),
+)
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +39,20 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     elif request.param == "jump":
         with sshd.device() as device:
             yield _jump(user, device, request.getfixturevalue("wheels"))
+    elif request.param == "ssh-with-python":
+        archive = relocatable.pack(tmp_path / "cpython.tar.gz")
+        with sshd.device() as device:
+            made = _ssh(user, device, request.getfixturevalue("wheels"))
+            yield replace(made, options=(*made.options, "--python-archive", str(archive)))
+    elif request.param == "docker-by-ssh":
+        made = _docker(user, tmp_path / "build")
+        with engines.on_a_board() as device:
+            yield replace(
+                made,
+                options=(*device.on, *engines.options()),
+                variables={},
+                leftovers=lambda: [*made.leftovers(), *device.leftovers()],
+            )
     else:
         yield _docker(user, tmp_path / "build")
     user.provision("down", NAME)

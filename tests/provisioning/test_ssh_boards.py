@@ -13,7 +13,6 @@ from image_model.catalog import SAMPLES_FOLDER
 from tests.home import Home
 from tests.provisioning import relocatable, sshd, wheelhouse
 
-OLD_PYTHON = 'case "$2" in *join*) echo 3.8.10;; *) exit 1;; esac'
 OLD_LIBC = """case "$1" in
 GNU_LIBC_VERSION) echo glibc 2.23;;
 LONG_BIT) echo 64;;
@@ -57,7 +56,7 @@ def up(user: Home, device: sshd.Device, *options: str) -> tuple[int, str]:
 
 def test_docker_without_the_rights_is_a_clear_no(user: Home, folder: Path) -> None:
     """Reason, what keeps Docker from helping, and the line that changes it."""
-    tools = sshd.tools(folder / "bin", OLD_PYTHON, getconf=OLD_LIBC, docker=NO_RIGHTS)
+    tools = sshd.tools(folder / "bin", sshd.OLD_PYTHON, getconf=OLD_LIBC, docker=NO_RIGHTS)
     with sshd.device(path=tools) as device:
         code, said = up(user, device)
     assert (code, "its C library is glibc 2.23, too old" in said) == (1, True), said
@@ -67,7 +66,7 @@ def test_docker_without_the_rights_is_a_clear_no(user: Home, folder: Path) -> No
 
 def test_docker_on_the_board_is_chosen_and_said(user: Home, folder: Path) -> None:
     """In one line with the reason; an engine that then fails is told in its own words, and nothing is left."""
-    with sshd.device(path=sshd.tools(folder / "bin", OLD_PYTHON, docker=BREAKS)) as device:
+    with sshd.device(path=sshd.tools(folder / "bin", sshd.OLD_PYTHON, docker=BREAKS)) as device:
         code, said = up(user, device)
         assert "Docker 20.10.7 with the nvidia runtime" in said
         assert "its Python is 3.8.10, and 3.11 or newer is needed: running the agent in Docker on the device" in said
@@ -77,7 +76,7 @@ def test_docker_on_the_board_is_chosen_and_said(user: Home, folder: Path) -> Non
 
 def test_what_only_docker_understands_needs_docker(user: Home, folder: Path) -> None:
     """An option for containers is not left aside in silence."""
-    with sshd.device(path=sshd.tools(folder / "bin", OLD_PYTHON)) as device:
+    with sshd.device(path=sshd.tools(folder / "bin", sshd.OLD_PYTHON)) as device:
         code, said = up(user, device, "--image", "edgerun-agent")
     assert (code, "--image needs Docker there, and it has none" in said) == (1, True), said
 
@@ -86,7 +85,7 @@ def test_a_python_that_is_brought_along(user: Home, folder: Path, tmp_path_facto
     """A board with an old Python runs the agent with the one of an archive, and `down` takes that away again."""
     archive = relocatable.pack(tmp_path_factory.mktemp("archive") / "cpython.tar.gz")
     wheels = wheelhouse.fill(tmp_path_factory.mktemp("wheels"))
-    with sshd.device(path=sshd.tools(folder / "bin", OLD_PYTHON)) as device:
+    with sshd.device(path=sshd.tools(folder / "bin", sshd.OLD_PYTHON)) as device:
         options = (*device.on, "--name", "pi4", "--model", "none", "--offline", "--python-archive", str(archive))
         done = user.provision("up", *options, **wheels)
         assert (done.returncode, "uploading cpython.tar.gz" in done.stderr) == (0, True), done.stderr
@@ -115,7 +114,7 @@ def test_a_python_that_does_not_fit_is_refused(user: Home, folder: Path, program
     python.chmod(0o755)
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(python, "python/bin/python3")
-    with sshd.device(path=sshd.tools(folder / "bin", OLD_PYTHON)) as device:
+    with sshd.device(path=sshd.tools(folder / "bin", sshd.OLD_PYTHON)) as device:
         code, said = up(user, device, "--python-archive", str(archive))
     assert (code, complaint in said, "install_only" in said) == (1, True, True), said
 
@@ -123,6 +122,6 @@ def test_a_python_that_does_not_fit_is_refused(user: Home, folder: Path, program
 def test_what_is_no_archive_of_a_python_is_refused(user: Home, folder: Path) -> None:
     """Before anything is made there."""
     (folder / "some.tar.gz").write_bytes(b"not one")
-    with sshd.device(path=sshd.tools(folder / "bin", OLD_PYTHON)) as device:
+    with sshd.device(path=sshd.tools(folder / "bin", sshd.OLD_PYTHON)) as device:
         code, said = up(user, device, "--python-archive", str(folder / "some.tar.gz"))
     assert (code, "cannot be read as a .tar.gz" in said) == (1, True), said

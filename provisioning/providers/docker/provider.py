@@ -6,6 +6,7 @@ import secrets
 import shlex
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,7 +193,8 @@ def _wait_until_it_listens(container: Container) -> None:
             break
         started = datetime.fromisoformat(state["StartedAt"])
         with missing_is_fine():
-            stat = container.get_archive(f"{DATA}/agent.json")[1]
+            chunks, stat = container.get_archive(f"{DATA}/agent.json")
+            deque(chunks, maxlen=0)  # read to its end, or each look would keep a connection of its own
             if stat and datetime.fromisoformat(stat["mtime"]).astimezone(UTC) >= started:
                 json.loads(_read(container, f"{DATA}/agent.json"))
                 return

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -61,20 +60,34 @@ class Connection:
         _finish(self._runner, self._offer(path, command, offered), self.host)
 
     async def _offer(self, path: Path, command: str, offered: Callable[[Callable[[], object]], None]) -> None:
-        ended, loop = asyncio.Event(), asyncio.get_running_loop()
-        server = await asyncio.start_unix_server(partial(self._join, command), path)
+        ended, loop, joined = asyncio.Event(), asyncio.get_running_loop(), set()
+
+        def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = loop.create_task(self._join(command, reader, writer))
+            joined.add(task)
+            task.add_done_callback(joined.discard)
+
+        server = await asyncio.start_unix_server(join, path)
         try:
             offered(lambda: loop.call_soon_threadsafe(ended.set))
             await ended.wait()
         finally:
             server.close()
+            for task in joined:
+                task.cancel()
+            await asyncio.gather(*joined, return_exceptions=True)
 
     async def _join(self, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            process = await self._login.ssh.create_process(command, stdin=reader, stdout=writer, encoding=None)
-            if complaint := await process.stderr.read():
-                self.complaint = complaint.decode(errors="replace").strip()
-            await process.wait_closed()
+            async with self._login.ssh.create_process(command, encoding=None) as process:
+                ways = [asyncio.create_task(_pass_on(reader, process.stdin))]
+                ways.append(asyncio.create_task(_pass_on(process.stdout, writer)))
+                _, unfinished = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in unfinished:  # whoever leaves first leaves for both: sshd allows few programs at a time
+                    way.cancel()
+                if ways[1].done() and (complaint := await process.stderr.read()):
+                    self.complaint = complaint.decode(errors="replace").strip()
+                process.close()
         except (asyncssh.Error, OSError) as error:
             self.complaint = str(error)
         finally:
@@ -102,6 +115,15 @@ def connected(account: Account) -> Iterator[Connection]:
             yield Connection(runner, login, host)
         finally:
             runner.run(login.close())
+
+
+async def _pass_on(
+    source: asyncio.StreamReader | asyncssh.SSHReader[bytes], target: asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
+) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await source.read(CHUNK_BYTES):
+            target.write(chunk)
+            await target.drain()
 
 
 async def _feed(stdin: BinaryIO | None, target: asyncssh.SSHWriter[bytes]) -> None:
