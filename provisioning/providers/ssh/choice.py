@@ -9,8 +9,8 @@ from provisioning.providers.ssh.survey import Survey
 GLIBC_MINOR = {"x86_64": 27, "aarch64": 34}
 """What the wheels of the runtimes really need: those of ai-edge-litert for aarch64 say 27, and fail when imported."""
 STANDALONE = (
-    "--python-archive FILE brings a CPython 3.11 or newer along that runs from any folder: a .tar.gz such as the "
-    "install_only builds for {machine} Linux (gnu) among the releases of the project python-build-standalone"
+    "--python-archive FILE brings a CPython along that runs from any folder, such as an install_only .tar.gz for "
+    "{machine} Linux of the project python-build-standalone"
 )
 
 
@@ -59,16 +59,17 @@ def choose(found: Survey, wishes: Wishes, name: str) -> Choice:
     if wishes.for_docker:
         if found.docker is None:
             asked = " and ".join(f"--{option}" for option in wishes.for_docker)
-            raise _refusal(name, Obstacle(f"{asked} needs Docker there, and {_why_no_docker(found)}", _mend(found)))
+            hint = f"{_mend(found)}, or leave {asked} out"
+            raise _refusal(name, Obstacle(f"{asked} needs Docker there, and {_why_no_docker(found)}", hint))
         return Choice(Way.DOCKER, f"as --{wishes.for_docker[0]} asks, the agent runs in Docker on the device")
     obstacle = _libc(found) or _home(found) or (None if wishes.archive else _python(found))
     if obstacle is None:
         return Choice(Way.STANDALONE if wishes.archive else Way.NATIVE)
     if found.docker is None:
-        hint = f"{obstacle.hint}; or Docker on the device: {_why_no_docker(found)}, {_mend(found)}"
+        hint = f"{obstacle.hint}; or use Docker there: {_why_no_docker(found)}, {_mend(found)}"
         raise _refusal(name, Obstacle(obstacle.text, hint))
     if wishes.offline:
-        hint = f"{obstacle.hint}; or Docker on the device, without --offline or with --image NAME of one that is there"
+        hint = f"{obstacle.hint}; or use Docker there, without --offline or with --image NAME of one that is there"
         raise _refusal(name, Obstacle(obstacle.text, hint))
     return Choice(Way.DOCKER, f"{obstacle.text}: running the agent in Docker on the device")
 
@@ -102,7 +103,7 @@ def _python(found: Survey) -> Obstacle | None:
         return None
     archive = STANDALONE.format(machine=found.machine)
     if found.newest is None:
-        return Obstacle("it has no Python", f"on Debian and Ubuntu: sudo apt-get install python3-venv; or {archive}")
+        return Obstacle("it has no Python", f"on Debian 12 or newer: sudo apt-get install python3-venv; or {archive}")
     if found.lacks_venv:
         hint = f"on Debian and Ubuntu: sudo apt-get install python3-venv; or {archive}"
         return Obstacle(f"its Python {found.newest} cannot make virtual environments", hint)
@@ -122,7 +123,7 @@ def _why_no_docker(found: Survey) -> str:
 
 def _mend(found: Survey) -> str:
     if found.no_docker is None:
-        return "install it there"
+        return "install it"
     if "permission denied" in found.no_docker.lower():
         return "let the user use it: sudo usermod -aG docker USER, and log in again"
-    return "start it there"
+    return "start it"
