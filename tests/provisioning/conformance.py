@@ -50,6 +50,7 @@ def comes_up_and_classifies(place: Place) -> None:
     assert first.returncode == 0, first.stderr
     host = place.user.hosts.named(NAME)
     assert (host.url.startswith("https://"), bool(host.certificate), bool(host.token)) == (True, True, True)
+    assert host.tunnel or "--tunnel" not in place.options
     _answers(place)
     again = place.up()
     assert (again.returncode, "is up already" in again.stderr) == (0, True), again.stderr

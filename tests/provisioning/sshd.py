@@ -219,7 +219,9 @@ def _script(made: Device, variables: Mapping[str, str], settings: Mapping[str, s
     lines = [f"mount --bind {path} /etc/{name}" for name, path in user_files(made).items()]
     if disk:
         lines.append(f"mount -t tmpfs -o size={disk},uid={USER_ID},mode=700 none {made.home}")
-    return "\n".join([*lines, f"exec {SSHD} -D -f {configuration(made, variables=variables, settings=settings)} -E {made.log}"])
+    return "\n".join(
+        [*lines, f"exec {SSHD} -D -f {configuration(made, variables=variables, settings=settings)} -E {made.log}"]
+    )
 
 
 def free_port() -> int:

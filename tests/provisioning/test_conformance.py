@@ -17,7 +17,10 @@ from tests.provisioning.conformance import NAME, Place
 
 KINDS = (
     *("local", "ssh", "jump"),
-    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("docker", "docker-by-ssh", "ssh-with-python")),
+    *(
+        pytest.param(kind, marks=pytest.mark.slow)
+        for kind in ("docker", "docker-by-ssh", "docker-by-tunnel", "ssh-with-python")
+    ),
 )
 
 
@@ -44,12 +47,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         with sshd.device() as device:
             made = _ssh(user, device, request.getfixturevalue("wheels"))
             yield replace(made, options=(*made.options, "--python-archive", str(archive)))
-    elif request.param == "docker-by-ssh":
+    elif request.param.startswith("docker-by-"):
         made = _docker(user, tmp_path / "build")
         with engines.on_a_board() as device:
             yield replace(
                 made,
-                options=(*device.on, *engines.options()),
+                options=(*device.on, *engines.options(), *(["--tunnel"] if "tunnel" in request.param else [])),
                 variables={},
                 leftovers=lambda: [*made.leftovers(), *device.leftovers()],
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from client.errors import EdgeError
+from client.sdk.tunnel import LOOPBACK
 from provisioning.deployments import Deployment
 from provisioning.errors import LeftBehind
 from provisioning.provider import Provider, Report, Save, Status
@@ -16,7 +17,7 @@ from provisioning.providers.docker.provider import DockerProvider
 from provisioning.providers.ssh.choice import Way, Wishes, choose
 from provisioning.providers.ssh.connection import connected
 from provisioning.providers.ssh.docker_socket import remote_engine
-from provisioning.providers.ssh.provider import SshProvider, account_of
+from provisioning.providers.ssh.provider import SshProvider, account_of, settle_reach
 from provisioning.providers.ssh.survey import Survey, survey
 
 VIA = "via"
@@ -34,10 +35,11 @@ class BoardProvider:
         if "id" not in deployment.resources:  # which every way notes before it makes anything
             with connected(account_of(deployment)) as connection:
                 found = survey(connection)
-            report(f"{deployment.options['place']}: {found.summary}")
-            choice = choose(found, _wishes(deployment), deployment.name)
-            if choice.why:
-                report(choice.why)
+                report(f"{deployment.options['place']}: {found.summary}")
+                choice = choose(found, _wishes(deployment), deployment.name)
+                if choice.why:
+                    report(choice.why)
+                settle_reach(connection, deployment, report)
             deployment.resources[VIA] = str(choice.way)
             save()
         with _way(deployment, found) as provider:
@@ -107,7 +109,8 @@ def _way(deployment: Deployment, found: Survey | None = None) -> Iterator[Provid
         yield SshProvider(found)
         return
     with remote_engine(account_of(deployment)) as engine:
-        yield DockerProvider(partial(DockerEngine.at, url=engine.url, address=engine.address))
+        address = LOOPBACK if deployment.tunnel else engine.address
+        yield DockerProvider(partial(DockerEngine.at, url=engine.url, address=address))
 
 
 def _wishes(deployment: Deployment) -> Wishes:
