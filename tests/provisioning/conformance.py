@@ -29,6 +29,8 @@ class Place:
     """End the agent as a crash would."""
     leftovers: Callable[[], list[str]]
     """What is there of ours; nothing before `up` and after `down`."""
+    keeps_files: bool = True
+    """Whether files outlive a crash; a container's on CHI@Edge do not."""
 
     def provision(self, *arguments: str) -> Result:
         """Run `provision` for this place."""
@@ -42,6 +44,19 @@ class Place:
         """Whether nothing of the deployment is left, there or here."""
         state = self.user.folder / "state" / "edgerun" / "deployments" / f"{NAME}.json"
         return not self.leftovers() and not state.exists() and not self.user.hosts.hosts()
+
+
+def whole_life(place: Place) -> None:
+    """From nothing to an agent, through all that a user does with it, a crash included, and back to nothing."""
+    comes_up_and_classifies(place)
+    tells_how_it_is(place)
+    runs_programs(place)
+    ends_programs(place, signal.SIGINT)
+    ends_programs(place, signal.SIGTERM)
+    has_the_runtimes_asked_for(place)
+    moves_files(place)
+    is_brought_back(place)
+    goes_without_a_trace(place)
 
 
 def comes_up_and_classifies(place: Place) -> None:
@@ -123,14 +138,15 @@ def moves_files(place: Place) -> None:
 
 
 def is_brought_back(place: Place) -> None:
-    """A crashed agent shows as stopped; `up` starts it again with the same certificate and files."""
+    """A crash shows in `status`; `up` brings the agent back, with certificate and files where the place keeps them."""
     host = place.user.hosts.named(NAME)
     place.kill_agent()
-    wait_for(lambda: "stopped" in place.provision("status", NAME).stdout)
+    seen = "stopped" if place.keeps_files else "lost its files"
+    wait_for(lambda: seen in place.provision("status", NAME, "-o", "json").stdout)
     up = place.up()
     assert up.returncode == 0, up.stderr
-    assert place.user.hosts.named(NAME).certificate == host.certificate
-    assert place.provision("exec", NAME, "--", "test", "-d", "there").returncode == 0
+    assert (place.user.hosts.named(NAME).certificate == host.certificate) is place.keeps_files
+    assert (place.provision("exec", NAME, "--", "test", "-d", "there").returncode == 0) is place.keeps_files
     _answers(place)
 
 

@@ -1,8 +1,7 @@
-"""The promises of conformance.py, kept on this machine, on a device by SSH and through a jump host, and in a container
-(`-m slow`)."""
+"""The promises of conformance.py, kept on this machine, on a device by SSH and through a jump host, on a leased device,
+and in a container (`-m slow`)."""
 
 import json
-import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.chi_at_edge.state import AGENT_IMAGE, Testbed
 from tests.home import Home
 from tests.provisioning import conformance, engines, relocatable, sshd, wheelhouse
 from tests.provisioning.conformance import NAME, Place
 
 KINDS = (
-    *("local", "ssh", "jump"),
+    *("local", "ssh", "jump", "chi"),
     *(
         pytest.param(kind, marks=pytest.mark.slow)
         for kind in ("docker", "docker-by-ssh", "docker-by-tunnel", "ssh-with-python")
@@ -33,8 +33,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A fresh user and a fresh place."""
-    user = Home(tmp_path)
-    if request.param == "local":
+    user = request.getfixturevalue("student") if request.param == "chi" else Home(tmp_path)
+    if request.param == "chi":
+        yield _chi(user, request.getfixturevalue("testbed"))
+    elif request.param == "local":
         yield _local(user)
     elif request.param == "ssh":
         with sshd.device() as device:
@@ -63,16 +65,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.mark.parametrize("place", KINDS, indirect=True)
 def test_a_life(place: Place) -> None:
-    """From nothing to an agent, through all that a user does with it, a crash included, and back to nothing."""
-    conformance.comes_up_and_classifies(place)
-    conformance.tells_how_it_is(place)
-    conformance.runs_programs(place)
-    conformance.ends_programs(place, signal.SIGINT)
-    conformance.ends_programs(place, signal.SIGTERM)
-    conformance.has_the_runtimes_asked_for(place)
-    conformance.moves_files(place)
-    conformance.is_brought_back(place)
-    conformance.goes_without_a_trace(place)
+    """See conformance.whole_life: the same for every kind of place."""
+    conformance.whole_life(place)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +88,15 @@ def _local(user: Home) -> Place:
     return Place(
         user, ("--on", "local", "--with", "openvino,onnx"), {}, kill, lambda: [str(path) for path in folder.glob("*")]
     )
+
+
+def _chi(user: Home, testbed: Testbed) -> Place:
+    def restart() -> None:
+        for container in testbed.containers.values():
+            container.pod.restart()
+
+    options = ("--lease", "demo", "--image", AGENT_IMAGE)
+    return Place(user, options, {}, restart, lambda: [each for kind in testbed.left() for each in kind], False)
 
 
 def _ssh(user: Home, device: sshd.Device, wheels: dict[str, str]) -> Place:
