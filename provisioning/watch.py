@@ -224,7 +224,7 @@ class _LeaseEnd:
         self._seconds_left = seconds_left
         self._at: float | None = None
         self.moved = False
-        """Whether it is another than it was: the lease was extended, or cut."""
+        """Whether it is another than it was, or was not known: the lease was extended, or cut."""
 
     def look(self) -> tuple[float | None, EdgeError | None]:
         """Seconds left, None where nothing ends or nobody knows; and why the site did not tell."""
@@ -233,5 +233,5 @@ class _LeaseEnd:
         except EdgeError as error:
             return (None if self._at is None else self._at - time.monotonic()), error
         before, self._at = self._at, None if left_s is None else time.monotonic() + left_s
-        self.moved = before is not None and self._at is not None and abs(self._at - before) > MOVED_S
+        self.moved = self._at is not None and (before is None or abs(self._at - before) > MOVED_S)
         return left_s, None

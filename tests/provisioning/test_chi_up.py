@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -280,6 +282,20 @@ def test_ended_at_any_step_nothing_stays(student: Home, testbed: Testbed, operat
     else:
         assert child.returncode == 128 + end, said
     assert testbed.left() == NOTHING, said
+    assert student.provision("list", "-o", "csv").stdout.strip() == ""
+
+
+def test_a_closed_terminal_undoes(student: Home, testbed: Testbed) -> None:
+    """Though nobody reads any more what it says."""
+    testbed.knobs.fail("neutron.create", None, after=True, delay_s=3)
+    command = [str(Path(sys.executable).with_name("provision")), *UP]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(command[0], command, student.environment)
+    wait_for(lambda: bool(testbed.calls("neutron.create")))
+    os.close(terminal)
+    assert os.waitpid(child, 0)[1] != 0
+    assert testbed.left() == NOTHING
     assert student.provision("list", "-o", "csv").stdout.strip() == ""
 
 
