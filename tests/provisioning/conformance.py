@@ -95,20 +95,21 @@ def runs_programs(place: Place) -> None:
 
 def ends_programs(place: Place, end: signal.Signals) -> None:
     """What ends `exec` ends the program there too, with what it started."""
-    beats = "while :; do echo beat >>beats; sleep 0.1; done"
+    file = f"beats-{end.name}"
+    beats = f"while :; do echo beat >>{file}; sleep 0.1; done"
     command = [str(Path(sys.executable).with_name("provision")), "exec", NAME, "--", "sh", "-c"]
-    script = f"rm -f beats; setsid sh -c '{beats}' & {beats}"
+    script = f"setsid sh -c '{beats}' & {beats}"
     child = subprocess.Popen([*command, script], env={**place.user.environment, **place.variables})
-    wait_for(lambda: _beats(place) > 5)
+    wait_for(lambda: _beats(place, file) > 5)
     child.send_signal(end)
     assert child.wait(timeout=60) == 128 + end
-    counted = _beats(place)
+    counted = _beats(place, file)
     time.sleep(1)
-    assert _beats(place) == counted > 0
+    assert _beats(place, file) == counted > 0
 
 
-def _beats(place: Place) -> int:
-    return place.provision("exec", NAME, "--", "cat", "beats").stdout.count("beat")
+def _beats(place: Place, file: str) -> int:
+    return place.provision("exec", NAME, "--", "cat", file).stdout.count("beat")
 
 
 def has_the_runtimes_asked_for(place: Place) -> None:

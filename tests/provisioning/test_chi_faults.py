@@ -59,7 +59,7 @@ def test_up_survives_one_bad_answer_at_every_exec(trial: Trial, kind: str) -> No
         assert trial.testbed.left() == NOTHING, fault
 
 
-@pytest.mark.parametrize("kind", mostly_slow("null"))
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
 def test_programs_and_files_survive_one_bad_answer_at_every_exec(trial: Trial, tmp_path: Path, kind: str) -> None:
     """A program runs once, its output comes once, and files arrive whole."""
     trial.up()

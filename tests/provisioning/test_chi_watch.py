@@ -49,7 +49,7 @@ for step in range(9000):
 """
 
 
-@pytest.mark.parametrize("stop", ["5s", "0s"])
+@pytest.mark.parametrize("stop", ["5s", pytest.param("0s", marks=pytest.mark.slow)])
 def test_a_job_that_outlasts_its_lease(student: Home, testbed: Testbed, tmp_path: Path, stop: str) -> None:
     """Of half an hour on a lease that ends before: all until the last 10 s is here, and the rest is said to be lost."""
     assert student.provision(*UP).returncode == 0
