@@ -11,10 +11,10 @@ from pathlib import Path
 
 from contract.classify import ClassifyOptions
 from image_model.postprocess import dequantise, softmax, top_k
-from image_model.preprocess import decode, resize
+from image_model.preprocess import FINE, decode, resize
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, tflite_files
-from server.workers.classifier import input_spec
+from server.tasks.images import input_spec
 
 WARM_UP = 10
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     k = ClassifyOptions().top_k
 
     def classify() -> None:
-        decoded = decode(io.BytesIO(image), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
+        decoded = decode(io.BytesIO(image), (spec.width, spec.height), headroom=FINE, max_pixels=40_000_000)
         tensor = resize(decoded.image, spec)[None]  # the supplied model stores each pixel as itself
         stored = model.invoke(tensor)[0]
         top_k(softmax(dequantise(stored.ravel(), sink.scale, sink.zero_point)), k)

@@ -18,10 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from contract.classify import ClassifyOptions
 from image_model.postprocess import dequantise, softmax, top_k
-from image_model.preprocess import decode, resize
+from image_model.preprocess import FINE, decode, resize
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, tflite_files
-from server.workers.classifier import input_spec
+from server.tasks.images import input_spec
 
 
 class BareServer:
@@ -39,7 +39,7 @@ class BareServer:
     def _classify(self, image: bytes) -> bytes:
         model = self._mine.model
         spec, sink = input_spec(model.inputs[0]), model.outputs[0]
-        decoded = decode(io.BytesIO(image), (spec.width, spec.height), exact=False, max_pixels=40_000_000)
+        decoded = decode(io.BytesIO(image), (spec.width, spec.height), headroom=FINE, max_pixels=40_000_000)
         stored = model.invoke(resize(decoded.image, spec)[None])[0]
         scores = softmax(dequantise(stored.ravel(), sink.scale, sink.zero_point))
         best = top_k(scores, ClassifyOptions().top_k)

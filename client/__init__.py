@@ -10,15 +10,17 @@ from client.errors import (
     Refused,
     Unreachable,
 )
-from client.sdk.edge_client import AsyncEdgeClient, Classification, EdgeClient
+from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
 from client.sdk.events import JobEvent
 from client.sdk.hosts import Host, HostsFile
+from client.sdk.replies import Classification, Detections
 
 __all__ = [
     "AgentFault",
     "Answered",
     "AsyncEdgeClient",
     "Classification",
+    "Detections",
     "EdgeClient",
     "EdgeError",
     "Host",

@@ -21,6 +21,8 @@ class DecodeMode(StrEnum):
     """The decoder may skip detail down to twice the model's input size."""
     EXACT = "exact"
     """Every pixel is decoded before the picture is resized."""
+    FASTEST = "fastest"
+    """The decoder may skip detail down to the model's input size itself, which changes scores a little more."""
 
 
 class QuantMode(StrEnum):
@@ -32,14 +34,19 @@ class QuantMode(StrEnum):
     """The CHI@Edge teaching notebook's mapping, which ignores the zero point. For comparison only."""
 
 
-class ClassifyOptions(BaseModel):
-    """The query parameters of a classify request; `None` leaves the choice to the agent."""
+class ImageOptions(BaseModel):
+    """The query parameters of every request that brings pictures; `None` leaves the choice to the agent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    top_k: int = Field(default=5, ge=1, le=TOP_K_MAX)
     runtime: Name | None = None
     decode: DecodeMode = DecodeMode.FAST
+
+
+class ClassifyOptions(ImageOptions):
+    """The query parameters of a classify request."""
+
+    top_k: int = Field(default=5, ge=1, le=TOP_K_MAX)
     quant: QuantMode = QuantMode.CORRECT
 
 
@@ -66,6 +73,8 @@ class StageTimes(BaseModel):
     preprocess: float
     inference: float
     postprocess: float
+    suppression: float | None = None
+    """Removing boxes of one object but the best one (non-maximum suppression); only where the agent does it."""
     total: float
 
 
@@ -95,8 +104,9 @@ class ImageInfo(BaseModel):
     height: int
     decoded_width: int
     decoded_height: int
-    decode: Literal["full", "reduced"]
-    """`reduced`: a JPEG was decoded at a fraction of its size, which `decode=exact` switches off."""
+    decode: Literal["full", "reduced", "coarse"]
+    """`reduced`: a JPEG was decoded at a fraction of its size, which `decode=exact` switches off; `coarse`: at less
+    than twice the model's input size, which only `decode=fastest` allows."""
     exif_orientation: int
     """EXIF orientation that was applied, 1 for none."""
 

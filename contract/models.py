@@ -1,10 +1,11 @@
 """Models on the agent: what an upload declares and what the agent found out about it."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from contract.tasks import BoxCoordinates, DetectionForm, Task
 from contract.text import Line
 
 MODEL_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -42,6 +43,8 @@ class Fit(StrEnum):
     """Both sides are scaled on their own, as the CHI@Edge teaching notebook does."""
     CROP = "crop"
     """The largest centred part of the right shape is scaled."""
+    LETTERBOX = "letterbox"
+    """The whole picture is scaled and the rest filled with grey, as YOLO models are trained."""
 
 
 class Outputs(StrEnum):
@@ -63,6 +66,16 @@ class Preprocessing(BaseModel):
     fit: Fit = Fit.STRETCH
 
 
+class DetectionReading(BaseModel):
+    """How a detector's outputs are read; `None` leaves a choice to the agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    form: DetectionForm | None = None
+    coordinates: BoxCoordinates | None = None
+    """Of YOLO heads only: the other forms are normalised always."""
+
+
 class ModelManifest(BaseModel):
     """What `PUT /v1/models/{name}` sends after the files themselves were uploaded as blobs."""
 
@@ -76,6 +89,9 @@ class ModelManifest(BaseModel):
     preprocessing: Preprocessing | None = None
     """`None`: derived from the input tensor and marked as assumed in the description."""
     outputs: Outputs = Outputs.AUTO
+    task: Task | None = None
+    """`None`: guessed from the tensors and marked as assumed in the description."""
+    detection: DetectionReading | None = None
     source: Line | None = None
     licence: Line | None = None
 
@@ -120,19 +136,35 @@ class ModelDescription(BaseModel):
     """True for the model that ships with the agent and cannot be removed."""
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
-    classifier: bool
-    """Whether the tensors fit picture classification: one picture in, one score a class out."""
-    not_a_classifier_because: str | None = None
+    task: Task
+    task_assumed: bool = False
+    """True when nobody declared the task and the agent guessed it from the tensors."""
+    unfit: dict[Task, str] = {}
+    """Why the tensors do not fit the other tasks."""
+    detection: DetectionReading | None = None
+    """How a detector's outputs are read."""
     class_count: int | None = None
     label_count: int | None = None
     """`None` when no labels were uploaded: predictions then carry the index alone."""
     preprocessing: Preprocessing | None = None
+    """How a picture becomes the input; `None` for a model that takes none."""
     preprocessing_assumed: bool = False
     output_kind: Literal["logits", "probabilities"] | None = None
     runtimes: dict[str, RuntimeCheck]
     uploaded_at: AwareDatetime | None = None
     source: Line | None = None
     licence: Line | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_stored_before(cls, value: Any) -> Any:
+        """Take descriptions from the time when every model was a classifier or was not."""
+        if not isinstance(value, dict) or "classifier" not in value:
+            return value
+        known = {name: each for name, each in value.items() if name not in ("classifier", "not_a_classifier_because")}
+        task = Task.CLASSIFICATION if value["classifier"] else Task.TENSOR
+        because = value.get("not_a_classifier_because")
+        return {"task": task, "unfit": {Task.CLASSIFICATION: because} if because else {}, **known}
 
 
 class DamagedModel(BaseModel):

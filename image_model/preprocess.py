@@ -1,7 +1,7 @@
 """From the bytes of a picture to the tensor a model reads, as pure functions.
 
-decode (limits, EXIF orientation, optional reduced JPEG decoding) -> resize (bicubic) -> tensor (a table of 256
-values a channel, so float and quantised inputs share one path).
+decode (limits, EXIF orientation, optional reduced JPEG decoding) -> resize (bicubic, by one of FITS) -> tensor
+(a table of 256 values a channel, so float and quantised inputs share one path).
 """
 
 import re
@@ -28,8 +28,17 @@ _DECODER_FAULTS = (OSError, SyntaxError, EOFError, ValueError, IndexError, KeyEr
 DECODER_BLOCK_BYTES = 1 << 20
 """What a decoder is given at a time. Pillow's own 64 KiB make it stop and go on ten times in an ordinary photo."""
 
+LETTERBOX_GREY = 114
+"""The grey of a letterbox's border, which the YOLO family is trained with."""
+
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+FINE = 2
+"""Headroom at which a reduced JPEG still classifies as the whole one does; 1 is the least."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom edge in pixels: the first pixel reaches from 0 to 1."""
 
 
 class ImageError(ValueError):
@@ -64,6 +73,8 @@ class Decoded:
     """The size as the file declares it, before EXIF orientation."""
     orientation: int
     reduced: bool
+    coarse: bool = False
+    """Whether it was decoded at less than twice the target on a side."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,11 @@ class InputSpec:
     zero_point: int | None = None
 
 
-def decode(file: BinaryIO, target: Size, *, exact: bool, max_pixels: int) -> Decoded:
+def decode(file: BinaryIO, target: Size, *, headroom: int | None, max_pixels: int) -> Decoded:
     """Decode the first frame of a JPEG, PNG or WebP picture, upright.
 
-    Unless `exact`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay at least
-    twice `target`: five times faster on 12-megapixel pictures, at most 0.5 logit away (docs/performance.md).
+    With a headroom, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay at least so many
+    times `target`: with 2 five times faster on 12-megapixel pictures, at most 0.5 logit away (docs/performance.md).
 
     Raises NotAnImage, TruncatedImage, TooManyPixels.
     """
@@ -95,12 +106,14 @@ def decode(file: BinaryIO, target: Size, *, exact: bool, max_pixels: int) -> Dec
         )
     try:
         orientation = _orientation(image)
-        reduced = not exact and _draft(image, target, sideways=orientation >= 5)
+        towards = target if orientation < 5 else (target[1], target[0])
+        reduced = headroom is not None and _draft(image, towards, headroom)
+        coarse = reduced and (image.width < FINE * towards[0] or image.height < FINE * towards[1])
         image.load()
         upright = ImageOps.exif_transpose(image) if orientation != 1 else image
     except _DECODER_FAULTS as error:
         raise TruncatedImage(f"the {format_name} picture is cut off or damaged: {error}") from error
-    return Decoded(upright, format_name, size, orientation, reduced)
+    return Decoded(upright, format_name, size, orientation, reduced, coarse)
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -120,22 +133,26 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _draft(image: Image.Image, target: Size, *, sideways: bool) -> bool:
-    width, height = reversed(target) if sideways else target
+def _draft(image: Image.Image, target: Size, headroom: int) -> bool:
     before = image.size
-    image.draft(None, (2 * width, 2 * height))
+    image.draft(None, (headroom * target[0], headroom * target[1]))
     return image.size != before
 
 
-def resize(image: Image.Image, spec: InputSpec, *, crop: bool = False) -> NDArray[np.uint8]:
-    """Bring a decoded picture to the model's shape: bicubic, stretched or centre-cropped.
+def resize(image: Image.Image, spec: InputSpec, *, fit: str = "stretch") -> NDArray[np.uint8]:
+    """Bring a decoded picture to the model's shape, bicubic, by one of FITS.
 
     Transparent pixels are shown on white; 16-bit pictures are reduced to 8 bits.
-    Returns pixels 0 to 255 of shape [height, width, channels].
+    Returns pixels 0 to 255 of shape [height, width, channels]; raises ValueError for an unknown fit.
     """
     flat = _in_mode(image, "L" if spec.channels == 1 else "RGB")
-    box = _centre_box(flat.size, spec) if crop else None
-    small = flat.resize((spec.width, spec.height), Image.Resampling.BICUBIC, box=box)
+    fitting = fitted(flat.size, (spec.width, spec.height), fit)
+    left, top, right, bottom = fitting.target
+    small = flat.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=fitting.source)
+    if small.size != (spec.width, spec.height):
+        border = Image.new(flat.mode, (spec.width, spec.height), (LETTERBOX_GREY,) * spec.channels)
+        border.paste(small, (left, top))
+        small = border
     return np.asarray(small).reshape(spec.height, spec.width, spec.channels)
 
 
@@ -149,11 +166,44 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _centre_box(size: Size, spec: InputSpec) -> tuple[float, float, float, float]:
-    width, height = size
-    scale = min(width / spec.width, height / spec.height)
-    left, top = (width - spec.width * scale) / 2, (height - spec.height * scale) / 2
-    return left, top, width - left, height - top
+@dataclass(frozen=True)
+class Fitting:
+    """Which part of an upright picture fills which part of the model's input."""
+
+    source: Box
+    """In pixels of the picture."""
+    target: tuple[int, int, int, int]
+    """Left, top, right and bottom edge in whole pixels of the input; around it lies the border of a letterbox."""
+
+
+def fitted(size: Size, target: Size, fit: str) -> Fitting:
+    """Where a picture of `size` comes to lie on an input of size `target`; raises ValueError for an unknown fit."""
+    if fit not in FITS:
+        raise ValueError(f"{fit!r} is no way to fit a picture: {', '.join(FITS)}")
+    return FITS[fit](size, target)
+
+
+def _stretched(size: Size, target: Size) -> Fitting:
+    return Fitting((0, 0, *size), (0, 0, *target))
+
+
+def _cropped(size: Size, target: Size) -> Fitting:
+    (width, height), (across, down) = size, target
+    scale = min(width / across, height / down)
+    left, top = (width - across * scale) / 2, (height - down * scale) / 2
+    return Fitting((left, top, width - left, height - top), (0, 0, *target))
+
+
+def _letterboxed(size: Size, target: Size) -> Fitting:
+    """The whole picture in its shape, centred; of an odd border the smaller half is left and top, as in YOLO."""
+    scale = min(target[0] / size[0], target[1] / size[1])
+    width, height = (max(1, round(side * scale)) for side in size)
+    left, top = (target[0] - width) // 2, (target[1] - height) // 2
+    return Fitting((0, 0, *size), (left, top, left + width, top + height))
+
+
+FITS = {"stretch": _stretched, "crop": _cropped, "letterbox": _letterboxed}
+"""Ways to bring a picture of another shape to the input's, by the names that a model's description has for them."""
 
 
 def pixel_table(spec: InputSpec, input_range: tuple[float, float] | list[tuple[float, float]]) -> NDArray[np.generic]:

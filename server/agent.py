@@ -20,11 +20,11 @@ from contract.info import (
 )
 from contract.session import LIVE_PAGE
 from server import __version__
-from server.classification import ClassificationService
 from server.http.accepting import connections_possible
 from server.http.body import Bodies
 from server.http.sessions import Sessions
 from server.http.tls import Certificate
+from server.inference import InferenceService
 from server.jobs.kinds import kinds_of
 from server.jobs.kinds.base import Means
 from server.jobs.queue import Jobs
@@ -38,7 +38,17 @@ from server.storage.room import Room
 from server.telemetry.live import LiveTelemetry
 from server.workers.pools import Pools
 
-FEATURES = ["classify", "multipart", "models", "default-model", "server-timing", "jobs", "telemetry", LIVE_PAGE]
+FEATURES = [
+    "classify",
+    "detect",
+    "multipart",
+    "models",
+    "default-model",
+    "server-timing",
+    "jobs",
+    "telemetry",
+    LIVE_PAGE,
+]
 
 COMMANDS = "commands"
 """Only of an agent that was started to run programs."""
@@ -55,7 +65,7 @@ class Agent:
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
-        self.classification = ClassificationService(self.registry, pools, settings.max_image_pixels)
+        self.inference = InferenceService(self.registry, pools, settings.max_image_pixels)
         self.bodies = Bodies(settings.max_image_bytes, settings.max_images, pools.arena.budget)
         self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)

@@ -12,7 +12,20 @@ from server.agent import Agent
 from server.http.auth import Authentication
 from server.http.openapi import DescribedAPI
 from server.http.requests import RequestIds, install_error_handlers
-from server.routes import blobs, classify, health, info, jobs, lease, models, page, session, synthetic, telemetry
+from server.routes import (
+    blobs,
+    classify,
+    detect,
+    health,
+    info,
+    jobs,
+    lease,
+    models,
+    page,
+    session,
+    synthetic,
+    telemetry,
+)
 from server.routes.fast_path import FastPath
 
 
@@ -41,7 +54,7 @@ def _api(agent: Agent) -> FastAPI:
         redirect_slashes=False,  # a redirect would name whatever host the request names
     )
     app.state.agent = agent
-    for module in (health, info, lease, classify, models, synthetic, blobs, jobs, telemetry, session, page):
+    for module in (health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, page):
         app.include_router(module.router)
     install_error_handlers(app)
     return app

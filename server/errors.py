@@ -90,6 +90,15 @@ FAULTS: dict[ErrorCode, Fault] = {
     ),
     ErrorCode.BAD_LABELS: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The label file cannot be read"),
     ErrorCode.NOT_A_CLASSIFIER: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The model does not classify pictures"),
+    ErrorCode.NOT_A_DETECTOR: Fault(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The model does not find objects in pictures",
+        "`client models show NAME` tells its task; `client models push --task detection` declares another",
+    ),
+    ErrorCode.TAKES_NO_IMAGE: Fault(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The model takes no picture", "send tensors, or measure it with random input"
+    ),
+    ErrorCode.ANSWER_TOO_LARGE: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The answer does not fit into one reply"),
     ErrorCode.MODEL_PROTECTED: Fault(HTTPStatus.CONFLICT, "This model cannot be changed"),
     ErrorCode.RUNTIME_UNAVAILABLE: Fault(HTTPStatus.UNPROCESSABLE_ENTITY, "The runtime cannot be used"),
     ErrorCode.DEVICE_UNAVAILABLE: Fault(

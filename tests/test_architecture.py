@@ -16,7 +16,7 @@ PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning"
 
 ALLOWED = {
     "contract": {"contract"},
-    "image_model": {"image_model"},
+    "image_model": {"image_model", "contract.tasks"},
     "web": {"web"},
     "server": {"server", "contract", "image_model", "web"},
     "client": {"client", "contract", "image_model.catalog", "image_model.download", "web"},
@@ -44,7 +44,7 @@ LIBRARIES = {
     },
     "client": {
         *("httpx", "httpcore", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"),
-        "asyncssh",
+        *("asyncssh", "PIL"),
     },
     "provisioning": {
         *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
@@ -74,6 +74,7 @@ ONLY_IMPORTERS = {
     "docker": {"provisioning/providers/docker/engine.py"},
     "requests": {"provisioning/providers/docker/engine.py"},
     "matplotlib": {"client/report/png.py", "client/report/profile_chart.py"},
+    "PIL": {"client/files/drawing.py"},  # within client
     "psutil": {"provisioning/providers/local.py"},
 }
 

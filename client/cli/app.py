@@ -9,6 +9,7 @@ from client.cli import (
     bench,
     classify,
     compare,
+    detect,
     devices,
     doctor,
     hosts,
@@ -55,6 +56,7 @@ def _options(
 
 
 app.command("classify")(classify.classify)
+app.command("detect")(detect.detect)
 app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("profile")(profile.profile)

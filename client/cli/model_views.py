@@ -17,7 +17,7 @@ def summary_of(model: ModelDescription) -> str:
     """What became of a model that was pushed or written, in one line."""
     runs = ", ".join(name for name, check in model.runtimes.items() if check.ok)
     fails = "".join(f"; not on {name}: {check.detail}" for name, check in model.runtimes.items() if not check.ok)
-    kind = "" if model.classifier else f"; it does not classify pictures: {model.not_a_classifier_because}"
+    kind = f"; its task is {model.task}{', guessed from its tensors' if model.task_assumed else ''}"
     assumed = "; preprocessing is assumed, see `client models show`" if model.preprocessing_assumed else ""
     return f"{model.name} is there, runs on {runs}{fails}{kind}{assumed}"
 
@@ -27,6 +27,7 @@ def model_row(host: str, models: ModelList, model: ModelDescription) -> dict[str
     return {
         "host": host,
         "name": model.name,
+        "task": model.task,
         "format": model.format,
         "default": model.name == models.default,
         "size_bytes": model.size_bytes,
@@ -79,6 +80,7 @@ def model_view(model: ModelDescription) -> RenderableType:
     facts: dict[str, object] = {
         "name": model.name,
         "digest": model.digest,
+        "task": f"{model.task} (guessed)" if model.task_assumed else model.task,
         "format": model.format if not model.parts else f"{model.format} with {', '.join(model.parts)}",
         "size": f"{model.size_bytes / 1e6:.2f} MB",
         "classes": model.class_count,
@@ -90,8 +92,7 @@ def model_view(model: ModelDescription) -> RenderableType:
     if model.preprocessing is not None:
         how = f"pixels to {model.preprocessing.input_range}, {model.preprocessing.fit}"
         facts["preprocessing"] = f"{how} (assumed)" if model.preprocessing_assumed else how
-    if not model.classifier:
-        facts["not a classifier"] = model.not_a_classifier_because
+    facts |= {f"not for {task}": reason for task, reason in model.unfit.items()}
     for name, tensors in (("input", model.inputs), ("output", model.outputs)):
         for tensor in tensors:
             scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"

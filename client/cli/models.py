@@ -15,12 +15,14 @@ from client.sdk.calls import file_digest
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from contract.models import (
+    DetectionReading,
     Fit,
     ModelList,
     ModelManifest,
     Outputs,
     Preprocessing,
 )
+from contract.tasks import BoxCoordinates, DetectionForm, Task
 from image_model.catalog import load_catalog
 
 app = typer.Typer(
@@ -150,6 +152,17 @@ def push_model(
     ] = [],  # noqa: B006
     fit: Annotated[Fit, typer.Option(help="How a picture of another shape is brought to the model's.")] = Fit.STRETCH,
     outputs: Annotated[Outputs, typer.Option(help="What the last tensor holds.")] = Outputs.AUTO,
+    task: Annotated[
+        Task | None, typer.Option(help="What the model is for.", show_default="guessed from its tensors")
+    ] = None,
+    boxes: Annotated[
+        DetectionForm | None,
+        typer.Option(help="How a detector's outputs hold boxes.", show_default="guessed from its tensors"),
+    ] = None,
+    coordinates: Annotated[
+        BoxCoordinates | None,
+        typer.Option(help="What a YOLO head's boxes are measured in.", show_default="by its format"),
+    ] = None,
     host: Hosts = [],  # noqa: B006
     quiet: Quiet = False,
 ) -> None:
@@ -158,6 +171,7 @@ def push_model(
     The .bin beside an OpenVINO .xml, and external data beside an .onnx, are sent with it.
 
     Example: client models push mine.tflite --labels labels.txt --input-range -1,1
+    or: client models push yolov8n.onnx --name objects --labels coco.txt --task detection
     """
     preprocessing = None
     if input_range is not None:
@@ -173,6 +187,8 @@ def push_model(
         labels=digests[labels] if labels else None,
         preprocessing=preprocessing,
         outputs=outputs,
+        task=task,
+        detection=DetectionReading(form=boxes, coordinates=coordinates) if boxes or coordinates else None,
     )
     files = {digest: path for path, digest in digests.items()}
     _push(name or file.stem.lower().replace(" ", "-"), manifest, files, host, quiet=quiet)

@@ -11,6 +11,7 @@ from client.durations import parse_duration
 from client.errors import EdgeError
 from client.sdk.hosts import Host, HostsFile
 from client.sdk.project_file import NotAgreed
+from contract.classify import DecodeMode
 from contract.jobs import PRIORITY_LIMIT
 from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 
@@ -20,6 +21,13 @@ Hosts = Annotated[
 ]
 AllHosts = Annotated[bool, typer.Option("--all", help="Every host in the hosts file.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders below folders.")]
+ServingRuntime = Annotated[
+    str | None, typer.Option("--runtime", help="litert or tflite, instead of the agent's choice.")
+]
+Decode = Annotated[
+    DecodeMode, typer.Option("--decode", help="exact: every pixel of a JPEG; fastest: less detail than fast.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait for an answer.", show_default="60")

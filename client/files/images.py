@@ -4,6 +4,7 @@ import glob
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from client.errors import EdgeError
@@ -28,11 +29,16 @@ class ImageSource:
     def read(self) -> bytes:
         """The bytes; raises EdgeError when the file cannot be read."""
         if self.path is None:
-            return sys.stdin.buffer.read()
+            return self._standard_input
         try:
             return self.path.read_bytes()
         except OSError as error:
             raise EdgeError(f"{self.name}: {error.strerror or error}") from error
+
+    @cached_property
+    def _standard_input(self) -> bytes:
+        """It can be read once only, and is needed for every host."""
+        return sys.stdin.buffer.read()
 
 
 def find_images(arguments: Iterable[str], *, recursive: bool = False) -> list[ImageSource]:

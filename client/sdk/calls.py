@@ -14,6 +14,7 @@ from client.errors import EdgeError, Malformed
 from client.sdk.answers import DOCUMENT_MAX_BYTES, LARGE_MAX_BYTES, Answer, nothing, reply_as
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
+from contract.detect import DetectOptions, DetectReply
 from contract.info import AgentInfo, Health, RuntimeList
 from contract.lease import LeaseTime
 from contract.models import BlobReceipt, DefaultModel, ModelDescription, ModelList, ModelManifest, SyntheticModels
@@ -137,6 +138,14 @@ def classify(image: bytes, model: str | None, options: ClassifyOptions) -> Call[
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
     return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=image)
+
+
+def detect(image: bytes, model: str, options: DetectOptions) -> Call[DetectReply]:
+    """Find objects in the bytes of one picture file. It changes nothing on the agent, so it may be sent again."""
+    params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    headers = {"Content-Type": "application/octet-stream"}
+    path = located(paths.DETECT_WITH, name=model)
+    return Call("POST", path, reply_as(DetectReply), params=params, headers=headers, body=image)
 
 
 def runtimes() -> Call[RuntimeList]:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from client.sdk import calls
 from client.sdk.calls import Progress
 from client.sdk.job_methods import AsyncJobMethods, JobMethods
+from client.sdk.replies import Classification, Detections
 from client.sdk.request import Stopwatch
-from contract.classify import ClassifyOptions, ClassifyReply, DecodeMode, Prediction, QuantMode
+from contract.classify import ClassifyOptions, DecodeMode, QuantMode
+from contract.detect import DetectOptions
 from contract.info import AgentInfo, Health, RuntimeList
 from contract.lease import LeaseTime
 from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
@@ -29,42 +30,14 @@ class Options(TypedDict, total=False):
     quant: QuantMode
 
 
-@dataclass(frozen=True)
-class Classification:
-    """The agent's answer and what the client saw around it."""
+class DetectionOptions(TypedDict, total=False):
+    """How objects are to be found in a picture; what is left out is as in `DetectOptions`."""
 
-    reply: ClassifyReply
-    host: str
-    connect_ms: float
-    """Opening the connection and the TLS handshake; 0 on a kept connection."""
-    exchange_ms: float
-    """From the first byte sent to the last byte received, the agent's work included."""
-
-    @classmethod
-    def seen(cls, reply: ClassifyReply, host: str, watch: Stopwatch) -> "Classification":
-        """The answer with what a stopwatch saw of it."""
-        return cls(reply, host, watch.connect_ms, watch.exchange_ms)
-
-    @property
-    def network_ms(self) -> float:
-        """What the agent's own time does not explain of the exchange: both ways over the network."""
-        return max(0.0, self.exchange_ms - self.reply.timing_ms.total)
-
-    @property
-    def predictions(self) -> list[Prediction]:
-        """Classes, best first."""
-        return self.reply.predictions
-
-    @property
-    def label(self) -> str:
-        """Name of the best class, or its index where the model has no labels."""
-        best = self.predictions[0]
-        return best.label if best.label is not None else str(best.index)
-
-    @property
-    def score(self) -> float:
-        """Probability of the best class, 0 to 1."""
-        return self.predictions[0].score
+    min_score: float
+    iou_threshold: float
+    max_detections: int
+    runtime: str | None
+    decode: DecodeMode
 
 
 class EdgeClient(JobMethods):
@@ -74,6 +47,11 @@ class EdgeClient(JobMethods):
         """Classify one picture; raises EdgeError, OSError for a file that cannot be read."""
         call, watch = calls.classify(_content(image), model, ClassifyOptions(**options)), Stopwatch()
         return Classification.seen(self._run(call, watch), self.host.name, watch)
+
+    def detect(self, image: Image, *, model: str, **options: Unpack[DetectionOptions]) -> Detections:
+        """Find objects in one picture; raises EdgeError, OSError for a file that cannot be read."""
+        call, watch = calls.detect(_content(image), model, DetectOptions(**options)), Stopwatch()
+        return Detections.seen(self._run(call, watch), self.host.name, watch)
 
     def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""
@@ -142,6 +120,12 @@ class AsyncEdgeClient(AsyncJobMethods):
         content = await asyncio.to_thread(_content, image)
         call, watch = calls.classify(content, model, ClassifyOptions(**options)), Stopwatch()
         return Classification.seen(await self._run(call, watch), self.host.name, watch)
+
+    async def detect(self, image: Image, *, model: str, **options: Unpack[DetectionOptions]) -> Detections:
+        """Find objects in one picture; raises EdgeError, OSError for a file that cannot be read."""
+        content = await asyncio.to_thread(_content, image)
+        call, watch = calls.detect(content, model, DetectOptions(**options)), Stopwatch()
+        return Detections.seen(await self._run(call, watch), self.host.name, watch)
 
     async def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""

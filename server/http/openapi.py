@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from contract.classify import ClassifyOptions
+from contract.classify import ClassifyOptions, ImageOptions
+from contract.detect import DetectOptions
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
 from contract.paths import HEALTH_LIVE
 
@@ -32,7 +33,7 @@ def problem_response() -> dict[str, Any]:
     return {"description": "See `code` and `hint`", "content": content}
 
 
-def query_parameters(model: type[ClassifyOptions]) -> list[dict[str, Any]]:
+def query_parameters(model: type[ImageOptions]) -> list[dict[str, Any]]:
     """Fields of a model that a route reads from the query string by itself."""
     properties = model.model_json_schema(ref_template=REFERENCE)["properties"]
     return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
@@ -40,7 +41,7 @@ def query_parameters(model: type[ClassifyOptions]) -> list[dict[str, Any]]:
 
 def _complete(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for model in (Problem, ClassifyOptions):
+    for model in (Problem, ClassifyOptions, DetectOptions):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

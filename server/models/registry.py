@@ -3,32 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
 
 from contract.codes import ErrorCode
-from contract.digests import identity
-from contract.models import (
-    DamagedModel,
-    ModelDescription,
-    ModelList,
-    ModelManifest,
-    Outputs,
-    Preprocessing,
-    RuntimeCheck,
-    TensorInfo,
-)
+from contract.models import DamagedModel, ModelDescription, ModelList, ModelManifest, RuntimeCheck
 from image_model.catalog import EMBEDDED_MODEL
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
+from server.models.description import describe
 from server.models.store import ModelStore
 from server.models.stored_model import StoredModel
 from server.models.trial import TrialFinding, try_model
+from server.models.trial_order import Trial
 from server.runtimes import KNOWN, formats_of
-from server.workers.messages import ModelSource
 from server.workers.pools import Pools
 
 log = logging.getLogger(__name__)
@@ -38,8 +25,6 @@ TFLITE_IDENTIFIER = b"TFL3"
 XML_BEGINNINGS = (b"<?xml", b"<net")
 ONNX_FIRST_FIELD = b"\x08"
 """ModelProto begins with field 1, ir_version, a varint, as every known writer puts it."""
-
-_STORED_RANGES = {"uint8": (0, 255), "int8": (-128, 127)}
 
 
 class ModelRegistry:
@@ -137,9 +122,10 @@ class ModelRegistry:
         source = self.store.lay_out(manifest)
         _check_format(manifest.format, Path(source.path))
         labels = _label_count(self.blob(manifest.labels)) if manifest.labels else None
-        findings = await self._try_everywhere(source)
+        declared = manifest.detection.model_dump(mode="json", exclude_none=True) if manifest.detection else {}
+        findings = await self._try_everywhere(Trial(source, labels, declared))
         size_bytes = sum(Path(path).stat().st_size for path in (source.path, *source.parts.values()))
-        return _description(name, manifest, size_bytes, labels, findings)
+        return describe(name, manifest, size_bytes, labels, findings)
 
     def blob(self, digest: str) -> Path:
         """Where an uploaded file is; raises AgentError UNKNOWN_BLOB."""
@@ -150,7 +136,8 @@ class ModelRegistry:
             )
         return path
 
-    async def _try_everywhere(self, source: ModelSource) -> dict[str, TrialFinding]:
+    async def _try_everywhere(self, trial: Trial) -> dict[str, TrialFinding]:
+        source = trial.source
         runtimes = [name for name in self._pools.installed if source.format in formats_of(name)]
         if not runtimes:
             detail, hint = _nobody_reads(source.format, self._pools.installed)
@@ -158,7 +145,7 @@ class ModelRegistry:
         findings = await asyncio.gather(
             *(
                 try_model(
-                    source,
+                    trial,
                     runtime,
                     delegates=self._pools.uses_delegates(runtime),
                     memory_bytes=self._worker_memory_bytes,
@@ -205,55 +192,3 @@ def _label_count(path: Path) -> int:
         return len(parse_labels(path.read_bytes()))
     except LabelError as error:
         raise AgentError(ErrorCode.BAD_LABELS, str(error)) from error
-
-
-def _description(
-    name: str, manifest: ModelManifest, size_bytes: int, label_count: int | None, findings: dict[str, TrialFinding]
-) -> ModelDescription:
-    found = next(finding for finding in findings.values() if finding.check.ok)
-    classifier = found.not_a_classifier_because is None
-    return ModelDescription(
-        name=name,
-        digest=identity(manifest.model, manifest.parts),
-        format=manifest.format,
-        parts=sorted(manifest.parts),
-        size_bytes=size_bytes,
-        embedded=False,
-        inputs=list(found.inputs),
-        outputs=list(found.outputs),
-        classifier=classifier,
-        not_a_classifier_because=found.not_a_classifier_because,
-        class_count=found.outputs[0].shape[-1] if classifier else None,
-        label_count=label_count,
-        preprocessing=_preprocessing(manifest, found.inputs[0]) if classifier else manifest.preprocessing,
-        preprocessing_assumed=classifier and manifest.preprocessing is None,
-        output_kind=_output_kind(manifest.outputs, found) if classifier else None,
-        runtimes={runtime: finding.check for runtime, finding in findings.items()},
-        uploaded_at=datetime.now(UTC),
-        source=manifest.source,
-        licence=manifest.licence,
-    )
-
-
-def _output_kind(declared: Outputs, found: TrialFinding) -> Literal["logits", "probabilities"]:
-    if declared is Outputs.AUTO:
-        return "probabilities" if found.looks_like_probabilities else "logits"
-    return "logits" if declared is Outputs.LOGITS else "probabilities"
-
-
-def _preprocessing(manifest: ModelManifest, source: TensorInfo) -> Preprocessing:
-    """As declared; else pixels stored as they are for quantised inputs, and 0 to 1 for float ones."""
-    if manifest.preprocessing is None:
-        if source.scale is None or source.dtype not in _STORED_RANGES:
-            return Preprocessing(input_range=(0.0, 1.0))
-        low, high = ((stored - (source.zero_point or 0)) * source.scale for stored in _STORED_RANGES[source.dtype])
-        try:
-            return Preprocessing(input_range=(low, high))
-        except ValidationError as error:
-            detail = f"its input stores real values from {low:g} to {high:g}, which no picture has"
-            raise AgentError(ErrorCode.MODEL_REJECTED, detail, hint="declare preprocessing.input_range") from error
-    ranges = manifest.preprocessing.input_range
-    if isinstance(ranges, list) and len(ranges) != source.shape[-1]:
-        detail = f"preprocessing.input_range holds {len(ranges)} pairs, the input has {source.shape[-1]} channels"
-        raise AgentError(ErrorCode.INVALID_REQUEST, detail)
-    return manifest.preprocessing

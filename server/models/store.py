@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from contract.codes import ErrorCode
 from contract.digests import identity
 from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest
+from contract.tasks import Task
 from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL
 from server.errors import AgentError
 from server.models.stored_model import StoredModel, embedded_model
@@ -94,7 +95,7 @@ class ModelStore:
 
     def choose_default(self, name: str) -> None:
         """Remember a default; raises AgentError for a model that is not there or cannot classify."""
-        _ = self.get(name).spec
+        self.get(name).require(Task.CLASSIFICATION)
         write_atomically(self._default_file, name.encode())
         self._chosen_default = name
 

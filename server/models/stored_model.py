@@ -9,10 +9,11 @@ from pathlib import Path
 
 from contract.codes import ErrorCode
 from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
+from contract.tasks import Task
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
-from server.workers.messages import ModelSource, ModelSpec
+from server.workers.messages import ImageFeed, ModelSource, ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +39,48 @@ class StoredModel:
 
     @property
     def classifies(self) -> bool:
-        """Whether pictures can be given to it."""
-        return self.description.classifier and self.description.preprocessing is not None
+        """Whether it ranks classes of pictures."""
+        return self.description.task is Task.CLASSIFICATION and self.description.preprocessing is not None
 
     @cached_property
     def spec(self) -> ModelSpec:
-        """What a worker needs; raises AgentError when the model does not classify pictures."""
+        """What a worker needs."""
         described = self.description
-        if not described.classifier or described.preprocessing is None:
-            detail = f"{described.name}: {described.not_a_classifier_because}"
-            raise AgentError(ErrorCode.NOT_A_CLASSIFIER, detail)
+        image = described.preprocessing
         return ModelSpec(
             source=self.source,
-            input_range=described.preprocessing.input_range,
-            fit=described.preprocessing.fit,
-            logits=described.output_kind == "logits",
+            task=described.task,
+            image=ImageFeed(image.input_range, image.fit) if image is not None else None,
+            reading=_reading(described),
+            labels=str(self.labels_path) if self.labels_path else None,
         )
+
+    def require(self, task: Task) -> None:
+        """Raise AgentError for a model of another task."""
+        if self.description.task is task:
+            return
+        of_another = f"{self.description.name} is a model for {self.description.task}"
+        because = self.description.unfit.get(task)
+        detail = f"{of_another}: {because}" if because else of_another
+        raise AgentError(WRONG_TASK[task], detail)
+
+    def require_image(self) -> None:
+        """Raise AgentError for a model that takes no picture."""
+        if self.description.preprocessing is None:
+            raise AgentError(ErrorCode.TAKES_NO_IMAGE, f"{self.description.name} takes tensors of numbers")
+
+
+WRONG_TASK = {Task.CLASSIFICATION: ErrorCode.NOT_A_CLASSIFIER, Task.DETECTION: ErrorCode.NOT_A_DETECTOR}
+"""What is said of a model that does not fit a task; all fit TENSOR."""
+
+
+def _reading(described: ModelDescription) -> dict[str, str]:
+    if described.task is Task.CLASSIFICATION:
+        return {"outputs": described.output_kind or "probabilities"}
+    if described.task is Task.DETECTION and described.detection is not None:
+        boxes = {name: str(value) for name, value in described.detection.model_dump(exclude_none=True).items()}
+        return boxes | ({"class_count": str(described.class_count)} if described.class_count else {})
+    return {}
 
 
 def embedded_model() -> StoredModel:
@@ -68,7 +95,7 @@ def embedded_model() -> StoredModel:
         embedded=True,
         inputs=[TensorInfo(**fields) for fields in card["inputs"]],
         outputs=[TensorInfo(**fields) for fields in card["outputs"]],
-        classifier=True,
+        task=Task.CLASSIFICATION,
         class_count=card["outputs"][0]["shape"][-1],
         label_count=card["outputs"][0]["shape"][-1],
         preprocessing=Preprocessing(input_range=entry.input_range, fit=Fit(entry.fit)),

@@ -1,11 +1,10 @@
 """The throw-away process that first loads an uploaded model and runs it once.
 
-Started as `python -P -m server.models.trial_main REPORT_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES SOURCE`, the last
-one a `ModelSource` as JSON. Writes a `TrialReport` as JSON to REPORT_FD; a crash or silence is itself the finding.
+Started as `python -P -m server.models.trial_main REPORT_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES TRIAL`, the last
+one a `Trial` as JSON. Writes a `TrialReport` as JSON to REPORT_FD; a crash or silence is itself the finding.
 """
 
 import json
-import math
 import os
 import resource
 import sys
@@ -15,17 +14,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from image_model.postprocess import dequantise, look_like_probabilities
+from contract.tasks import Task
+from server.models.trial_order import Trial
 from server.processes.confinement import confine
 from server.runtimes import open_runtime
-from server.runtimes.base import Array, LoadOptions, ModelFault, ModelFiles, Tensor
-from server.workers.classifier import COLOUR_CHANNELS
-from server.workers.messages import ModelSource
+from server.runtimes.base import LoadOptions, ModelFault, ModelFiles, Tensor
+from server.tasks import classification, detection
+from server.tasks.detection import Reading
+from server.tasks.images import input_spec, why_no_image
 from server.workers.sources import SourceError, read_files
 
 CPU_SECONDS = 60
-IMAGE_TYPES = ("uint8", "int8", "float32")
-SCORE_TYPES = ("uint8", "int8", "float32")
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,18 @@ class TrialReport:
 
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
-    not_a_classifier_because: str | None
+    unfit: dict[Task, str]
+    """Why the tensors do not fit some tasks."""
+    detection: Reading | None
+    """How boxes are read, None where there are none."""
+    takes_no_image_because: str | None
+    channels: int | None
     looks_like_probabilities: bool
     load_ms: float
     first_inference_ms: float
 
 
-def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> TrialReport:
+def examine(runtime_name: str, files: ModelFiles, trial: Trial, *, delegates: bool) -> TrialReport:
     """Load a model and run it once on zeros; raises ModelFault."""
     runtime = open_runtime(runtime_name, delegates=delegates)
     started = time.perf_counter_ns()
@@ -48,52 +52,39 @@ def examine(runtime_name: str, files: ModelFiles, *, delegates: bool) -> TrialRe
     loaded = time.perf_counter_ns()
     results = loaded_model.invoke(*(np.zeros(tensor.shape, tensor.dtype) for tensor in loaded_model.inputs))
     ran = time.perf_counter_ns()
-    because = why_not_a_classifier(loaded_model.inputs, loaded_model.outputs)
+    inputs, outputs = loaded_model.inputs, loaded_model.outputs
+    classes = classification.why_not(inputs, outputs)
+    boxes = detection.recognised(
+        inputs,
+        outputs,
+        results,
+        model_format=files.format,
+        label_count=trial.label_count,
+        declared=trial.detection,
+    )
+    unfit = {Task.CLASSIFICATION: classes, Task.DETECTION: boxes if isinstance(boxes, str) else None}
+    no_image = why_no_image(inputs, "a model of pictures")
     return TrialReport(
-        inputs=loaded_model.inputs,
-        outputs=loaded_model.outputs,
-        not_a_classifier_because=because,
-        looks_like_probabilities=because is None and _probabilities(loaded_model.outputs[0], results[0]),
+        inputs=inputs,
+        outputs=outputs,
+        unfit={task: because for task, because in unfit.items() if because is not None},
+        detection=None if isinstance(boxes, str) else boxes,
+        takes_no_image_because=no_image,
+        channels=input_spec(inputs[0]).channels if no_image is None else None,
+        looks_like_probabilities=classes is None and classification.gives_probabilities(outputs, results),
         load_ms=(loaded - started) / 1e6,
         first_inference_ms=(ran - loaded) / 1e6,
     )
 
 
-def why_not_a_classifier(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str | None:
-    """None when the tensors fit "one picture in, one score a class out", else what does not fit."""
-    if len(inputs) != 1:
-        return f"it has {len(inputs)} inputs, a classifier has one"
-    source = inputs[0]
-    if len(source.shape) != 4 or source.shape[0] != 1 or not {source.shape[1], source.shape[3]} & set(COLOUR_CHANNELS):
-        return f"its input has shape {list(source.shape)}, a picture is [1, height, width, 1 or 3], or channels first"
-    if source.dtype not in IMAGE_TYPES:
-        return f"its input holds {source.dtype}, pictures are one of {', '.join(IMAGE_TYPES)}"
-    if source.dtype != "float32" and not _usable(source.scale):
-        return f"its input is an integer tensor with the quantisation scale {source.scale}"
-    sink = outputs[0]
-    if not sink.shape or sink.shape[-1] < 2 or np.prod(sink.shape) != sink.shape[-1]:
-        return f"its first output has shape {list(sink.shape)}, scores are [1, classes]"
-    if sink.dtype not in SCORE_TYPES:
-        return f"its first output holds {sink.dtype}, scores are one of {', '.join(SCORE_TYPES)}"
-    return None
-
-
-def _usable(scale: float | None) -> bool:
-    return scale is not None and math.isfinite(scale) and scale > 0
-
-
-def _probabilities(tensor: Tensor, stored: Array) -> bool:
-    return look_like_probabilities(dequantise(stored.ravel(), tensor.scale, tensor.zero_point))
-
-
 def main(argv: list[str]) -> int:
     """Examine one model file and report."""
-    report_fd, agent_pid, runtime_name, delegates, memory_bytes, source = argv
+    report_fd, agent_pid, runtime_name, delegates, memory_bytes, document = argv
     confine(int(agent_pid), int(memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     try:
-        files = read_files(ModelSource(**json.loads(source)))
-        finding = asdict(examine(runtime_name, files, delegates=delegates == "delegates"))
+        trial = Trial.from_wire(json.loads(document))
+        finding = asdict(examine(runtime_name, read_files(trial.source), trial, delegates=delegates == "delegates"))
     except (ModelFault, SourceError) as fault:
         finding = {"refused": str(fault)}
     except MemoryError:

@@ -12,13 +12,19 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from contract.paths import CLASSIFY, CLASSIFY_WITH, PAGE, STATIC_PREFIX
+from contract.paths import CLASSIFY, CLASSIFY_WITH, DETECT_WITH, PAGE, STATIC_PREFIX
 from server.http.limits import DocumentLimit
 from server.http.requests import error_response, to_agent_error
 from server.routes import page
 from server.routes.classify import classify
+from server.routes.detect import detect
 
-_WITH_MODEL = re.compile(re.escape(CLASSIFY_WITH).replace(r"\{name\}", "([^/]+)"))
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_WITH_MODEL: dict[str, Endpoint] = {CLASSIFY_WITH: classify, DETECT_WITH: detect}
+"""Paths that name a model, which all differ in their last part."""
+_PATH = re.compile(re.escape(CLASSIFY_WITH.rpartition("/")[0]).replace(r"\{name\}", "([^/]+)") + "/([a-z]+)")
+_BY_LAST_PART = {template.rpartition("/")[2]: endpoint for template, endpoint in _WITH_MODEL.items()}
 
 
 class FastPath:
@@ -34,16 +40,14 @@ class FastPath:
             if method == "POST":
                 if path == CLASSIFY:
                     return await self._answer(classify, scope, receive, send)
-                if named := _WITH_MODEL.fullmatch(path):
+                if (named := _PATH.fullmatch(path)) and (endpoint := _BY_LAST_PART.get(named[2])):
                     scope["path_params"] = {"name": named[1]}
-                    return await self._answer(classify, scope, receive, send)
+                    return await self._answer(endpoint, scope, receive, send)
             elif method == "GET" and (path == PAGE or path.startswith(STATIC_PREFIX)):
                 return await self._answer(page.file, scope, receive, send)
         await self._others(scope, receive, send)
 
-    async def _answer(
-        self, endpoint: Callable[[Request], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self._app
         request = Request(scope, receive)
         try:

@@ -51,7 +51,7 @@ export class Classify {
     /** @type {Agent.ModelList} */
     const { models, default: preferred } = await readJson("/v1/models");
     const chosen = this.model.value || preferred;
-    const names = models.filter((model) => model.classifier).map((model) => model.name);
+    const names = models.filter((model) => model.task === "classification").map((model) => model.name);
     this.model.replaceChildren(
       ...names.map((name) => create("option", { value: name, selected: name === chosen }, name)),
     );

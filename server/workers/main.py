@@ -1,6 +1,7 @@
 """A worker process: take an order, execute it, answer; end when the agent hangs up.
 
-Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES DEVICE...`.
+Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD RESULTS_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES
+DEVICE...`.
 """
 
 import mmap
@@ -17,7 +18,7 @@ from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
 from server.processes.confinement import confine, keep_freed_memory
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, Runtime, tflite_files
-from server.workers.classifier import Classifier, OrderFailed
+from server.tasks.base import OrderFailed
 from server.workers.messages import (
     MAX_DETAIL_CHARS,
     MAX_MESSAGE_BYTES,
@@ -25,26 +26,32 @@ from server.workers.messages import (
     Failed,
     Hello,
     Order,
+    Predict,
     Prepare,
     Prepared,
     decode_order,
     encode,
 )
+from server.workers.runner import Runner, Setting
 
 
 def main(argv: list[str]) -> int:
     """Run one worker until its socket closes."""
-    socket_fd, memory_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
+    socket_fd, memory_fd, _results_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
     confine(int(agent_pid), int(memory_bytes))
     keep_freed_memory()
-    memory = memoryview(mmap.mmap(int(memory_fd), os.fstat(int(memory_fd)).st_size, prot=mmap.PROT_READ))
+    memory = _mapped(memory_fd, mmap.PROT_READ)
     with socket.socket(fileno=int(socket_fd)) as agent:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
         agent.send(encode(try_out(runtime)))
-        classifier = Classifier(runtime, devices)
+        runner = Runner(runtime, devices)
         while datagram := agent.recv(MAX_MESSAGE_BYTES):
-            agent.send(encode(answer(classifier, decode_order(datagram), memory)))
+            agent.send(encode(answer(runner, decode_order(datagram), memory)))
     return 0
+
+
+def _mapped(fd: str, protection: int) -> memoryview:
+    return memoryview(mmap.mmap(int(fd), os.fstat(int(fd)).st_size, prot=protection))
 
 
 def try_out(runtime: Runtime) -> Hello:
@@ -70,18 +77,20 @@ def try_out(runtime: Runtime) -> Hello:
     return hello
 
 
-def answer(classifier: Classifier, order: Order, memory: memoryview) -> Answer:
+def answer(runner: Runner, order: Order, memory: memoryview) -> Answer:
     """Execute one order; whatever goes wrong with it becomes its answer."""
     try:
         if isinstance(order, Prepare):
-            classifier.prepare(order.model, order.threads)
+            runner.load(order.model, Setting(order.threads))
             return Prepared(order.id)
-        return classifier.classify(order, memory[order.offset : order.offset + order.size])
+        given = memory[order.offset : order.offset + order.size]
+        assert isinstance(order, Predict)
+        return runner.predict(order, given)
     except OrderFailed as failure:
         return Failed(order.id, failure.code, str(failure)[:MAX_DETAIL_CHARS])
     except MemoryError:
         return Failed(
-            order.id, ErrorCode.WORKER_OUT_OF_MEMORY, "the picture or the model needs more memory than a worker has"
+            order.id, ErrorCode.WORKER_OUT_OF_MEMORY, "the request or the model needs more memory than a worker has"
         )
     except Exception as error:
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""What passes between the agent and a worker: one JSON object a datagram, pictures in shared memory beside it.
+"""What passes between the agent and a worker: one JSON object a datagram, pictures and tensors in shared memory.
 
 JSON and not pickle, because a worker that a hostile model took over must not be able to run code in the agent.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.codes import ErrorCode
+from contract.tasks import Task
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DETAIL_CHARS = 2000
@@ -27,19 +28,43 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """All a worker needs to know to load a model and feed it pictures."""
+class ImageFeed:
+    """How a picture becomes a model's input."""
 
-    source: ModelSource
     input_range: tuple[float, float] | list[tuple[float, float]]
     fit: str
-    logits: bool
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, Any]) -> "ImageFeed":
+        """Rebuild from JSON, where tuples arrived as lists."""
+        return cls(_ranges(fields["input_range"]), fields["fit"])
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All a worker needs to know to load a model, feed it and read what it gives."""
+
+    source: ModelSource
+    task: Task
+    image: ImageFeed | None
+    """None for a model that takes no picture."""
+    reading: dict[str, str]
+    """What the task must know to read the outputs: `outputs` (logits or probabilities) of a classifier, `form` and
+    `coordinates` of a detector."""
+    labels: str | None = None
+    """The path of the label file."""
 
     @classmethod
     def from_wire(cls, fields: dict[str, Any]) -> "ModelSpec":
-        """Rebuild from JSON, where tuples arrived as lists."""
-        source, ranges = ModelSource(**fields["source"]), _ranges(fields["input_range"])
-        return cls(**{**fields, "source": source, "input_range": ranges})
+        """Rebuild from JSON."""
+        image = fields["image"]
+        return cls(
+            source=ModelSource(**fields["source"]),
+            task=Task(fields["task"]),
+            image=ImageFeed.from_wire(image) if image else None,
+            reading=fields["reading"],
+            labels=fields["labels"],
+        )
 
     @property
     def digest(self) -> str:
@@ -63,8 +88,8 @@ class Prepare:
 
 
 @dataclass
-class Classify:
-    """Agent to worker: the picture at offset..offset+size of the shared memory.
+class Predict:
+    """Agent to worker: what does the model's task find in the picture at offset..offset+size of the shared memory?
 
     The pool sets `id` and `threads`.
     """
@@ -72,12 +97,34 @@ class Classify:
     model: ModelSpec
     offset: int
     size: int
-    top_k: int
-    exact: bool
-    legacy: bool
+    headroom: int | None
+    """How far a JPEG may be decoded reduced: see `image_model.preprocess.decode`."""
+    max_pixels: int
+    options: dict[str, Any]
+    """The task's own."""
+    id: int = 0
+    threads: int = 1
+
+
+@dataclass
+class Infer:
+    """Agent to worker: run the model on the tensors that a body of the Open Inference Protocol brings.
+
+    The body lies at offset..offset+size of the shared memory; the answer's body goes into the worker's own result
+    memory, from `result_offset`. The pool sets `id` and `threads`, the process `result_offset`.
+    """
+
+    model: ModelSpec
+    name: str
+    """The name the model was asked for by."""
+    offset: int
+    size: int
+    header_bytes: int | None
+    """Bytes of JSON at the body's beginning, after which binary tensors follow; None for JSON alone."""
     max_pixels: int
     id: int = 0
     threads: int = 1
+    result_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,18 +147,24 @@ class Prepared:
     id: int
 
 
+@dataclass(frozen=True)
+class Ran:
+    """How a model was run."""
+
+    threads: int
+    device: str
+    """What really ran it."""
+    delegate: str | None
+
+
 @dataclass
-class Classified:
+class Predicted:
     """Worker to agent: the answer. Times are `perf_counter_ns` readings, which all processes share on Linux."""
 
     id: int
-    indices: list[int]
-    scores: list[float]
-    logits: bool
-    threads: int
-    device: str
-    """What ran the model."""
-    delegate: str | None
+    result: dict[str, Any]
+    """What the task found."""
+    ran: Ran
     image: dict[str, Any]
     started_ns: int
     loaded_ns: int
@@ -119,7 +172,32 @@ class Classified:
     decoded_ns: int
     preprocessed_ns: int
     inferred_ns: int
+    suppression_ns: int | None
+    """Nanoseconds of non-maximum suppression between `inferred_ns` and `done_ns`."""
     done_ns: int
+
+
+@dataclass
+class Inferred:
+    """Worker to agent: the answer's body lies in the worker's result memory. Times as in `Predicted`."""
+
+    id: int
+    size: int
+    header_bytes: int | None
+    """As in `Infer`, of the answer."""
+    batch: int
+    """Inferences in this request."""
+    executions: int
+    """Runs of the model that they took."""
+    ran: Ran
+    started_ns: int
+    loaded_ns: int
+    prepared_ns: int
+    """When the inputs were read and checked."""
+    inferred_ns: int
+    done_ns: int
+    body: bytes = b""
+    """Filled in by the agent's end."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +209,17 @@ class Failed:
     detail: str
 
 
-Order = Prepare | Classify
-Answer = Hello | Prepared | Classified | Failed
+Work = Predict | Infer
+"""Orders that somebody waits for."""
+Done = Predicted | Inferred
+Order = Prepare | Work
+Answer = Hello | Prepared | Done | Failed
 
-_ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Hello, Prepared, Classified, Failed)}
+ANSWERED_BY: dict[type[Order], type[Answer]] = {Prepare: Prepared, Predict: Predicted, Infer: Inferred}
+"""What a worker that is well answers to each order."""
+
+_ORDERS: dict[str, type[Order]] = {kind.__name__: kind for kind in (Prepare, Predict, Infer)}
+_ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Hello, Prepared, Predicted, Inferred, Failed)}
 
 
 def encode(message: Order | Answer) -> bytes:
@@ -146,7 +231,7 @@ def decode_order(datagram: bytes) -> Order:
     """Read what `encode` made of an order."""
     kind, fields = json.loads(datagram)
     fields["model"] = ModelSpec.from_wire(fields["model"])
-    return Prepare(**fields) if kind == "Prepare" else Classify(**fields)
+    return _ORDERS[kind](**fields)
 
 
 def decode_answer(datagram: bytes) -> Answer:
@@ -154,4 +239,6 @@ def decode_answer(datagram: bytes) -> Answer:
     kind, fields = json.loads(datagram)
     if kind == "Failed":
         fields["code"] = ErrorCode(fields["code"])
+    if "ran" in fields:
+        fields["ran"] = Ran(**fields["ran"])
     return _ANSWERS[kind](**fields)

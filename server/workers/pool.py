@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.workers.arena import Arena
-from server.workers.messages import Classified, Classify, Failed, Hello, ModelSpec, Prepare
+from server.workers.messages import Done, Failed, Hello, Infer, Inferred, ModelSpec, Predict, Predicted, Prepare, Work
 from server.workers.process import PendingOrder, WorkerOptions, WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class PoolOptions:
 
 
 class Pool:
-    """Runs classifications of one runtime on supervised worker processes."""
+    """Runs models of one runtime on supervised worker processes."""
 
     def __init__(self, options: PoolOptions, arena: Arena, in_flight: Callable[[], int]) -> None:
         """`in_flight` counts the requests of the whole agent, this pool's included."""
@@ -66,7 +66,7 @@ class Pool:
         self.hello: Hello | None = None
         """What the first worker said of itself."""
         self.in_flight = 0
-        """Pictures in workers' hands and waiting."""
+        """Requests in workers' hands and waiting."""
 
     def spawn_first(self) -> None:
         """Start the first worker; may be called before there is an event loop, to use the time until there is."""
@@ -113,11 +113,19 @@ class Pool:
         if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not self.ready:
             raise self._cannot_start()
 
-    async def classify(self, order: Classify) -> Classified:
-        """Queue a picture that lies in the arena and wait for its answer; raises AgentError.
+    async def predict(self, order: Predict) -> Predicted:
+        """Queue a picture that lies in the arena and wait for its answer; raises AgentError."""
+        answer = await self._run(order)
+        assert isinstance(answer, Predicted)
+        return answer
 
-        Sets the order's `id` and `threads`.
-        """
+    async def infer(self, order: Infer) -> Inferred:
+        """Queue tensors that lie in the arena and wait for their answer; raises AgentError."""
+        answer = await self._run(order)
+        assert isinstance(answer, Inferred)
+        return answer
+
+    async def _run(self, order: Work) -> Done:
         self.check_able()
         if self._crashes[order.model.digest] >= CRASHES_TOLERATED:
             runtime = self._worker_options.runtime
@@ -133,7 +141,7 @@ class Pool:
             self.in_flight -= 1
         if isinstance(answer, Failed):
             raise AgentError(answer.code, answer.detail)
-        assert isinstance(answer, Classified)
+        assert isinstance(answer, Done)
         return answer
 
     def prepare(self, model: ModelSpec) -> None:
@@ -157,14 +165,14 @@ class Pool:
             worker.give(PendingOrder(Prepare(next(self._ids), self._default, threads), future))
 
     def _hand_out(self) -> None:
-        """Give waiting pictures to workers: to an idle one, else to the one that has been busy longest."""
+        """Give waiting requests to workers: to an idle one, else to the one that has been busy longest."""
         while self._queue:
             free = [worker for worker in self._workers if worker.has_room]
             if not free:
                 return
             worker = max(free, key=lambda w: (not w.held, w.busy_s()))
             job = self._queue.popleft()
-            assert isinstance(job.order, Classify)
+            assert isinstance(job.order, Work)
             lone = self._agent_in_flight() == 1
             job.order.threads = self._options.lone_threads if lone else self._options.busy_threads
             worker.give(job)
@@ -210,7 +218,7 @@ class Pool:
             self._crashes[current.order.model.digest] += 1
         if not current.future.done():
             current.future.set_result(Failed(current.order.id, code, self._last_end))
-        self._queue.extendleft(job for job in reversed(waiting) if isinstance(job.order, Classify))
+        self._queue.extendleft(job for job in reversed(waiting) if isinstance(job.order, Work))
 
     def _fill(self) -> None:
         """Start workers up to the pool's size, the first alone: what it finds out serves the others."""
@@ -239,7 +247,7 @@ class Pool:
                 if worker.hello is None and worker.age_s() > START_TIMEOUT_S:
                     worker.kill(ErrorCode.WORKER_TIMEOUT, f"it was not up after {START_TIMEOUT_S:g} s")
                 elif worker.busy_s() > timeout_s:
-                    worker.kill(ErrorCode.WORKER_TIMEOUT, f"it worked longer than {timeout_s:g} s on one picture")
+                    worker.kill(ErrorCode.WORKER_TIMEOUT, f"it worked longer than {timeout_s:g} s on one request")
                 elif (held := worker.private_bytes()) > limit:
                     detail = f"it held {held >> 20} MiB, {limit >> 20} MiB are allowed"
                     worker.kill(ErrorCode.WORKER_OUT_OF_MEMORY, detail)

@@ -15,7 +15,20 @@ from contract.codes import ErrorCode
 from server.processes.children import child_command, child_settings, exit_text
 from server.resources import private_bytes
 from server.workers.arena import Arena
-from server.workers.messages import MAX_MESSAGE_BYTES, Answer, Classify, Hello, Order, decode_answer, encode
+from server.workers.messages import (
+    ANSWERED_BY,
+    MAX_MESSAGE_BYTES,
+    Answer,
+    Failed,
+    Hello,
+    Infer,
+    Inferred,
+    Order,
+    Work,
+    decode_answer,
+    encode,
+)
+from server.workers.results import ResultMemory
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +77,7 @@ class Keeper(Protocol):
 
 
 class WorkerProcess:
-    """A child process with a datagram socket for orders and answers, which reads pictures from shared memory.
+    """A child process with a datagram socket for orders and answers, which reads requests from shared memory.
 
     The worker answers in the order it was asked, so the first held order is the one it is working on.
     """
@@ -76,14 +89,15 @@ class WorkerProcess:
         self.killed: tuple[ErrorCode, str] | None = None
         """Why it was killed; None while it lives or when it ended by itself."""
         self._reaping = False
-        self._images = 0
+        self._work = 0
+        self._results = ResultMemory(DEPTH)
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         self._stderr_fd, stderr = os.pipe()
         os.set_blocking(self._stderr_fd, False)
         try:
-            self._process = _spawn(options, theirs.fileno(), arena.fd, stderr)
+            self._process = _spawn(options, (theirs.fileno(), arena.fd, self._results.fd), stderr)
         finally:
             theirs.close()
             os.close(stderr)
@@ -100,8 +114,8 @@ class WorkerProcess:
 
     @property
     def has_room(self) -> bool:
-        """Whether another picture can be put into its hands."""
-        return self.ready and self._images < DEPTH
+        """Whether another request can be put into its hands."""
+        return self.ready and self._work < DEPTH
 
     def attach(self, keeper: Keeper) -> None:
         """Begin to listen, within the running event loop."""
@@ -111,10 +125,12 @@ class WorkerProcess:
         self._loop.add_reader(self._stderr_fd, self._read_stderr)
 
     def give(self, job: PendingOrder) -> None:
-        """Put a job into the worker's hands; one with a picture needs `has_room`."""
+        """Put a job into the worker's hands; one that somebody waits for needs `has_room`."""
         job.head_since = time.monotonic()
         self.held.append(job)
-        self._images += isinstance(job.order, Classify)
+        self._work += isinstance(job.order, Work)
+        if isinstance(job.order, Infer):
+            job.order.result_offset = self._results.next_offset()
         try:
             self._socket.send(encode(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
@@ -185,13 +201,27 @@ class WorkerProcess:
         else:
             if answer.id != self.held[0].order.id:
                 raise ValueError(f"answer {answer.id} out of turn")
+            if not isinstance(answer, (ANSWERED_BY[type(self.held[0].order)], Failed)):
+                raise ValueError(f"{type(answer).__name__} to {type(self.held[0].order).__name__}")
+            if isinstance(answer, Inferred):
+                self._fetch(answer)
             job = self.held.popleft()
-            self._images -= isinstance(job.order, Classify)
+            self._work -= isinstance(job.order, Work)
             if self.held:
                 self.held[0].head_since = time.monotonic()
             if not job.future.done():
                 job.future.set_result(answer)
             self._keeper.on_answer()
+
+    def _fetch(self, answer: Inferred) -> None:
+        """Copy an answer's body out before the worker may write there again; raises ValueError for a wrong one."""
+        order = self.held[0].order
+        if not isinstance(order, Infer) or type(answer.size) is not int:
+            raise ValueError("an answer with a body to an order without one")
+        header = answer.header_bytes
+        if header is not None and not (type(header) is int and 0 <= header <= answer.size):
+            raise ValueError(f"a header of {header} bytes in a body of {answer.size}")
+        answer.body = self._results.take(order.result_offset, answer.size)
 
     def _read_stderr(self) -> None:
         try:
@@ -215,12 +245,12 @@ class WorkerProcess:
         self._loop.remove_reader(self._stderr_fd)
         os.close(self._stderr_fd)
         self._socket.close()
+        self._results.close()
         self._keeper.on_worker_exit(self)
 
 
-def _spawn(options: WorkerOptions, socket_fd: int, memory_fd: int, stderr: int) -> subprocess.Popen[bytes]:
+def _spawn(options: WorkerOptions, fds: tuple[int, int, int], stderr: int) -> subprocess.Popen[bytes]:
+    """`fds`: the socket, the memory of requests, the memory of results."""
     delegates = "delegates" if options.delegates else "builtin"
-    arguments = (socket_fd, memory_fd, os.getpid(), options.runtime, delegates, options.memory_bytes, *options.devices)
-    return subprocess.Popen(
-        child_command("server.workers.main", *arguments), **child_settings([socket_fd, memory_fd], stderr=stderr)
-    )
+    arguments = (*fds, os.getpid(), options.runtime, delegates, options.memory_bytes, *options.devices)
+    return subprocess.Popen(child_command("server.workers.main", *arguments), **child_settings(fds, stderr=stderr))

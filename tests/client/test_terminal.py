@@ -129,8 +129,8 @@ MODEL = {
     "embedded": False,
     "inputs": [TENSOR],
     "outputs": [TENSOR],
-    "classifier": False,
-    "not_a_classifier_because": HOSTILE,
+    "task": "tensor",
+    "unfit": {"classification": HOSTILE},
     "runtimes": {HOSTILE: {"ok": False, "detail": HOSTILE}},
 }
 RUNTIME = {

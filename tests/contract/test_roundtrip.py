@@ -16,7 +16,9 @@ from contract.classify import (
     BatchReply,
     ClassifyOptions,
     ClassifyReply,
+    DecodeMode,
     ImageInfo,
+    ImageOptions,
     ImageReply,
     ModelRef,
     Prediction,
@@ -24,6 +26,14 @@ from contract.classify import (
     StageTimes,
 )
 from contract.codes import ErrorCode
+from contract.detect import (
+    Box,
+    DetectBatchReply,
+    DetectImageReply,
+    Detection,
+    DetectOptions,
+    DetectReply,
+)
 from contract.devices import DeviceEvent, DeviceStep, Rejection, RuntimeDevice, Selection
 from contract.errors import Problem
 from contract.info import (
@@ -54,6 +64,7 @@ from contract.models import (
     BlobReceipt,
     DamagedModel,
     DefaultModel,
+    DetectionReading,
     ModelDescription,
     ModelList,
     ModelManifest,
@@ -78,6 +89,7 @@ from contract.results import (
 )
 from contract.session import Session, SessionCode, SessionRequest
 from contract.specs import BenchmarkSpec, CommandSpec, Hint, ImageInput, Kernels, ProfileSpec, RandomInput
+from contract.tasks import BoxCoordinates, DetectionForm, Task
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
@@ -99,6 +111,14 @@ REPLY = ClassifyReply(
     ),
     timing_ms=TIMES,
 )
+DETECTED = DetectReply(
+    request_id=REPLY.request_id,
+    model=REPLY.model,
+    runtime=REPLY.runtime,
+    detections=[Detection(index=3, label=None, score=0.5, box_px=Box(left=1.5, top=2, right=3, bottom=4))],
+    image=REPLY.image,
+    timing_ms=REPLY.timing_ms.model_copy(update={"suppression": 0.2}),
+)
 TENSOR = TensorInfo(name="image", shape=[1, 8, 8, 1], dtype="int8", scale=0.5, zero_point=-128)
 PER_CHANNEL = Preprocessing(input_range=[(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 DAMAGED = DamagedModel(name="mine", reason="a file of it is missing")
@@ -110,7 +130,7 @@ DESCRIPTION = ModelDescription(
     embedded=False,
     inputs=[TENSOR],
     outputs=[TENSOR],
-    classifier=True,
+    task=Task.CLASSIFICATION,
     class_count=10,
     label_count=10,
     preprocessing=PER_CHANNEL,
@@ -328,6 +348,12 @@ EXAMPLES: list[BaseModel] = [
     TIMES,
     *(REPLY, REPLY.model, REPLY.runtime, REPLY.predictions[1], REPLY.image),
     ClassifyOptions(top_k=3, runtime="tflite"),
+    ImageOptions(runtime="litert", decode=DecodeMode.FASTEST),
+    DetectOptions(min_score=0.5, iou_threshold=0.6, max_detections=7),
+    *(DETECTED, DETECTED.detections[0], DETECTED.detections[0].box_px),
+    DetectImageReply(name="a.jpg", result=DETECTED),
+    DetectBatchReply(results=[DetectImageReply(name="a.jpg", problem=PROBLEM)]),
+    DetectionReading(form=DetectionForm.YOLO_V5, coordinates=BoxCoordinates.PIXELS),
     ImageReply(name="a.jpg", result=REPLY),
     BatchReply(results=[ImageReply(name="a.jpg", problem=PROBLEM)]),
     *(TENSOR, PER_CHANNEL, DESCRIPTION, DESCRIPTION.runtimes["litert"]),

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from contract.models import Fit
 from image_model.preprocess import (
+    FINE,
+    FITS,
+    LETTERBOX_GREY,
     Decoded,
     InputSpec,
     NotAnImage,
@@ -30,9 +34,9 @@ MEGAPIXEL = 1_000_000
 
 
 def open_bytes(
-    data: bytes, target: tuple[int, int] = (32, 32), *, exact: bool = True, limit: int = MEGAPIXEL
+    data: bytes, target: tuple[int, int] = (32, 32), *, headroom: int | None = None, limit: int = MEGAPIXEL
 ) -> Decoded:
-    return decode(io.BytesIO(data), target, exact=exact, max_pixels=limit)
+    return decode(io.BytesIO(data), target, headroom=headroom, max_pixels=limit)
 
 
 @pytest.mark.parametrize(("format_name", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
@@ -68,11 +72,11 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 def test_fast_decoding_keeps_twice_the_target() -> None:
     """A large JPEG is decoded reduced, but never below twice the model's size on either side."""
     data = encoded(gradient(1000, 800), "JPEG")
-    fast = open_bytes(data, (100, 100), exact=False)
+    fast = open_bytes(data, (100, 100), headroom=FINE)
     assert fast.reduced
     assert fast.size == (1000, 800)
     assert fast.image.size == (250, 200)
-    assert open_bytes(data, (100, 100), exact=True).image.size == (1000, 800)
+    assert open_bytes(data, (100, 100)).image.size == (1000, 800)
 
 
 def test_fast_decoding_of_a_sideways_image_looks_at_the_right_sides() -> None:
@@ -80,7 +84,7 @@ def test_fast_decoding_of_a_sideways_image_looks_at_the_right_sides() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(gradient(1600, 200), "JPEG", exif=exif)
-    decoded = open_bytes(data, (100, 800), exact=False)  # upright it is 200 wide and 1600 high
+    decoded = open_bytes(data, (100, 800), headroom=FINE)  # upright it is 200 wide and 1600 high
     assert not decoded.reduced
     assert decoded.image.size == (200, 1600)
 
@@ -88,7 +92,7 @@ def test_fast_decoding_of_a_sideways_image_looks_at_the_right_sides() -> None:
 def test_a_small_jpeg_is_never_reduced() -> None:
     """Where no reduction fits, fast and exact give the same pixels."""
     data = encoded(gradient(120, 90), "JPEG")
-    fast, exact = (open_bytes(data, (100, 100), exact=exact) for exact in (False, True))
+    fast, exact = (open_bytes(data, (100, 100), headroom=headroom) for headroom in (FINE, None))
     assert not fast.reduced
     assert np.array_equal(np.asarray(fast.image), np.asarray(exact.image))
 
@@ -153,8 +157,34 @@ def test_cropping_takes_the_centre() -> None:
     wide = Image.new("RGB", (300, 100), "black")
     wide.paste((255, 255, 255), (100, 0, 200, 100))
     spec = InputSpec(50, 50, 3, "uint8")
-    assert resize(wide, spec, crop=True)[25, [2, 25, 47], 0].min() > 250
+    assert resize(wide, spec, fit="crop")[25, [2, 25, 47], 0].min() > 250
     assert resize(wide, spec)[25, [2, 25, 47], 0].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize(
+    ("size", "edges"),
+    [
+        ((300, 100), (0, 16, 50, 33)),
+        ((100, 300), (16, 0, 33, 50)),
+        ((25, 25), (0, 0, 50, 50)),
+        ((1000, 1), (0, 24, 50, 25)),
+    ],
+)
+def test_a_letterbox_keeps_all_of_the_picture_in_its_shape(size: tuple[int, int], edges: tuple[int, ...]) -> None:
+    """The picture is centred on YOLO's grey, small ones enlarged; of an odd border the smaller half comes first."""
+    left, top, right, bottom = edges
+    for channels in (1, 3):
+        pixels = resize(Image.new("RGB", size, "white"), InputSpec(50, 50, channels, "uint8"), fit="letterbox")
+        expected = np.full((50, 50, channels), LETTERBOX_GREY)
+        expected[top:bottom, left:right] = 255
+        assert np.array_equal(pixels, expected)
+
+
+def test_an_unknown_fit_is_refused() -> None:
+    """With the names of those there are, which are the ones of the contract."""
+    with pytest.raises(ValueError, match=r"'squeeze' is no way .* stretch, crop, letterbox"):
+        resize(gradient(), MOBILENET, fit="squeeze")
+    assert list(FITS) == list(Fit)
 
 
 def test_the_supplied_models_bytes_are_the_pixels() -> None:
@@ -200,7 +230,7 @@ def test_quantisation_rounds_to_the_nearest_step(scale: float, zero_point: int, 
 
 def test_the_notebooks_mapping_gives_a_dark_half_range_image(mobilenet: SuppliedModel) -> None:
     """legacy_sample repeats the measured quirk: pixels 18 to 255 of the parrot arrive as 9 to 128."""
-    decoded = open_bytes(mobilenet.parrot, (224, 224), exact=False)
+    decoded = open_bytes(mobilenet.parrot, (224, 224), headroom=FINE)
     pixels = resize(decoded.image, MOBILENET)
     legacy = to_tensor(pixels, legacy_pixel_table(MOBILENET))
     assert (pixels.min(), pixels.max()) == (18, 255)

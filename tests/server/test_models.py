@@ -45,7 +45,7 @@ def test_an_uploaded_model_classifies_with_its_own_labels(agent: RunningAgent) -
         description = ModelDescription.model_validate_json(response.content)
         assert response.status_code == 201
         assert response.headers["etag"] == f'"{digest_of(DIGITS)}"'
-        assert (description.classifier, description.class_count, description.label_count) == (True, 10, 10)
+        assert (description.task, description.class_count, description.label_count) == ("classification", 10, 10)
         assert description.output_kind == "probabilities"
         assert [check.detail for check in description.runtimes.values() if not check.ok] == []
         reply = http.post("/v1/models/mine/classify", content=digit(4)).json()
@@ -129,8 +129,8 @@ def test_a_model_of_another_kind_is_kept_but_does_not_classify(agent: RunningAge
     """A model that runs but takes no picture is described as such and refuses to classify."""
     with agent.http() as http:
         described = put_model(http, "vector", constant_model()).json()
-        assert described["classifier"] is False
-        assert "shape" in described["not_a_classifier_because"]
+        assert (described["task"], described["task_assumed"]) == ("tensor", True)
+        assert "shape" in described["unfit"]["classification"]
         found = problem(http.post("/v1/models/vector/classify", content=digit(1)))
         assert (found.status, found.code) == (422, ErrorCode.NOT_A_CLASSIFIER)
         found = problem(http.put("/v1/default-model", json={"name": "vector"}))

@@ -150,7 +150,7 @@ def test_an_onnx_model_with_external_data_classifies(agent: RunningAgent, tmp_pa
         http.delete("/v1/models/linear")
     assert missing.code == ErrorCode.UNKNOWN_BLOB
     assert description.digest == identity(digest_of(content), manifest["parts"])  # type: ignore[arg-type]
-    assert (description.parts, description.classifier) == (["linear.onnx.data"], True)
+    assert (description.parts, description.task) == (["linear.onnx.data"], "classification")
     assert {name for name, check in description.runtimes.items() if check.ok} == {"onnx", "openvino"}
     assert (default["runtime"]["name"], other["runtime"]["name"]) == ("openvino", "openvino")
     scores = [[each["score"] for each in reply["predictions"]] for reply in (default, other)]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from contract.tasks import Task
 from image_model.postprocess import dequantise, softmax, top_k
 from server.jobs.host.events import Events
 from server.jobs.host.failover import Failover
@@ -16,6 +17,7 @@ from server.jobs.host.windows import Finished, report_windows
 from server.jobs.record.events import LoadedEvent, RanOnEvent, WarmUpEvent
 from server.jobs.record.orders import BenchmarkOrder
 from server.runtimes.base import Array, ModelFault, Tensor
+from server.tasks.classification import gives_logits
 from server.workers.sources import SourceError, read_files
 
 SHOWN_CLASSES = 3
@@ -36,7 +38,7 @@ def run(fields: dict[str, Any], surroundings: Surroundings) -> None:
 
 def _load(order: BenchmarkOrder, events: Events) -> Failover:
     """Load one model a stream; the first is timed, its first inference too."""
-    files = read_files(order.model)
+    files = read_files(order.model.source)
     events.phase("load")
     failover = Failover(order, files, events)
     base = failover.base
@@ -44,18 +46,18 @@ def _load(order: BenchmarkOrder, events: Events) -> Failover:
         load_ms=base.load_ms,
         first_inference_ms=base.first_inference_ms,
         engine=base.facts(),
-        predictions=_predictions(order, base.model.outputs[0], base.reference.outputs[0]),
+        predictions=_predictions(order, base.model.outputs, base.reference.outputs),
     )
     events.write(loaded)
     return failover
 
 
-def _predictions(order: BenchmarkOrder, sink: Tensor, stored: Array) -> list[tuple[int, float]]:
-    """The best classes of the first frame: what is measured really works."""
-    if order.classifier is None:
+def _predictions(order: BenchmarkOrder, outputs: Sequence[Tensor], stored: Sequence[Array]) -> list[tuple[int, float]]:
+    """The best classes of the first frame, of a classifier: what is measured really works."""
+    if order.model.task is not Task.CLASSIFICATION:
         return []
-    real = dequantise(stored.ravel(), sink.scale, sink.zero_point)
-    scores = softmax(real) if order.classifier.logits else real
+    real = dequantise(stored[0].ravel(), outputs[0].scale, outputs[0].zero_point)
+    scores = softmax(real) if gives_logits(order.model.reading) else real
     return [(int(index), float(scores[index])) for index in top_k(scores, SHOWN_CLASSES)]
 
 

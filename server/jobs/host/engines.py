@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from server.jobs.host.batches import Batched, Reference, open_batched
-from server.jobs.host.frames import Frame, in_batches, single_frames
+from server.jobs.host.batches import Batched, open_batched
+from server.jobs.host.frames import in_batches, single_frames
 from server.jobs.record.events import EngineFacts
 from server.jobs.record.orders import BenchmarkOrder, DeviceOrder
 from server.runtimes import open_runtime
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime
+from server.runtimes.batching import Frame, Reference
 
 ACCELERATOR_TOLERANCE = 0.05
 """Largest difference to the CPU's results, of the largest of them: accelerators compute in half precision."""

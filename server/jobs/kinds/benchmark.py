@@ -29,14 +29,14 @@ class BenchmarkKind(Kind[BenchmarkRequest]):
     def accept(self, request: BenchmarkRequest, record: Path) -> None:
         """Raises AgentError.
 
-        UNKNOWN_MODEL, UNKNOWN_BLOB, NOT_A_CLASSIFIER, RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE, JOB_TOO_LARGE.
+        UNKNOWN_MODEL, UNKNOWN_BLOB, TAKES_NO_IMAGE, RUNTIME_UNAVAILABLE, DEVICE_UNAVAILABLE, JOB_TOO_LARGE.
         """
         spec, registry = request.spec, self._means.registry
         model = registry.find(spec.model)
         choose_devices(self._means, model, spec)
         _bounded(spec, model)
         if isinstance(spec.input, ImageInput):
-            _ = model.spec  # raises when it takes no picture
+            model.require_image()
             keep_inputs(registry, spec.input.digests, record)
 
     def begin(self, request: BenchmarkRequest, places: Places) -> Beginning:
@@ -47,8 +47,7 @@ class BenchmarkKind(Kind[BenchmarkRequest]):
         threads, streams, memory_bytes = _bounded(spec, model)
         images = spec.input.digests if isinstance(spec.input, ImageInput) else []
         order = BenchmarkOrder(
-            model=model.source,
-            classifier=model.spec if model.description.classifier else None,
+            model=model.spec,
             candidates=[
                 DeviceOrder(each.runtime, each.device, pools.uses_delegates(each.runtime)) for each in choice.candidates
             ],

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from server.profilers.order import ProfileOrder
-from server.workers.messages import ModelSource, ModelSpec
+from server.workers.messages import ModelSpec
 
 RANDOM_FRAMES = 4
 """Different frames of noise, used in turn."""
@@ -23,9 +23,7 @@ class DeviceOrder:
 class BenchmarkOrder:
     """A model to measure."""
 
-    model: ModelSource
-    classifier: ModelSpec | None
-    """How pictures are prepared; None for a model that is no classifier."""
+    model: ModelSpec
     candidates: list[DeviceOrder]
     """Best first; the last one is begun with and fallen back on."""
     precision: str | None
@@ -50,10 +48,8 @@ class BenchmarkOrder:
     @classmethod
     def from_wire(cls, fields: dict[str, Any]) -> "BenchmarkOrder":
         """Rebuild from JSON."""
-        spec = fields["classifier"]
         rebuilt = {
-            "model": ModelSource(**fields["model"]),
-            "classifier": ModelSpec.from_wire(spec) if spec else None,
+            "model": ModelSpec.from_wire(fields["model"]),
             "candidates": [DeviceOrder(**each) for each in fields["candidates"]],
         }
         return cls(**{**fields, **rebuilt})

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from contract.tasks import Task
 from server.jobs.host import windows
 from server.jobs.host.events import Events
 from server.jobs.record.channels import EVENTS_NAME
 from server.jobs.record.orders import BenchmarkOrder, DeviceOrder
-from server.workers.messages import ModelSource
+from server.workers.messages import ModelSource, ModelSpec
 
 MS = 1_000_000
 
 
 def order(iterations: int | None, duration_s: float | None) -> BenchmarkOrder:
     return BenchmarkOrder(
-        model=ModelSource("tflite", "", "", {}),
-        classifier=None,
+        model=ModelSpec(ModelSource("tflite", "", "", {}), Task.TENSOR, None, {}),
         candidates=[DeviceOrder("litert", "CPU", True)],
         precision=None,
         hint=None,

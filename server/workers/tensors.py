@@ -1,0 +1,148 @@
+"""Orders of tensors, in the worker process: a model as a protocol's code sees it, and its answer on the way back."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from contract.codes import ErrorCode
+from image_model.labels import parse_labels
+from server.runtimes.base import Array, Tensor
+from server.tasks.base import OrderFailed
+from server.workers.messages import Infer, Inferred
+from server.workers.results import SLOT_BYTES
+from server.workers.runner import Runner, Setting, invoke
+
+BATCH_MAX = 64
+"""Requests of more are run in portions: memory grows with the batch."""
+
+now = time.perf_counter_ns
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer's body: JSON, and after it the bytes of binary tensors where it has such."""
+
+    header: bytes
+    tensors: Sequence[memoryview]
+    binary: bool
+    """Whether the header's length must be told, because tensors follow it."""
+
+
+class ServedModel:
+    """A model that answers one order of tensors; it counts and times its runs."""
+
+    def __init__(self, runner: Runner, order: Infer) -> None:
+        """Raises OrderFailed for a model that cannot be loaded."""
+        self._runner = runner
+        self._order = order
+        self._single = self.used = runner.load(order.model, Setting(order.threads))
+        self.name = order.name
+        self.batch = 1
+        self.executions = 0
+        self.first_run_ns = self.last_run_ns = 0
+
+    @property
+    def inputs(self) -> Sequence[Tensor]:
+        """Input tensors for a batch of one."""
+        return self._single.loaded.inputs
+
+    @property
+    def outputs(self) -> Sequence[Tensor]:
+        """Output tensors for a batch of one."""
+        return self._single.loaded.outputs
+
+    @cached_property
+    def labels(self) -> Mapping[int, str]:
+        """Names by class index; empty without labels."""
+        path = self._order.model.labels
+        return parse_labels(Path(path).read_bytes()) if path is not None else {}
+
+    def image(self, file: bytes | memoryview) -> Array:
+        """An encoded picture as the model's input tensor, batch 1; raises OrderFailed."""
+        if self._single.image is None:
+            raise OrderFailed(ErrorCode.TAKES_NO_IMAGE, "its input is no picture: send numbers")
+        decoded = self._single.image.decode(file, headroom=None, max_pixels=self._order.max_pixels)
+        return self._single.image.tensor(decoded)
+
+    def invoke(self, arrays: Sequence[Array], batch: int) -> list[Array]:
+        """Outputs for inputs whose first axis is `batch` times the model's own; raises OrderFailed.
+
+        They run as one inference where the graph lets them, else one after the other.
+        """
+        self.first_run_ns = self.first_run_ns or now()
+        self.batch = batch
+        sizes = [min(BATCH_MAX, batch - start) for start in range(0, batch, BATCH_MAX)]
+        ran = [self._run(*portion) for portion in zip(_portions(arrays, sizes), sizes, strict=True)]
+        self.last_run_ns = now()
+        return ran[0] if len(ran) == 1 else _joined(ran)
+
+    def _run(self, arrays: Sequence[Array], batch: int) -> list[Array]:
+        if batch == 1:
+            self.executions += 1
+            return list(invoke(self._single.loaded, arrays))
+        frames = list(zip(*(np.split(array, batch) for array in arrays), strict=True))
+        together = self._runner.batched(self._single, frames[0], batch)
+        if together is not None:
+            self.used = together
+            self.executions += 1
+            return list(invoke(together.loaded, arrays))
+        self.executions += batch
+        return _joined([list(invoke(self._single.loaded, frame)) for frame in frames])
+
+
+def _portions(arrays: Sequence[Array], sizes: Sequence[int]) -> Sequence[Sequence[Array]]:
+    """Arrays cut along their first axis into portions of so many inferences."""
+    cuts = np.cumsum(sizes)[:-1]
+    rows = [array.shape[0] // sum(sizes) for array in arrays]
+    return list(zip(*(np.split(array, cuts * each) for array, each in zip(arrays, rows, strict=True)), strict=True))
+
+
+def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
+    return [np.concatenate(parts) for parts in zip(*portions, strict=True)]
+
+
+def infer(
+    runner: Runner,
+    order: Infer,
+    body: memoryview,
+    result: memoryview,
+    answer: Callable[[memoryview, int | None, ServedModel], Reply],
+) -> Inferred:
+    """Execute an order of tensors: `answer` reads the body and writes the reply. Raises OrderFailed."""
+    started = now()
+    served = ServedModel(runner, order)
+    loaded = now()
+    reply = answer(body, order.header_bytes, served)
+    size = _write(result, [memoryview(reply.header), *reply.tensors])
+    return Inferred(
+        id=order.id,
+        size=size,
+        header_bytes=len(reply.header) if reply.binary else None,
+        batch=served.batch,
+        executions=served.executions,
+        ran=served.used.ran,
+        started_ns=started,
+        loaded_ns=loaded,
+        prepared_ns=served.first_run_ns,
+        inferred_ns=served.last_run_ns,
+        done_ns=now(),
+    )
+
+
+def _write(result: memoryview, parts: Sequence[memoryview]) -> int:
+    """Put the parts one after the other into the result memory; raises OrderFailed when they do not fit."""
+    size = sum(part.nbytes for part in parts)
+    if size > SLOT_BYTES:
+        detail = (
+            f"the answer has {size} bytes, at most {SLOT_BYTES} go into one: ask for fewer outputs, or as binary data"
+        )
+        raise OrderFailed(ErrorCode.ANSWER_TOO_LARGE, detail)
+    end = 0
+    for part in parts:
+        result[end : end + part.nbytes] = part.cast("B") if part.nbytes else part.tobytes()
+        end += part.nbytes
+    return size
