@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -254,17 +253,20 @@ def test_what_the_quota_took_is_said(home: Home, tmp_path: Path) -> None:
 
 def test_a_live_view_on_a_terminal(edge: Home) -> None:
     """Queue and sensors are drawn on a terminal and end with it."""
+    edge.client("run", "-q", "--", "true")
     for command in (["jobs", "watch"], ["telemetry"]):
         ours, theirs = os.openpty()
         process = subprocess.Popen(
             [CLIENT, *command], cwd=edge.folder, env=edge.environment | {"TERM": "xterm"}, stdout=theirs, stderr=theirs
         )
         os.close(theirs)
-        threading.Timer(4.0, process.send_signal, (signal.SIGINT,)).start()
-        seen = b""
+        seen, drawn = b"", False
         with contextlib.suppress(OSError):  # EIO: the other end was closed
             while piece := os.read(ours, 65536):
                 seen += piece
+                if not drawn and b"edge1" in seen:
+                    drawn = True
+                    process.send_signal(signal.SIGINT)
         os.close(ours)
         assert process.wait(timeout=60) == 130
         assert b"edge1" in seen
