@@ -37,6 +37,10 @@ class ErrorCode(StrEnum):
     MODEL_PROTECTED = "model_protected"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
     DEVICE_UNAVAILABLE = "device_unavailable"
+    # Open Inference Protocol
+    INVALID_TENSOR = "invalid_tensor"
+    UNSUPPORTED_CODING = "unsupported_coding"
+    MODEL_UNLOADED = "model_unloaded"
     # jobs
     UNKNOWN_JOB = "unknown_job"
     JOB_ACTIVE = "job_active"

@@ -41,3 +41,24 @@ JOB_ARTIFACTS = "/v1/jobs/{id}/artifacts"
 TELEMETRY = "/v1/telemetry"
 TELEMETRY_STREAM = "/v1/telemetry/stream"
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
+
+V2 = "/v2"
+"""Open Inference Protocol: https://github.com/kserve/open-inference-protocol; Triton's extensions beside it."""
+V2_LIVE = "/v2/health/live"
+V2_READY = "/v2/health/ready"
+V2_MODEL = "/v2/models/{name}"
+V2_MODEL_READY = "/v2/models/{name}/ready"
+V2_MODEL_CONFIG = "/v2/models/{name}/config"
+V2_MODEL_STATISTICS = "/v2/models/{name}/stats"
+V2_INFER = "/v2/models/{name}/infer"
+V2_STATISTICS = "/v2/models/stats"
+V2_INDEX = "/v2/repository/index"
+V2_LOAD = "/v2/repository/models/{name}/load"
+V2_UNLOAD = "/v2/repository/models/{name}/unload"
+INFERENCE_HEADER_LENGTH = "Inference-Header-Content-Length"
+"""Bytes of the JSON at the beginning of a body that binary tensors follow in."""
+
+
+def of_version(path: str) -> str:
+    """The same path of a model with its version named: `/v2/models/{name}/versions/{version}/infer`."""
+    return path.replace("{name}", "{name}/versions/{version}")

@@ -104,6 +104,19 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.DEVICE_UNAVAILABLE: Fault(
         HTTPStatus.UNPROCESSABLE_ENTITY, "No runtime can use the device", "AUTO takes what is there"
     ),
+    ErrorCode.INVALID_TENSOR: Fault(
+        HTTPStatus.BAD_REQUEST,
+        "The request does not fit the protocol or the model",
+        "GET /v2/models/{name} tells names, datatypes and shapes",
+    ),
+    ErrorCode.UNSUPPORTED_CODING: Fault(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body is compressed in a way the agent does not read",
+        "send it as it is, or with Content-Encoding gzip or deflate",
+    ),
+    ErrorCode.MODEL_UNLOADED: Fault(
+        HTTPStatus.BAD_REQUEST, "The model is unloaded", "POST /v2/repository/models/{name}/load brings it back"
+    ),
     ErrorCode.UNKNOWN_JOB: Fault(HTTPStatus.NOT_FOUND, "The agent has no such job", "GET /v1/jobs lists all"),
     ErrorCode.JOB_ACTIVE: Fault(
         HTTPStatus.CONFLICT, "The job has not ended", "cancel it first: POST /v1/jobs/{id}/cancel"

@@ -9,6 +9,7 @@ from contract.classify import DecodeMode, ModelRef, RuntimeUsed, StageTimes
 from contract.tasks import Task
 from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
+from server.openinference.worker.format import BodyFormat
 from server.workers.arena import Slot
 from server.workers.messages import Infer, Inferred, Predict, Predicted, Ran
 from server.workers.pool import Pool
@@ -38,6 +39,12 @@ class InferenceService:
         pool = await self._pools.pool(self._registry.runtime_for(model, runtime))
         pool.check_able()
         return Admitted(model, pool, self._max_pixels, self._pools.gate.check_free)
+
+    async def warm_up(self, model: StoredModel) -> None:
+        """Have the workers load a model before it is asked for; raises AgentError."""
+        self._pools.gate.check_free()
+        pool = await self._pools.pool(self._registry.runtime_for(model, None))
+        await pool.load(model.spec)
 
 
 @dataclass(frozen=True)
@@ -83,18 +90,15 @@ class Admitted:
             timing_ms=_times(answer, arrived_ns),
         )
 
-    async def infer(self, slot: Slot, header_bytes: int | None) -> Inferred:
-        """Have a worker run the model on the tensors in a slot; raises AgentError.
-
-        `header_bytes`: the JSON at the body's beginning, where binary tensors follow it.
-        """
+    async def infer(self, slot: Slot, format: BodyFormat) -> Inferred:
+        """Have a worker run the model on the tensors in a slot; raises AgentError."""
         self._check_free()
         order = Infer(
             model=self.model.spec,
             name=self.model.description.name,
             offset=slot.offset,
             size=slot.size,
-            header_bytes=header_bytes,
+            format=format,
             max_pixels=self._max_pixels,
         )
         return await self._pool.infer(order)

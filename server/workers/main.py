@@ -32,21 +32,24 @@ from server.workers.messages import (
     decode_order,
     encode,
 )
+from server.workers.results import SLOT_BYTES
 from server.workers.runner import Runner, Setting
+from server.workers.tensors import infer
 
 
 def main(argv: list[str]) -> int:
     """Run one worker until its socket closes."""
-    socket_fd, memory_fd, _results_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
+    socket_fd, memory_fd, results_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
     confine(int(agent_pid), int(memory_bytes))
     keep_freed_memory()
     memory = _mapped(memory_fd, mmap.PROT_READ)
+    results = _mapped(results_fd, mmap.PROT_READ | mmap.PROT_WRITE)
     with socket.socket(fileno=int(socket_fd)) as agent:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
         agent.send(encode(try_out(runtime)))
         runner = Runner(runtime, devices)
         while datagram := agent.recv(MAX_MESSAGE_BYTES):
-            agent.send(encode(answer(runner, decode_order(datagram), memory)))
+            agent.send(encode(answer(runner, decode_order(datagram), memory, results)))
     return 0
 
 
@@ -77,15 +80,16 @@ def try_out(runtime: Runtime) -> Hello:
     return hello
 
 
-def answer(runner: Runner, order: Order, memory: memoryview) -> Answer:
+def answer(runner: Runner, order: Order, memory: memoryview, results: memoryview) -> Answer:
     """Execute one order; whatever goes wrong with it becomes its answer."""
     try:
         if isinstance(order, Prepare):
             runner.load(order.model, Setting(order.threads))
             return Prepared(order.id)
         given = memory[order.offset : order.offset + order.size]
-        assert isinstance(order, Predict)
-        return runner.predict(order, given)
+        if isinstance(order, Predict):
+            return runner.predict(order, given)
+        return infer(runner, order, given, results[order.result_offset : order.result_offset + SLOT_BYTES])
     except OrderFailed as failure:
         return Failed(order.id, failure.code, str(failure)[:MAX_DETAIL_CHARS])
     except MemoryError:

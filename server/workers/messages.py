@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.codes import ErrorCode
 from contract.tasks import Task
+from server.openinference.worker.format import BodyFormat
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DETAIL_CHARS = 2000
@@ -119,8 +120,7 @@ class Infer:
     """The name the model was asked for by."""
     offset: int
     size: int
-    header_bytes: int | None
-    """Bytes of JSON at the body's beginning, after which binary tensors follow; None for JSON alone."""
+    format: BodyFormat
     max_pixels: int
     id: int = 0
     threads: int = 1
@@ -184,7 +184,9 @@ class Inferred:
     id: int
     size: int
     header_bytes: int | None
-    """As in `Infer`, of the answer."""
+    """Bytes of JSON at the answer's beginning, after which binary tensors follow; None for JSON alone."""
+    coding: str | None
+    """How the answer is compressed."""
     batch: int
     """Inferences in this request."""
     executions: int
@@ -223,14 +225,17 @@ _ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Hello, Pre
 
 
 def encode(message: Order | Answer) -> bytes:
-    """One datagram."""
-    return json.dumps([type(message).__name__, vars(message)], default=vars).encode()
+    """One datagram; bytes travel in shared memory."""
+    fields = {name: value for name, value in vars(message).items() if not isinstance(value, bytes)}
+    return json.dumps([type(message).__name__, fields], default=vars).encode()
 
 
 def decode_order(datagram: bytes) -> Order:
     """Read what `encode` made of an order."""
     kind, fields = json.loads(datagram)
     fields["model"] = ModelSpec.from_wire(fields["model"])
+    if kind == "Infer":
+        fields["format"] = BodyFormat(**fields["format"])
     return _ORDERS[kind](**fields)
 
 

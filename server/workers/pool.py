@@ -15,7 +15,19 @@ from dataclasses import dataclass, replace
 from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.workers.arena import Arena
-from server.workers.messages import Done, Failed, Hello, Infer, Inferred, ModelSpec, Predict, Predicted, Prepare, Work
+from server.workers.messages import (
+    Answer,
+    Done,
+    Failed,
+    Hello,
+    Infer,
+    Inferred,
+    ModelSpec,
+    Predict,
+    Predicted,
+    Prepare,
+    Work,
+)
 from server.workers.process import PendingOrder, WorkerOptions, WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -113,6 +125,15 @@ class Pool:
         if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not self.ready:
             raise self._cannot_start()
 
+    async def load(self, model: ModelSpec) -> None:
+        """Have the workers that are up load a model, and wait until they have; raises AgentError."""
+        self.check_able()
+        self._check_quarantine(model)
+        orders = [future for worker in self._workers if worker.ready for future in self._load(worker, model)]
+        for answer in await asyncio.gather(*orders):
+            if isinstance(answer, Failed):
+                raise AgentError(answer.code, answer.detail)
+
     async def predict(self, order: Predict) -> Predicted:
         """Queue a picture that lies in the arena and wait for its answer; raises AgentError."""
         answer = await self._run(order)
@@ -127,9 +148,7 @@ class Pool:
 
     async def _run(self, order: Work) -> Done:
         self.check_able()
-        if self._crashes[order.model.digest] >= CRASHES_TOLERATED:
-            runtime = self._worker_options.runtime
-            raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")
+        self._check_quarantine(order.model)
         order.id = next(self._ids)
         job = PendingOrder(order, asyncio.get_running_loop().create_future())
         self.in_flight += 1
@@ -155,14 +174,24 @@ class Pool:
         """Forget the crashes of a model that was uploaded anew."""
         self._crashes.pop(digest, None)
 
+    def _check_quarantine(self, model: ModelSpec) -> None:
+        if self._crashes[model.digest] >= CRASHES_TOLERATED:
+            runtime = self._worker_options.runtime
+            raise AgentError(ErrorCode.MODEL_QUARANTINED, f"it crashed {CRASHES_TOLERATED} workers of {runtime}")
+
     def _prepare(self, worker: WorkerProcess) -> None:
-        if self._default is None or self._crashes[self._default.digest] >= CRASHES_TOLERATED:
-            return
+        if self._default is not None and self._crashes[self._default.digest] < CRASHES_TOLERATED:
+            self._load(worker, self._default)
+
+    def _load(self, worker: WorkerProcess, model: ModelSpec) -> list[asyncio.Future[Answer]]:
         # A lone request goes to the first worker, so only that one needs the interpreter with more threads.
         lone = {self._options.lone_threads} if worker is self._workers[0] else set()
+        futures = []
         for threads in sorted({self._options.busy_threads} | lone):
-            future = asyncio.get_running_loop().create_future()
-            worker.give(PendingOrder(Prepare(next(self._ids), self._default, threads), future))
+            future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            worker.give(PendingOrder(Prepare(next(self._ids), model, threads), future))
+            futures.append(future)
+        return futures
 
     def _hand_out(self) -> None:
         """Give waiting requests to workers: to an idle one, else to the one that has been busy longest."""
@@ -219,6 +248,9 @@ class Pool:
         if not current.future.done():
             current.future.set_result(Failed(current.order.id, code, self._last_end))
         self._queue.extendleft(job for job in reversed(waiting) if isinstance(job.order, Work))
+        for job in waiting:  # to load a model: somebody may wait to hear of it
+            if isinstance(job.order, Prepare) and not job.future.done():
+                job.future.set_result(Failed(job.order.id, code, self._last_end))
 
     def _fill(self) -> None:
         """Start workers up to the pool's size, the first alone: what it finds out serves the others."""

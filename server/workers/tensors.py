@@ -1,15 +1,17 @@
 """Orders of tensors, in the worker process: a model as a protocol's code sees it, and its answer on the way back."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from contract.codes import ErrorCode
+from contract.tensors import batch_limit
 from image_model.labels import parse_labels
+from server.openinference.worker.answering import answer
+from server.openinference.worker.coding import SMALLEST_WORTH_IT_BYTES, compress
 from server.runtimes.base import Array, Tensor
 from server.tasks.base import OrderFailed
 from server.workers.messages import Infer, Inferred
@@ -20,16 +22,6 @@ BATCH_MAX = 64
 """Requests of more are run in portions: memory grows with the batch."""
 
 now = time.perf_counter_ns
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer's body: JSON, and after it the bytes of binary tensors where it has such."""
-
-    header: bytes
-    tensors: Sequence[memoryview]
-    binary: bool
-    """Whether the header's length must be told, because tensors follow it."""
 
 
 class ServedModel:
@@ -54,6 +46,16 @@ class ServedModel:
     def outputs(self) -> Sequence[Tensor]:
         """Output tensors for a batch of one."""
         return self._single.loaded.outputs
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it may be given encoded pictures."""
+        return self._single.image is not None
+
+    @cached_property
+    def max_batch(self) -> int:
+        """Items that one request may bring."""
+        return batch_limit(self.inputs, self.outputs, self._order.format.max_bytes)
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
@@ -105,23 +107,22 @@ def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
     return [np.concatenate(parts) for parts in zip(*portions, strict=True)]
 
 
-def infer(
-    runner: Runner,
-    order: Infer,
-    body: memoryview,
-    result: memoryview,
-    answer: Callable[[memoryview, int | None, ServedModel], Reply],
-) -> Inferred:
-    """Execute an order of tensors: `answer` reads the body and writes the reply. Raises OrderFailed."""
+def infer(runner: Runner, order: Infer, body: memoryview, result: memoryview) -> Inferred:
+    """Execute an order of tensors; raises OrderFailed."""
     started = now()
     served = ServedModel(runner, order)
     loaded = now()
-    reply = answer(body, order.header_bytes, served)
-    size = _write(result, [memoryview(reply.header), *reply.tensors])
+    reply = answer(body, order.format, served)
+    parts, coding = reply.parts, None
+    if order.format.reply_coding is not None and reply.size >= SMALLEST_WORTH_IT_BYTES:
+        coding = order.format.reply_coding
+        parts = [memoryview(compress(parts, coding))]
+    size = _write(result, parts)
     return Inferred(
         id=order.id,
         size=size,
-        header_bytes=len(reply.header) if reply.binary else None,
+        header_bytes=len(reply.header) if reply.tensors else None,
+        coding=coding,
         batch=served.batch,
         executions=served.executions,
         ran=served.used.ran,
