@@ -25,8 +25,17 @@ from server.routes import (
     session,
     synthetic,
     telemetry,
+    v2_infer,
+    v2_models,
+    v2_repository,
+    v2_server,
 )
 from server.routes.fast_path import FastPath
+
+ROUTES = (
+    *(health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, page),
+    *(v2_server, v2_infer, v2_models, v2_repository),
+)
 
 
 def create_app(agent: Agent) -> ASGIApp:
@@ -54,7 +63,7 @@ def _api(agent: Agent) -> FastAPI:
         redirect_slashes=False,  # a redirect would name whatever host the request names
     )
     app.state.agent = agent
-    for module in (health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, page):
+    for module in ROUTES:
         app.include_router(module.router)
     install_error_handlers(app)
     return app

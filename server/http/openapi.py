@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from contract.classify import ClassifyOptions, ImageOptions
 from contract.detect import DetectOptions
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
-from contract.paths import HEALTH_LIVE
+from contract.openinference import ProtocolError
+from contract.paths import HEALTH_LIVE, V2
 
 REFERENCE = "#/components/schemas/{model}"
 EVERYWHERE = (413, 500, 503)
@@ -33,6 +34,17 @@ def problem_response() -> dict[str, Any]:
     return {"description": "See `code` and `hint`", "content": content}
 
 
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Error answers of a route of the Open Inference Protocol; those that every route has are added."""
+    return {status: protocol_error_response() for status in statuses}
+
+
+def protocol_error_response() -> dict[str, Any]:
+    """An error answer as the Open Inference Protocol has it, described."""
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(model=ProtocolError.__name__)}}}
+    return {"description": "What is wrong, and what to do", "content": content}
+
+
 def query_parameters(model: type[ImageOptions]) -> list[dict[str, Any]]:
     """Fields of a model that a route reads from the query string by itself."""
     properties = model.model_json_schema(ref_template=REFERENCE)["properties"]
@@ -41,7 +53,7 @@ def query_parameters(model: type[ImageOptions]) -> list[dict[str, Any]]:
 
 def _complete(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for model in (Problem, ClassifyOptions, DetectOptions):
+    for model in (Problem, ProtocolError, ClassifyOptions, DetectOptions):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
@@ -55,5 +67,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 def _complete_operation(path: str, responses: dict[str, Any]) -> None:
     statuses = {str(status) for status in (*EVERYWHERE, *(() if path == HEALTH_LIVE else GUARDED))}
+    if path.startswith(V2):  # some describe theirs themselves
+        statuses -= responses.keys()
     for status in sorted(statuses | ({"422"} & responses.keys())):
-        responses[status] = problem_response()
+        responses[status] = protocol_error_response() if path.startswith(V2) else problem_response()

@@ -15,7 +15,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.codes import ErrorCode
-from contract.paths import OPENAPI, REQUEST_ID_HEADER
+from contract.openinference import ProtocolError
+from contract.paths import OPENAPI, REQUEST_ID_HEADER, V2
 from contract.text import visible
 from server.errors import AgentError, as_http
 from server.http.exchange import exchange_of
@@ -74,8 +75,13 @@ async def send_error(error: AgentError, scope: Scope, receive: Receive, send: Se
 
 
 def error_response(error: AgentError, scope: Scope) -> Response:
-    """An error as problem+json."""
-    status, headers, body = as_http(error, instance=scope["path"], request_id=request_id(scope))
+    """An error as problem+json; under /v2 as the Open Inference Protocol has it."""
+    path: str = scope["path"]
+    status, headers, body = as_http(error, instance=path, request_id=request_id(scope))
+    if path == V2 or path.startswith(f"{V2}/"):
+        said = ProtocolError(error=f"{error.detail}; {error.hint}" if error.hint else error.detail)
+        headers["content-type"] = "application/json"
+        body = said.model_dump_json().encode()
     return Response(body, status, headers)
 
 

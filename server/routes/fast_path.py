@@ -1,9 +1,9 @@
 """The short way to what is asked for most, or by anybody.
 
 FastAPI's middlewares, router and dependency solver take as long as all else the agent's own process does for a
-picture (docs/performance.md has the figures), so POSTs of pictures go straight to the handler that FastAPI's router has
-for them. So do GETs of the page's files: strangers may ask for those as often as they like, and must not take time
-from others.
+picture (docs/performance.md has the figures), so POSTs of pictures and of tensors go straight to the handler that
+FastAPI's router has for them. So do GETs of the page's files: strangers may ask for those as often as they like, and
+must not take time from others.
 """
 
 import re
@@ -12,18 +12,20 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from contract.paths import CLASSIFY, CLASSIFY_WITH, DETECT_WITH, PAGE, STATIC_PREFIX
+from contract.paths import CLASSIFY, CLASSIFY_WITH, DETECT_WITH, PAGE, STATIC_PREFIX, V2_INFER
 from server.http.limits import DocumentLimit
 from server.http.requests import error_response, to_agent_error
 from server.routes import page
 from server.routes.classify import classify
 from server.routes.detect import detect
+from server.routes.v2_infer import infer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _WITH_MODEL: dict[str, Endpoint] = {CLASSIFY_WITH: classify, DETECT_WITH: detect}
 """Paths that name a model, which all differ in their last part."""
 _PATH = re.compile(re.escape(CLASSIFY_WITH.rpartition("/")[0]).replace(r"\{name\}", "([^/]+)") + "/([a-z]+)")
+_INFER = re.compile(re.escape(V2_INFER).replace(r"\{name\}", "(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"))
 _BY_LAST_PART = {template.rpartition("/")[2]: endpoint for template, endpoint in _WITH_MODEL.items()}
 
 
@@ -43,6 +45,9 @@ class FastPath:
                 if (named := _PATH.fullmatch(path)) and (endpoint := _BY_LAST_PART.get(named[2])):
                     scope["path_params"] = {"name": named[1]}
                     return await self._answer(endpoint, scope, receive, send)
+                if (named := _INFER.fullmatch(path)) is not None:
+                    scope["path_params"] = named.groupdict()
+                    return await self._answer(infer, scope, receive, send)
             elif method == "GET" and (path == PAGE or path.startswith(STATIC_PREFIX)):
                 return await self._answer(page.file, scope, receive, send)
         await self._others(scope, receive, send)
