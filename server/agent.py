@@ -1,10 +1,12 @@
 """Everything one agent consists of, put together from its settings."""
 
+import asyncio
 import os
 import platform
 import socket
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from contract.devices import RuntimeDevice
 from contract.info import (
@@ -18,6 +20,7 @@ from contract.info import (
     RuntimeList,
     SecurityInfo,
 )
+from contract.openinference import OPEN_INFERENCE
 from contract.session import LIVE_PAGE
 from server import __version__
 from server.http.accepting import connections_possible
@@ -31,6 +34,7 @@ from server.jobs.queue import Jobs
 from server.models.registry import ModelRegistry
 from server.models.store import ModelStore
 from server.models.synthetic import SyntheticWriter
+from server.openinference.service import OpenInference
 from server.resources import allowed_resources, cpu_model, machine, physical_memory_bytes
 from server.runtimes import KNOWN, formats_of
 from server.settings import Settings
@@ -38,9 +42,13 @@ from server.storage.room import Room
 from server.telemetry.live import LiveTelemetry
 from server.workers.pools import Pools
 
+if TYPE_CHECKING:
+    from server.grpc.listener import GrpcListener
+
 FEATURES = [
     "classify",
     "detect",
+    OPEN_INFERENCE,
     "multipart",
     "models",
     "default-model",
@@ -49,6 +57,9 @@ FEATURES = [
     "telemetry",
     LIVE_PAGE,
 ]
+
+GRPC_GRACE_S = 5.0
+"""Calls under way get so long to end when the agent stops."""
 
 COMMANDS = "commands"
 """Only of an agent that was started to run programs."""
@@ -66,6 +77,10 @@ class Agent:
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.inference = InferenceService(self.registry, pools, settings.max_image_pixels)
+        self.open_inference = OpenInference(self.registry, self.inference, settings.max_image_bytes)
+        self.grpc: GrpcListener | None = None
+        self.grpc_port: int | None = None
+        """The port that gRPC listens on, None where it does not."""
         self.bodies = Bodies(settings.max_image_bytes, settings.max_images, pools.arena.budget)
         self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
@@ -79,15 +94,33 @@ class Agent:
         await self.pools.default.start()
         self.registry.warm_up()
         await self.jobs.start()
+        if self.settings.grpc_port is not None:
+            await self._listen_for_grpc(self.settings.grpc_port)
+
+    async def _listen_for_grpc(self, port: int) -> None:
+        from server.grpc.access import Access
+        from server.grpc.listener import Endpoint, GrpcListener
+        from server.grpc.service import Service
+
+        settings = self.settings
+        service = Service(self.open_inference, self.pools, settings.max_image_bytes, lambda: self.ready)
+        connections = connections_possible(settings.connections)
+        endpoint = Endpoint(settings.host, port, settings.max_image_bytes, connections, self.certificate)
+        self.grpc = GrpcListener(endpoint, service, Access(settings.token_sha256))
+        self.grpc_port = await self.grpc.start()
 
     async def drain(self) -> None:
         """Take nothing new, and let nobody wait for what will not come: the agent is about to stop."""
         self.draining = True
         self.telemetry.end_streams()
+        if self.grpc is not None:
+            self._grpc_ends = asyncio.create_task(self.grpc.stop(GRPC_GRACE_S))
         await self.jobs.drain()
 
     async def stop(self) -> None:
         """End the running job, the sampler and the workers."""
+        if self.grpc is not None:
+            await self.grpc.stop(0)
         await self.jobs.stop()
         await self.telemetry.stop()
         await self.pools.stop()

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import importlib.util
 import json
 import logging
 import os
@@ -139,6 +140,8 @@ def _run(settings: Settings, listener: socket.socket) -> int:
     forbid_new_privileges()
     keep_freed_memory()
     raise_descriptor_limit()
+    if settings.grpc_port is not None and importlib.util.find_spec("grpc") is None:
+        raise OSError("--grpc-port needs the extra `grpc`, which is not installed: pip install 'edgerun[grpc]'")
     try:
         pools = Pools(settings)
         pools.require(settings.runtime)
@@ -230,10 +233,13 @@ def _announce(agent: "Agent", listener: socket.socket) -> None:
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     protection = "token required" if settings.token_sha256 else "no token: this machine only"
     log.info("edgerun %s listens on %s (%s)", __version__, url, protection)
+    if agent.grpc_port is not None:
+        log.info("gRPC on port %d", agent.grpc_port)
     document = {
         "pid": os.getpid(),
         "url": url,
         "port": port,
+        "grpc_port": agent.grpc_port,
         "version": __version__,
         "certificate_sha256": agent.certificate.sha256 if agent.certificate else None,
     }

@@ -38,6 +38,10 @@ def _port(value: str) -> int:
     return number
 
 
+def _port_or_off(value: str) -> int | None:
+    return None if value.lower() == "off" else _port(value)
+
+
 def _seconds(value: str) -> float:
     number = float(value)
     if not 0 < number < float("inf"):
@@ -87,6 +91,9 @@ class Settings:
 
     host: str = _setting("", _text, "address to listen on (default: all with a token, loopback without)")
     port: int = _setting(DEFAULT_PORT, _port, "port to listen on, 0 for any free one")
+    grpc_port: int | None = _setting(
+        None, _port_or_off, "port for the Open Inference Protocol over gRPC, 0 for any free one, or off (default)"
+    )
     data: Path = _setting(Path(), Path, "folder for models and keys (default: the user's data folder)")
     token_sha256: str | None = _setting(None, _digest, "SHA-256 of the bearer token in hexadecimal")
     tls: bool = _setting(True, _switch, "on or off: TLS once a token is set; off is accepted on loopback only")

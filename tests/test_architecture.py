@@ -40,7 +40,7 @@ LIBRARIES = {
             "cryptography",
             "numpy",
         ),
-        *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml"),
+        *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml", "grpc", "google"),
     },
     "client": {
         *("httpx", "httpcore", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"),
@@ -60,6 +60,8 @@ ONLY_IMPORTERS = {
     "openvino": {"server/runtimes/openvino.py"},
     "onnxruntime": {"server/runtimes/onnx.py"},
     "pynvml": {"server/telemetry/nvml.py"},
+    "grpc": {"server/grpc/listener.py"},
+    "google": {"server/grpc/open_inference_pb2.py"},
     "httpx": {"image_model/download.py"},  # within image_model
     "httpcore": {"client/sdk/budget.py"},
     "chi": {"provisioning/providers/chi/session.py"},

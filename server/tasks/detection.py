@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from image_model.detection import OutputSpec, Placement, guess_coordinates, place, read, recognise, suppress
 
 from contract.codes import ErrorCode
 from contract.tasks import BoxCoordinates, DetectionForm
+from image_model.detection import OutputSpec, Placement, guess_coordinates, place, read, recognise, suppress
 from image_model.postprocess import Scores, dequantise
 from image_model.preprocess import Decoded
 from server.runtimes.base import Array, Tensor
