@@ -51,12 +51,17 @@ class Conv:
 
     def backward(self, grad: Array) -> Array:
         """Store the parameters' gradients and return the input's."""
+        grad = self.backward_parameters(grad)
+        return self._fold(grad @ self.weights.value.reshape(len(self.bias.value), -1))
+
+    def backward_parameters(self, grad: Array) -> Array:
+        """Store the parameters' gradients and return that of what the ReLU was given."""
         grad = cast(Array, grad * self.active)
         outputs = len(self.bias.value)
         flat = grad.reshape(-1, outputs)
         self.weights.grad = (flat.T @ self.columns.reshape(len(flat), -1)).reshape(self.weights.value.shape)
         self.bias.grad = flat.sum(axis=0)
-        return self._fold(grad @ self.weights.value.reshape(outputs, -1))
+        return grad
 
     def _pads(self, size: int) -> tuple[int, int]:
         """TFLite's "same" padding: the odd pixel goes to the end."""

@@ -49,6 +49,8 @@ class Graph:
     operators: list[Operator] = field(default_factory=list)
     source: int = -1
     sink: int = -1
+    sink_name: str = "probabilities"
+    """What the signature calls the output."""
 
     def tensor(
         self,
@@ -116,6 +118,25 @@ class Graph:
     def softmax(self, name: str, x: int) -> int:
         """Probabilities over the last axis."""
         return self.append("SOFTMAX", [x], self.tensor(name, self.shape(x)))
+
+    def logistic(self, name: str, x: int) -> int:
+        """The sigmoid of each value."""
+        return self.append("LOGISTIC", [x], self.tensor(name, self.shape(x)))
+
+    def dequantize(self, name: str, x: int) -> int:
+        """Real numbers of a quantised tensor."""
+        return self.append("DEQUANTIZE", [x], self.tensor(name, self.shape(x)))
+
+    def concatenation(self, name: str, parts: Sequence[int], axis: int) -> int:
+        """Tensors one after the other along an axis."""
+        shape = list(self.shape(parts[0]))
+        shape[axis] = sum(self.shape(part)[axis] for part in parts)
+        return self.append("CONCATENATION", parts, self.tensor(name, shape), axis=axis)
+
+    def transpose(self, name: str, x: int, order: Sequence[int]) -> int:
+        """The axes of a tensor in another order."""
+        axes = self.constant(f"{name}/order", np.array(order, np.int32))
+        return self.append("TRANSPOSE", [x, axes], self.tensor(name, [self.shape(x)[axis] for axis in order]))
 
     def _weighted(self, name: str, x: int, weights: Floats, bias: Floats) -> list[int]:
         return [x, self.constant(f"{name}/weights", weights), self.constant(f"{name}/bias", bias)]

@@ -27,12 +27,16 @@ _QUANTISED_VERSIONS = {
     "MEAN": 2,
     "SOFTMAX": 2,
     "QUANTIZE": 2,
+    "DEQUANTIZE": 2,
+    "LOGISTIC": 2,
+    "CONCATENATION": 2,
+    "TRANSPOSE": 2,
 }
 """First versions that know int8, per channel where that matters; float graphs are content with 1."""
 
 
 def write(graph: Graph, description: str) -> bytes:
-    """Pack a graph with the signature `serving_default` (`image` in, `probabilities` out)."""
+    """Pack a graph with the signature `serving_default` (`image` in, the graph's `sink_name` out)."""
     tree = schema.ModelT()
     tree.version, tree.description = 3, description
     tree.buffers = [schema.BufferT()]  # buffer 0 is the empty one by convention
@@ -87,8 +91,8 @@ def _operator(tree: Any, codes: dict[tuple[str, int], int], graph: Graph, operat
 
 
 def _version(graph: Graph, operator: Operator) -> int:
-    output = graph.tensors[operator.output].dtype
-    return _QUANTISED_VERSIONS.get(operator.kind, 1) if output in (np.int8, np.uint8) else 1
+    types = [graph.tensors[index].dtype for index in (*operator.inputs, operator.output)]
+    return _QUANTISED_VERSIONS.get(operator.kind, 1) if np.int8 in types or np.uint8 in types else 1
 
 
 def _convolution(options: Any, *, stride: int, activation: str) -> Any:
@@ -119,6 +123,11 @@ def _softmax(options: Any) -> Any:
     return options
 
 
+def _concatenation(options: Any, *, axis: int) -> Any:
+    options.axis = axis
+    return _activated(options)
+
+
 def _plain(options: Any) -> Any:
     return options
 
@@ -132,15 +141,18 @@ _OPTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "FULLY_CONNECTED": ("FullyConnectedOptions", _activated),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
     "QUANTIZE": ("QuantizeOptions", _plain),
+    "DEQUANTIZE": ("DequantizeOptions", _plain),
+    "CONCATENATION": ("ConcatenationOptions", _concatenation),
+    "TRANSPOSE": ("TransposeOptions", _plain),
 }
-"""Name of an operator's options in the schema, and what fills them in."""
+"""Name of an operator's options in the schema, and what fills them in; LOGISTIC has none."""
 
 
 def _signature(graph: Graph) -> Any:
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
     maps = []
-    for name, index in (("image", graph.source), ("probabilities", graph.sink)):
+    for name, index in (("image", graph.source), (graph.sink_name, graph.sink)):
         entry = schema.TensorMapT()
         entry.name, entry.tensorIndex = name, index
         maps.append([entry])
