@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_model.detection import (
-    Coordinates,
-    Form,
-    OutputSpec,
-    Placement,
-    place,
-    read,
-    recognise,
-    suppress,
-)
+from contract.tasks import BoxCoordinates, DetectionForm
+from image_model.detection import OutputSpec, Placement, place, read, recognise, suppress
 from image_model.postprocess import dequantise
 from image_model.preprocess import InputSpec, decode, pixel_table, resize, to_tensor
 from server.runtimes import open_runtime
@@ -39,23 +31,25 @@ FILE_SIZE = (230, 150)
 class Case:
     """A model, and what its form makes of the same cells."""
 
-    form: Form
+    form: DetectionForm
     model: Callable[[], bytes]
-    coordinates: Coordinates = Coordinates.NORMALISED
+    coordinates: BoxCoordinates = BoxCoordinates.NORMALISED
     growths: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     each_class: bool = False
     """Whether a place may answer with several classes."""
 
 
 TFLITE_CASES = {
-    "ssd": Case(Form.TFLITE_POSTPROCESS, detectors.ssd, each_class=True),
-    "yolo_v5": Case(Form.YOLO_V5, detectors.yolo_v5, growths=GROWTHS),
+    "ssd": Case(DetectionForm.TFLITE_POSTPROCESS, detectors.ssd, each_class=True),
+    "yolo_v5": Case(DetectionForm.YOLO_V5, detectors.yolo_v5, growths=GROWTHS),
     "yolo_v5 in pixels": Case(
-        Form.YOLO_V5, lambda: detectors.yolo_v5(normalised=False), Coordinates.PIXELS, growths=GROWTHS
+        DetectionForm.YOLO_V5, lambda: detectors.yolo_v5(normalised=False), BoxCoordinates.PIXELS, growths=GROWTHS
     ),
-    "yolo_v8": Case(Form.YOLO_V8, detectors.yolo_v8),
-    "yolo_v8 in pixels": Case(Form.YOLO_V8, lambda: detectors.yolo_v8(normalised=False), Coordinates.PIXELS),
-    "yolo_v8 transposed": Case(Form.YOLO_V8, lambda: detectors.yolo_v8(transposed=True)),
+    "yolo_v8": Case(DetectionForm.YOLO_V8, detectors.yolo_v8),
+    "yolo_v8 in pixels": Case(
+        DetectionForm.YOLO_V8, lambda: detectors.yolo_v8(normalised=False), BoxCoordinates.PIXELS
+    ),
+    "yolo_v8 transposed": Case(DetectionForm.YOLO_V8, lambda: detectors.yolo_v8(transposed=True)),
 }
 
 
@@ -107,7 +101,7 @@ def assert_finds(loaded: LoadedModel, case: Case, orientation: int, *, labels: i
     channels_first = loaded.inputs[0].shape[1] == 3
     for seed in range(3):
         upright = coloured(seed, FILE_SIZE if orientation == 1 else FILE_SIZE[::-1])
-        decoded = decode(io.BytesIO(file_of(upright, orientation)), INPUT_SIZE, exact=True, max_pixels=10**6)
+        decoded = decode(io.BytesIO(file_of(upright, orientation)), INPUT_SIZE, headroom=None, max_pixels=10**6)
         pixels = resize(decoded.image, SPEC, fit="letterbox")
         tensor = to_tensor(pixels, pixel_table(SPEC, detectors.INPUT_RANGE))
         outputs = loaded.invoke(np.ascontiguousarray(tensor.transpose(0, 3, 1, 2)) if channels_first else tensor)
@@ -122,7 +116,7 @@ def assert_finds(loaded: LoadedModel, case: Case, orientation: int, *, labels: i
         if not case.form.suppressed:
             candidates = suppress(candidates, IOU_THRESHOLD, DETECTIONS_MAX)
         found = place(candidates, Placement.of(decoded, INPUT_SIZE, "letterbox"))
-        first_class = 1 if case.form is Form.DETECTION_OUTPUT else 0
+        first_class = 1 if case.form is DetectionForm.DETECTION_OUTPUT else 0
         wanted = [
             (in_file(box, orientation), score, index + first_class) for box, score, index in expected(pixels, case)
         ]
@@ -154,4 +148,6 @@ def test_openvinos_detection_output_finds_what_a_plain_loop_finds(orientation: i
     path.with_suffix(".bin").write_bytes(weights)
     files = ModelFiles("openvino", description, path)
     loaded = open_runtime("openvino", delegates=True).load(files, LoadOptions(precision="f32"))
-    assert_finds(loaded, Case(Form.DETECTION_OUTPUT, lambda: description, each_class=True), orientation, labels=4)
+    assert_finds(
+        loaded, Case(DetectionForm.DETECTION_OUTPUT, lambda: description, each_class=True), orientation, labels=4
+    )
