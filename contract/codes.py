@@ -14,6 +14,13 @@ class ErrorCode(StrEnum):
     TOO_MANY_ATTEMPTS = "too_many_attempts"
     FORBIDDEN_ORIGIN = "forbidden_origin"
     SESSION_CODE_REFUSED = "session_code_refused"
+    # tokens
+    SCOPE_MISSING = "scope_missing"
+    UNKNOWN_TOKEN = "unknown_token"
+    TOKEN_EXISTS = "token_exists"
+    TOKENS_FULL = "tokens_full"
+    TOKENS_NOT_USED = "tokens_not_used"
+    LAST_ADMIN = "last_admin"
     # pictures
     EMPTY_BODY = "empty_body"
     TOO_MANY_BYTES = "too_many_bytes"

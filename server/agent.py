@@ -1,6 +1,7 @@
 """Everything one agent consists of, put together from its settings."""
 
 import asyncio
+import math
 import os
 import platform
 import socket
@@ -22,7 +23,12 @@ from contract.info import (
 )
 from contract.openinference import OPEN_INFERENCE
 from contract.session import LIVE_PAGE
+from contract.tokens import TOKEN_SCOPES
+from contract.tokens import Access as AccessInfo
+from contract.tokens import Scope as TokenScope
 from server import __version__
+from server.access.access import Access
+from server.access.callers import LOCAL, Caller
 from server.http.accepting import connections_possible
 from server.http.body import Bodies
 from server.http.sessions import Sessions
@@ -56,6 +62,7 @@ FEATURES = [
     "jobs",
     "telemetry",
     LIVE_PAGE,
+    TOKEN_SCOPES,
 ]
 
 GRPC_GRACE_S = 5.0
@@ -84,7 +91,8 @@ class Agent:
         self.bodies = Bodies(settings.max_image_bytes, settings.max_images, pools.arena.budget)
         self.jobs = Jobs(settings, kinds_of(Means(settings, self.registry, pools)), pools, self.room)
         self.telemetry = LiveTelemetry(settings.sensors_root)
-        self.sessions = Sessions(settings.data, settings.token_sha256, tls=settings.serves_tls)
+        self.access = Access(settings.data, settings.token_sha256, self.room)
+        self.sessions = Sessions(settings.data, self.access.tokens, tls=settings.serves_tls)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -94,6 +102,7 @@ class Agent:
         await self.pools.default.start()
         self.registry.warm_up()
         await self.jobs.start()
+        self.access.start()
         if self.settings.grpc_port is not None:
             await self._listen_for_grpc(self.settings.grpc_port)
 
@@ -124,6 +133,7 @@ class Agent:
         await self.jobs.stop()
         await self.telemetry.stop()
         await self.pools.stop()
+        await self.access.stop()
 
     @property
     def ready(self) -> bool:
@@ -133,7 +143,24 @@ class Agent:
     @property
     def notes(self) -> list[str]:
         """What is wrong, though pictures are answered."""
-        return [note for note in (self.room.reason, self.jobs.fault) if note is not None]
+        found = (self.room.reason, self.jobs.fault, self.access.tokens.fault)
+        return [note for note in found if note is not None]
+
+    @property
+    def features(self) -> list[str]:
+        """What the agent can do, by name."""
+        return [*FEATURES, *([COMMANDS] if self.settings.allow_commands else [])]
+
+    def access_of(self, caller: Caller | None) -> AccessInfo:
+        """What somebody may do."""
+        found = caller or LOCAL
+        return AccessInfo(
+            token=found.name,
+            scopes=[scope for scope in TokenScope if scope in found.scopes],
+            expires_at=None if math.isinf(found.ends_s) else datetime.fromtimestamp(found.ends_s, UTC),
+            agent_version=__version__,
+            features=self.features,
+        )
 
     def info(self) -> AgentInfo:
         """What the agent says about itself."""
@@ -143,7 +170,7 @@ class Agent:
                 version=__version__,
                 python=platform.python_version(),
                 api_versions=[API_VERSION],
-                features=[*FEATURES, *([COMMANDS] if settings.allow_commands else [])],
+                features=self.features,
                 started_at=self._started_at,
                 uptime_s=round(time.monotonic() - self._started, 1),
             ),

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.routing import Match
+from starlette.types import ASGIApp, Scope
 
 from contract.paths import OPENAPI
 from server import __version__
@@ -25,6 +26,7 @@ from server.routes import (
     session,
     synthetic,
     telemetry,
+    tokens,
     v2_infer,
     v2_models,
     v2_repository,
@@ -33,7 +35,7 @@ from server.routes import (
 from server.routes.fast_path import FastPath
 
 ROUTES = (
-    *(health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, page),
+    *(health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, tokens, page),
     *(v2_server, v2_infer, v2_models, v2_repository),
 )
 
@@ -41,7 +43,11 @@ ROUTES = (
 def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
     app = _api(agent)
-    return RequestIds(Authentication(FastPath(app), agent.settings.token_sha256, agent.sessions))
+
+    def is_routed(scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    return RequestIds(Authentication(FastPath(app), agent.access, agent.sessions, is_routed))
 
 
 def _api(agent: Agent) -> FastAPI:

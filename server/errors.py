@@ -41,6 +41,26 @@ FAULTS: dict[ErrorCode, Fault] = {
         "This code opens nothing",
         "`client open` gives a new one; each is good once and for a few minutes",
     ),
+    ErrorCode.SCOPE_MISSING: Fault(HTTPStatus.FORBIDDEN, "The token is not good for this"),
+    ErrorCode.UNKNOWN_TOKEN: Fault(
+        HTTPStatus.NOT_FOUND, "The agent has no such token", "`client tokens ls` lists all by name"
+    ),
+    ErrorCode.TOKEN_EXISTS: Fault(
+        HTTPStatus.CONFLICT, "A token has this name", "choose another name, or `client tokens revoke NAME` first"
+    ),
+    ErrorCode.TOKENS_FULL: Fault(
+        HTTPStatus.CONFLICT, "There are too many tokens", "`client tokens revoke NAME` those that nobody uses"
+    ),
+    ErrorCode.TOKENS_NOT_USED: Fault(
+        HTTPStatus.CONFLICT,
+        "This agent has no tokens",
+        "whoever can log in to its machine may do everything; start it with EDGERUN_TOKEN_SHA256 for tokens",
+    ),
+    ErrorCode.LAST_ADMIN: Fault(
+        HTTPStatus.CONFLICT,
+        "Nobody could make tokens any more",
+        "make another first: `client tokens create NAME --scope admin`, or `client tokens rotate` does both",
+    ),
     ErrorCode.EMPTY_BODY: Fault(
         HTTPStatus.BAD_REQUEST,
         "The request has no body",

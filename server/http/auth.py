@@ -1,22 +1,25 @@
-"""Who may ask: everything but liveness needs the token, or a session that was opened with it.
+"""Who may ask, and for what: everything but liveness needs a token with the scope of its path, or a session of one.
 
-Without a token only this machine's own programs may ask.
+Without tokens only this machine's own programs may ask.
 """
 
-import hashlib
-import hmac
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.codes import ErrorCode
-from contract.paths import HEALTH_LIVE, PAGE, SESSION, SESSION_CODES, STATIC_PREFIX
+from contract.paths import PAGE, STATIC_PREFIX
+from server.access.access import Access
+from server.access.audit import Change
+from server.access.callers import LOCAL, Caller
 from server.errors import AgentError
 from server.http.attempts import WrongAttempts
+from server.http.callers import caller_in, changed_in, keep_caller
 from server.http.exchange import exchange_of
 from server.http.origins import DEFAULT_PORTS, host_of, one_header, parse_origin
-from server.http.requests import send_error
+from server.http.requests import request_id, send_error
+from server.http.scopes import OPEN_PATHS, RULES, Found, Rule, Rules
 from server.http.sessions import Sessions, cookies_of
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,71 +29,132 @@ OWN_PAGE = frozenset({"same-origin", "none"})
 
 
 class Authentication:
-    """ASGI middleware that answers unauthenticated requests itself, before anything reads their bodies.
+    """ASGI middleware that answers itself who may not ask for something, before anything reads their bodies.
 
-    With a token: its SHA-256 is compared in constant time, and an address that keeps sending wrong ones is told to
-    wait. A browser's session counts as the token, for requests of the agent's own page alone. The page itself, which
-    holds no data, and the path that takes a one-time code are open. Without a token the agent listens on loopback
-    only, and refuses what a web page in the user's browser could send there: what pages of other sites and of other
-    ports of this machine ask for, and host names that are not this machine's (DNS rebinding).
+    With tokens: the one that a request brings is found by its SHA-256, needs a scope of `server.http.scopes`, and an
+    address that keeps sending wrong ones is told to wait. A browser's session counts as the token that it was opened
+    with, for requests of the agent's own page alone. The page itself, which holds no data, and the path that takes a
+    one-time code are open. Without tokens the agent listens on loopback only, and refuses what a web page in the
+    user's browser could send there: what pages of other sites and of other ports of this machine ask for, and host
+    names that are not this machine's (DNS rebinding). What changes something is noted in the audit log.
     """
 
-    def __init__(self, app: ASGIApp, token_sha256: str | None, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        sessions: Sessions,
+        is_routed: Callable[[Scope], bool],
+        rules: Rules = Rules(RULES),  # noqa: B008
+    ) -> None:
+        """`is_routed` tells whether the app has a route for a request: one that no rule knows is refused."""
         self._app = app
-        self._token_sha256 = token_sha256
+        self._tokens = access.tokens
+        self._audit = access.audit
         self._sessions = sessions
+        self._is_routed = is_routed
+        self._rules = rules
         self._wrong = WrongAttempts("tokens")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != HEALTH_LIVE:
-            try:
-                self._check(scope)
-            except AgentError as error:
-                await send_error(error, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: MutableMapping[str, Any]) -> None:
-        if self._token_sha256 is None:
-            _require_local(scope)
-            if not _is_shell(scope):
-                _keep_connection(scope)
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
             return
+        found = self._rules.find(scope["method"], scope["path"])
+        try:
+            self._check(scope, None if found is None else found.rule)
+        except AgentError as error:
+            if found is not None and found.rule.action is not None and error.code is ErrorCode.SCOPE_MISSING:
+                self._note(scope, found, error.status)
+            await send_error(error, scope, receive, send)
+            return
+        if found is None or found.rule.action is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._noted(found, scope, receive, send)
+
+    def _check(self, scope: MutableMapping[str, Any], rule: Rule | None) -> None:
+        """Find out who asks, and refuse what they may not ask for; raises AgentError."""
+        caller = self._caller(scope, rule)
+        if caller is None:
+            return
+        keep_caller(scope, caller)
+        if not _is_shell(scope):
+            _keep_connection(scope, caller)
+        if rule is not None:
+            caller.require(rule.scopes, f"{scope['method']} {scope['path']}")
+        elif self._is_routed(scope):
+            raise AgentError(ErrorCode.SCOPE_MISSING, f"no scope is known that opens {scope['path']}")
+
+    def _caller(self, scope: MutableMapping[str, Any], rule: Rule | None) -> Caller | None:
+        """Who sent a request, None for somebody unknown who asks for what is open; raises AgentError."""
+        if not self._tokens.required:
+            _require_local(scope)
+            return LOCAL
         authorization = one_header(scope, b"authorization")
         if authorization is None:
-            self._check_browser(scope)
-            return
+            return self._browser(scope, rule)
         scheme, _, token = authorization.partition(" ")
-        presented = hashlib.sha256(token.strip().encode()).hexdigest()
-        if scheme.lower() == "bearer" and hmac.compare_digest(presented, self._token_sha256):
-            _keep_connection(scope)
-            return
+        token = token.strip()
+        if scheme.lower() == "bearer" and token:
+            caller = self._tokens.caller(token)
+            if caller is not None:
+                return caller
         if not token:
             raise _no_token()
+        self._audit.login_refused(address_of(scope))
         self._wrong.count(address_of(scope))
-        raise AgentError(ErrorCode.UNAUTHORIZED, "this is not the token this agent was started with")
+        raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
 
-    def _check_browser(self, scope: MutableMapping[str, Any]) -> None:
+    def _browser(self, scope: MutableMapping[str, Any], rule: Rule | None) -> Caller | None:
         """A request without a token: for what is open, or with the cookie of a session."""
         if _is_shell(scope):
-            return
-        method, path = scope["method"], scope["path"]
-        opens = (method, path) == ("POST", SESSION)
-        # Codes are for the token alone: a session must not beget others that outlive it.
-        if path == SESSION_CODES or not (opens or self._sessions.holds(cookies_of(scope))):
+            return None
+        is_open = rule is not None and rule.open
+        caller = None if is_open or (rule is not None and rule.token_only) else self._sessions.caller(cookies_of(scope))
+        if caller is None and not is_open:
             raise _no_token()
         _require_own_page(scope)
-        if method not in READING and one_header(scope, b"origin") is None:
+        if scope["method"] not in READING and one_header(scope, b"origin") is None:
             raise AgentError(ErrorCode.FORBIDDEN_ORIGIN, "a page that changes something names its origin")
-        if not opens:
-            _keep_connection(scope)
+        return caller
+
+    async def _noted(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a change answered, and note who asked for it and what came of it."""
+        status: int | None = None
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            self._note(scope, found, status)
+
+    def _note(self, scope: Scope, found: Found, status: int | None) -> None:
+        caller = caller_in(scope)
+        self._audit.note(
+            Change(
+                token=caller.name if caller is not None else None,
+                anonymous=caller is None,
+                session=caller is not None and caller.session,
+                address=address_of(scope),
+                action=found.rule.action or "",
+                target=changed_in(scope) or found.parameter,
+                status=status,
+                request_id=request_id(scope),
+            )
+        )
 
 
-def _keep_connection(scope: Scope) -> None:
-    """Whoever sent this has authenticated: its connection makes room for nobody."""
+def _keep_connection(scope: Scope, caller: Caller) -> None:
+    """Whoever sent this has authenticated: its connection makes room for nobody, and ends with what it brought."""
     exchange = exchange_of(scope)
     if exchange is not None:
-        exchange.authenticated()
+        exchange.authenticated(caller)
 
 
 def address_of(scope: MutableMapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.access.callers import Caller
 from server.http.accepting import AcceptedConnection, Acceptor
 from server.http.exchange import EXCHANGE, HEAD_BYTES, Exchange, Outgoing, Reader
 
@@ -32,6 +33,8 @@ PIPELINED_MAX = 32
 LINGER_S = 2.0
 LINGER_MAX_BYTES = 16 << 20
 """Of a body nobody wants any more (a refused upload), so much is still taken, and for so long: its sender reads why."""
+OVER_S = 2.0
+"""What a revoked token had begun may go on for so long, so that what is nearly done is answered."""
 WATCH_INTERVAL_S = 1.0
 _NO_WINDOW = (0.0, 0)
 
@@ -72,6 +75,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unsent: tuple[int, int] | None = None
         self._unsent_since = 0.0
         self._window = _NO_WINDOW
+        self._caller: Caller | None = None
         self.idle_since: float | None = None
         """Since when it waits for a next request, None while one is under way."""
 
@@ -169,7 +173,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """End the connection when the other side is too slow; to be called about once a second."""
         if self.transport.is_closing():
             return
-        if self._writes_nothing(now):
+        if self._writes_nothing(now) or (self._caller is not None and self._caller.is_over(OVER_S)):
             self.transport.abort()
         elif self._in_body and not self._lingering:
             if self.flow.read_paused:  # it waits for us
@@ -256,8 +260,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Bytes of the body that is on its way."""
         return self._received_bytes
 
-    def authenticated(self) -> None:
+    def authenticated(self, caller: Caller) -> None:
         """The request at hand brought a token, or what stands for one."""
+        self._caller = caller
         if not self.connection.authenticated:
             self._acceptor.authenticated(self.connection)
 

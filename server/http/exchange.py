@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from server.access.callers import Caller
+
 if TYPE_CHECKING:
     from server.http.connections import GuardedProtocol
 
@@ -40,9 +42,12 @@ class Exchange:
         self._connection = connection
         self._cycle = cycle
 
-    def authenticated(self) -> None:
-        """The request may do more than a stranger's: its connection is kept longer, and makes room for nobody."""
-        self._connection.authenticated()
+    def authenticated(self, caller: Caller) -> None:
+        """The request may do more than a stranger's: its connection is kept longer, and makes room for nobody.
+
+        The connection ends when its caller does.
+        """
+        self._connection.authenticated(caller)
 
     @property
     def unread(self) -> bool:

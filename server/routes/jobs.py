@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response, status
+from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 
 from contract.codes import ErrorCode
@@ -27,6 +27,7 @@ from contract.telemetry import Telemetry
 from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
+from server.http.callers import keep_changed
 from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
 from server.jobs.record.artifacts import list_so_far
@@ -49,12 +50,15 @@ Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
     status_code=status.HTTP_202_ACCEPTED,
     responses={**problems(404, 409, 422, 429, 507), **unchanged(Job, "The key was used before, for this job")},
 )
-async def submit_job(request: JobRequest, agent: AgentDependency, response: Response, key: Key = None) -> Job:
+async def submit_job(
+    request: JobRequest, agent: AgentDependency, response: Response, http: Request, key: Key = None
+) -> Job:
     """Store a job; it is run when its turn comes. With a key that was used before, 200 and the job it was used for."""
     agent.room.require()
     if request.kind != "command":
         await agent.synthetic.ensure(request.spec.model)
     job, created = await agent.jobs.submit(request, key)
+    keep_changed(http.scope, f"{job.id} ({request.kind})")
     response.status_code = status.HTTP_202_ACCEPTED if created else status.HTTP_200_OK
     response.headers["location"] = JOB.format(id=job.id)
     return job

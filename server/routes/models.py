@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import APIRouter, Path, Request, Response, status
 
 from contract.models import MODEL_NAME_PATTERN, DefaultModel, ModelDescription, ModelList, ModelManifest
 from contract.paths import DEFAULT_MODEL, MODEL, MODELS
+from server.http.callers import keep_changed
 from server.routes import AgentDependency, problems, unchanged
 
 router = APIRouter(tags=["models"])
@@ -60,7 +61,8 @@ async def get_default_model(agent: AgentDependency) -> DefaultModel:
 
 
 @router.put(DEFAULT_MODEL, operation_id="choose_default_model", responses=problems(404, 422, 507))
-async def choose_default_model(choice: DefaultModel, agent: AgentDependency) -> DefaultModel:
+async def choose_default_model(choice: DefaultModel, request: Request, agent: AgentDependency) -> DefaultModel:
     """Choose the model that answers requests which name none."""
+    keep_changed(request.scope, choice.name)
     agent.registry.choose_default(choice.name)
     return choice

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 import web
 from contract.codes import ErrorCode
-from contract.paths import PAGE, STATIC_PREFIX
+from contract.paths import PAGE, STATIC, STATIC_PREFIX
 from server.errors import AgentError
 
 router = APIRouter(include_in_schema=False)
@@ -75,7 +75,7 @@ class _InPieces(Response):
 
 
 @router.get(PAGE)
-@router.get(STATIC_PREFIX + "{name}")
+@router.get(STATIC)
 async def file(request: Request) -> Response:
     """The live page, or a part of it."""
     if not _files.cache_info().currsize:

@@ -4,7 +4,9 @@ from fastapi import APIRouter, Request, Response, status
 
 from contract.paths import SESSION, SESSION_CODES
 from contract.session import Session, SessionCode, SessionRequest
+from server.access.callers import LOCAL
 from server.http.auth import address_of
+from server.http.callers import caller_in, keep_caller
 from server.http.sessions import cookies_of
 from server.routes import AgentDependency, problems
 
@@ -12,15 +14,16 @@ router = APIRouter(tags=["session"])
 
 
 @router.post(SESSION_CODES, operation_id="new_session_code", status_code=status.HTTP_201_CREATED)
-async def new_session_code(agent: AgentDependency) -> SessionCode:
+async def new_session_code(request: Request, agent: AgentDependency) -> SessionCode:
     """A one-time code for `https://AGENT/#CODE`, where the live page exchanges it for a cookie."""
-    return agent.sessions.new_code()
+    return agent.sessions.new_code(caller_in(request.scope) or LOCAL)
 
 
 @router.post(SESSION, operation_id="open_session", status_code=status.HTTP_201_CREATED, responses=problems(422, 507))
 async def open_session(wanted: SessionRequest, request: Request, agent: AgentDependency, response: Response) -> Session:
     """Exchange a code for a cookie. Needs no token; a code is good once."""
-    session, cookie = agent.sessions.open(wanted.code, address_of(request.scope))
+    session, cookie, caller = agent.sessions.open(wanted.code, address_of(request.scope))
+    keep_caller(request.scope, caller)
     response.headers["set-cookie"] = cookie
     return session
 

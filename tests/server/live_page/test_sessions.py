@@ -1,5 +1,6 @@
 """A browser gets in with a one-time code and stays with a cookie; nobody else does, and no other site uses it."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,13 @@ import pytest
 
 from contract.codes import ErrorCode
 from contract.session import SessionCode
+from contract.tokens import Scope as TokenScope
+from contract.tokens import TokenRequest
+from server.access.callers import Caller
+from server.access.tokens import Tokens
 from server.errors import AgentError
 from server.http.sessions import FILE_NAME, Sessions
+from server.storage.room import Room
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.images import digit
 from tests.server.jobs.running import benchmark, wait_until_ended
@@ -211,45 +217,86 @@ def test_an_agent_without_a_token_needs_no_code(agent: RunningAgent) -> None:
         assert problem(http.get("/", headers={"Host": "evil.example"})).code == ErrorCode.FORBIDDEN_ORIGIN
 
 
+def sessions_of(folder: Path, first_sha256: str | None = TOKEN_SHA256, **settings: float) -> Sessions:
+    """The sessions of an agent that was started with a token."""
+    return Sessions(folder, Tokens(folder, first_sha256, Room(folder)), tls=True, **settings)
+
+
+def opened_in(sessions: Sessions, caller: Caller) -> str:
+    """The cookie of a session that was opened with a token."""
+    return sessions.open(sessions.new_code(caller).code, "somewhere")[1]
+
+
+def first_of(sessions: Sessions) -> Caller:
+    """Who brings the token that the agent was started with."""
+    token = sessions.tokens.by_sha256(TOKEN_SHA256)
+    assert token is not None
+    return Caller(token)
+
+
 def test_codes_and_sessions_end(tmp_path: Path) -> None:
     """A code after its minutes, a session after its hours, all sessions with the token they were opened under."""
-    old = Sessions(tmp_path, TOKEN_SHA256, tls=True, code_lifetime_s=0)
+    old = sessions_of(tmp_path, code_lifetime_s=0)
     with pytest.raises(AgentError):
-        old.open(old.new_code().code, "somewhere")
+        opened_in(old, first_of(old))
 
-    sessions = Sessions(tmp_path, TOKEN_SHA256, tls=True)
-    _, cookie = sessions.open(sessions.new_code().code, "somewhere")
-    assert sessions.holds(cookie)
-    assert Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+    sessions = sessions_of(tmp_path)
+    cookie = opened_in(sessions, first_of(sessions))
+    assert sessions.caller(cookie)
+    assert sessions_of(tmp_path).caller(cookie)
     kept = (tmp_path / FILE_NAME).read_text()
     for other in ("cd" * 32, None):
         (tmp_path / FILE_NAME).write_text(kept)
-        assert not Sessions(tmp_path, other, tls=True).holds(cookie)
-        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)  # the old token is back, they are not
+        assert not sessions_of(tmp_path, other).caller(cookie)
+        assert not sessions_of(tmp_path).caller(cookie)  # the old token is back, they are not
     (tmp_path / FILE_NAME).write_text(kept)
 
     document = json.loads((tmp_path / FILE_NAME).read_text())
     for expires_s in (0.0, 1e12):  # past, and further away than any session ever is: the clock was set back
-        document["sessions"] = dict.fromkeys(document["sessions"], expires_s)
+        document["sessions"] = dict.fromkeys(document["sessions"], [TOKEN_SHA256, expires_s])
         (tmp_path / FILE_NAME).write_text(json.dumps(document))
-        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+        assert not sessions_of(tmp_path).caller(cookie)
     for damaged in (
         "damaged",
         "[]",
         "[" * 100_000,
         '{"id": "a; b"}',
         json.dumps({**document, "id": "x\r\ny"}),
+        json.dumps({**document, "sessions": {"a": 1.0, "b": [1], "c": None}}),
         "\ud800",
     ):
         (tmp_path / FILE_NAME).write_bytes(damaged.encode(errors="surrogatepass"))
-        assert not Sessions(tmp_path, TOKEN_SHA256, tls=True).holds(cookie)
+        assert not sessions_of(tmp_path).caller(cookie)
 
 
 def test_only_so_many_codes_and_sessions_are_remembered(tmp_path: Path) -> None:
     """The oldest make room."""
-    sessions = Sessions(tmp_path, TOKEN_SHA256, tls=False)
-    codes = [sessions.new_code().code for _ in range(17)]
+    sessions = sessions_of(tmp_path)
+    first = first_of(sessions)
+    codes = [sessions.new_code(first).code for _ in range(17)]
     with pytest.raises(AgentError):
         sessions.open(codes[0], "somewhere")
-    cookies = [sessions.open(sessions.new_code().code, "somewhere")[1] for _ in range(65)]
-    assert [sessions.holds(cookie) for cookie in (cookies[0], cookies[1], cookies[-1])] == [False, True, True]
+    cookies = [opened_in(sessions, first) for _ in range(65)]
+    held = [sessions.caller(cookie) is not None for cookie in (cookies[0], cookies[1], cookies[-1])]
+    assert held == [False, True, True]
+
+
+def test_a_session_is_no_more_than_the_token_it_was_opened_with(tmp_path: Path) -> None:
+    """It has its scopes, and ends with it: at once, over a restart, and its codes with it."""
+    sessions = sessions_of(tmp_path)
+    made = asyncio.run(sessions.tokens.create(TokenRequest(name="viewer", scopes=[TokenScope.READ])))
+    viewer = sessions.tokens.caller(made.token)
+    assert viewer is not None
+    cookie = opened_in(sessions, viewer)
+    code = sessions.new_code(viewer).code
+    found = sessions.caller(cookie)
+    assert found is not None
+    assert (found.name, found.session, found.scopes) == ("viewer", True, {TokenScope.READ})
+    asyncio.run(sessions.tokens.revoke("viewer"))
+    assert sessions.caller(cookie) is None
+    with pytest.raises(AgentError):
+        sessions.open(code, "somewhere")
+    assert sessions_of(tmp_path).caller(cookie) is None
+    again = asyncio.run(sessions.tokens.create(TokenRequest(name="viewer", scopes=[TokenScope.ADMIN])))
+    assert sessions.caller(cookie) is None
+    assert again.token != made.token
