@@ -6,7 +6,7 @@ EdgeError
 +- NotTrusted         the certificate is not the pinned one, or none is pinned (4)
 +- AccessDenied       the way there does not let us in (4)
 +- Refused            the agent refused the request: a 4xx answer (5)
-|  +- NotAuthorized   the token is wrong or missing (4)
+|  +- NotAuthorized   the token is wrong or missing, or not good for this (4)
 +- AgentFault         the agent failed: a 5xx answer (6)
 +- BadAnswer          what came is no answer of an edgerun agent (6)
 """
@@ -79,7 +79,7 @@ class Refused(Answered):
 
 
 class NotAuthorized(Refused):
-    """The token is wrong or missing."""
+    """The token is wrong or missing, or has not the scope for this."""
 
     exit_code = 4
 

@@ -190,8 +190,10 @@ class Lifecycle:
             return
         if host.certificate != known.certificate:
             self._report(f"{host.name} lost its files and made a new certificate, which is pinned now")
-            self._report("  models, jobs, results and pushed files that were there are gone")
+            self._report("  models, jobs, results, pushed files and tokens that were there are gone")
         changed = replace(known, url=host.url, certificate=host.certificate, tunnel=host.tunnel)
+        if known.token is not None:
+            changed = replace(changed, token=host.token)
         if changed != known:
             self._hosts.put(changed)
 
@@ -212,7 +214,11 @@ class Lifecycle:
     def _host(self, deployment: Deployment, provider: Provider) -> Host:
         assert deployment.url is not None
         certificate = provider.certificate(deployment)
-        host = Host(deployment.name, deployment.url, certificate, deployment.token, provider=deployment.provider)
+        known = self._hosts.hosts().get(deployment.name)
+        # Its token may have been rotated since; an agent that lost its files begins with the first one again.
+        same = known is not None and (known.provider, known.certificate) == (deployment.provider, certificate)
+        token = known.token if known is not None and same and known.token else deployment.token
+        host = Host(deployment.name, deployment.url, certificate, token, provider=deployment.provider)
         return replace(host, tunnel=deployment.tunnel)
 
     def _undo(self, deployment: Deployment, provider: Provider, error: BaseException, *, keep: bool) -> None:

@@ -20,6 +20,7 @@ from client.cli import (
     program,
     report,
     telemetry,
+    tokens,
 )
 
 EPILOG = (
@@ -69,3 +70,4 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(hosts.app, name="hosts")
+app.add_typer(tokens.app, name="tokens")

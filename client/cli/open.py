@@ -65,11 +65,11 @@ def _open(host: Host, base: str, *, print_only: bool) -> None:
 def _address(host: Host, base: str) -> tuple[str, float | None]:
     """The page's address, with a code where one is needed, and for how many minutes it is good."""
     with EdgeClient(host) as client:
-        info = client.info()
-        if LIVE_PAGE not in info.agent.features:
+        access = client.access()
+        if LIVE_PAGE not in access.features:
             hint = "bring the agent to this client's version"
-            raise EdgeError(f"{host.name}: agent {info.agent.version} has no live page", hint=hint)
-        if not info.security.token_required:
+            raise EdgeError(f"{host.name}: agent {access.agent_version} has no live page", hint=hint)
+        if access.token is None:
             return f"{base}/", None
         code = client.new_session_code()
     return f"{base}/#{code.code}", code.expires_in_s / 60

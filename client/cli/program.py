@@ -14,7 +14,7 @@ from client.analysis.matrix import UsageError
 from client.cli.lease import say_lease
 from client.cli.options import DURATION, Hosts, Interval, Priority, Quiet, Requeue, chosen_one, job_options
 from client.console import EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, note, transferring
-from client.errors import EdgeError, Refused
+from client.errors import AccessDenied, EdgeError, NotAuthorized, Refused
 from client.files.bundles import pack
 from client.files.fetch import ARTIFACTS, fetch_job
 from client.files.saved import new_folder, reserved_folder
@@ -27,8 +27,10 @@ from contract.jobs import AnyRequest, CommandRequest, Job, JobState
 from contract.results import CommandResult
 from contract.specs import CommandSpec
 from contract.text import NAME_MAX, visible
+from contract.tokens import Scope
 
 POLL_INTERVAL_S = 0.5
+BUNDLE_MAX_BYTES = 1 << 40
 
 
 def run(
@@ -59,6 +61,8 @@ def run(
 
     def submit() -> Job:
         with EdgeClient(each) as client:
+            if not detach:
+                _require_reading(client)
             digest = _send(client, bundle, quiet=quiet) if bundle is not None else None
             spec = CommandSpec(argv=list(argv), env=dict(variables), bundle=digest)
             return _submit(client, CommandRequest(name=title, spec=spec, **options))
@@ -84,7 +88,7 @@ def _variables(texts: Sequence[str]) -> Mapping[str, str]:
 
 def _send(client: EdgeClient, bundle: Path, *, quiet: bool) -> str:
     """Pack the folder and put it on the agent; gives its digest."""
-    limit_bytes = client.info().limits.model_bytes
+    limit_bytes = _limit_bytes(client)
     with tempfile.TemporaryDirectory(prefix="edgerun-") as scratch:
         archive = Path(scratch) / f"{bundle.resolve().name or 'bundle'}.tar"
         packed = pack(bundle, archive, limit_bytes)
@@ -96,6 +100,24 @@ def _send(client: EdgeClient, bundle: Path, *, quiet: bool) -> str:
             )
         with transferring(quiet=quiet or not sys.stderr.isatty()) as progress:
             return client.put_blob(archive, progress)
+
+
+def _require_reading(client: EdgeClient) -> None:
+    """Raise AccessDenied before a program is started whose output could not be shown."""
+    access = client.access()
+    if Scope.READ not in access.scopes:
+        hint = "--detach starts it all the same; who has a token with the scope read sees what it prints"
+        raise AccessDenied(f"{client.host.name}: the token {access.token!r} may not read what it prints", hint=hint)
+
+
+def _limit_bytes(client: EdgeClient) -> int:
+    """What a bundle may have; where the token may not ask, the agent itself refuses what is too large."""
+    try:
+        return client.info().limits.model_bytes
+    except NotAuthorized as refusal:
+        if refusal.problem.code != ErrorCode.SCOPE_MISSING:
+            raise
+        return BUNDLE_MAX_BYTES
 
 
 def _submit(client: EdgeClient, request: CommandRequest) -> Job:

@@ -4,14 +4,18 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 
-from client.errors import EdgeError
+from client.durations import format_duration
+from client.errors import EdgeError, Refused
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from client.sdk.trust import fingerprint
 from client.sdk.tunnel import reached_at
+from contract.codes import ErrorCode
 from contract.telemetry import TelemetrySample
+from contract.tokens import Access, Scope
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,26 @@ def _sensors(host: Host, sample: TelemetrySample) -> Check:
     return Check(host.name, "sensors", True, f"{len(seen)} kinds of readings", hint)
 
 
+def _access(client: EdgeClient) -> Access | None:
+    """What the token may do, None where the agent is too old to say."""
+    try:
+        return client.access()
+    except Refused as refusal:
+        if refusal.problem.code != ErrorCode.NOT_FOUND:
+            raise
+        return None
+
+
+def _accepted(access: Access | None) -> str:
+    if access is None:
+        return "accepted"
+    if access.token is None:
+        return "not needed: this agent answers loopback only"
+    left_s = (access.expires_at - datetime.now(UTC)).total_seconds() if access.expires_at else None
+    expiry = f", expires in {format_duration(left_s)}" if left_s is not None else ""
+    return f"accepted: {access.token}, for {', '.join(access.scopes)}{expiry}"
+
+
 def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
     """Address, certificate, token, readiness, version and model of one agent; stops at the first failure."""
     step = "certificate"
@@ -65,11 +89,14 @@ def check_host(host: Host, timeout_s: float = 10.0) -> Iterator[Check]:
             through = f" through SSH to {host.tunnel.place}, as {url} here" if host.tunnel else ""
             yield Check(host.name, "reachable", True, f"{host.url} answers in {took_ms:.1f} ms{through}")
             step = "token"
-            info = client.info()
-            sent = "accepted" if info.security.token_required else "not needed: this agent answers loopback only"
-            yield Check(host.name, "token", True, sent)
+            access = _access(client)
+            yield Check(host.name, "token", True, _accepted(access))
             step = "ready"
             client.ready()
+            if access is not None and Scope.READ not in access.scopes:
+                yield Check(host.name, "ready", True, "yes; what it is, only tokens with the scope read are told")
+                return
+            info = client.info()
             yield Check(host.name, "ready", True, f"{info.workers} workers, default model {info.default_model}")
             step = "sensors"
             if "telemetry" in info.agent.features:

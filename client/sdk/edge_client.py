@@ -10,6 +10,7 @@ from client.sdk.calls import Progress
 from client.sdk.job_methods import AsyncJobMethods, JobMethods
 from client.sdk.replies import Classification, Detections
 from client.sdk.request import Stopwatch
+from client.sdk.token_methods import AsyncTokenMethods, TokenMethods
 from contract.classify import ClassifyOptions, DecodeMode, QuantMode
 from contract.detect import DetectOptions
 from contract.info import AgentInfo, Health, RuntimeList
@@ -40,7 +41,7 @@ class DetectionOptions(TypedDict, total=False):
     decode: DecodeMode
 
 
-class EdgeClient(JobMethods):
+class EdgeClient(JobMethods, TokenMethods):
     """Talks to one agent; keeps its connection until closed. Use as a context manager."""
 
     def classify(self, image: Image, *, model: str | None = None, **options: Unpack[Options]) -> Classification:
@@ -112,7 +113,7 @@ class EdgeClient(JobMethods):
         self._run(calls.choose_default_model(name))
 
 
-class AsyncEdgeClient(AsyncJobMethods):
+class AsyncEdgeClient(AsyncJobMethods, AsyncTokenMethods):
     """Talks to one agent from asyncio; keeps its connections until closed. Use as an async context manager."""
 
     async def classify(self, image: Image, *, model: str | None = None, **options: Unpack[Options]) -> Classification:

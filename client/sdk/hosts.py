@@ -258,6 +258,8 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # a token may be revoked next because its successor is here
     part.replace(path)
 
 

@@ -173,7 +173,7 @@ def error_of(host: Host, answer: Answer) -> Answered:
     for name in ("title", "detail", "hint"):
         if words := getattr(problem, name):
             setattr(problem, name, words[:WORDS_MAX])
-    if answer.status == httpx.codes.UNAUTHORIZED:
+    if answer.status == httpx.codes.UNAUTHORIZED or problem.code == ErrorCode.SCOPE_MISSING:
         kind = NotAuthorized
     return kind(host.name, problem)
 

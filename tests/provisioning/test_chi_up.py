@@ -169,7 +169,7 @@ def test_after_a_restarted_pod(student: Home, testbed: Testbed, verb: str) -> No
     assert "provision repair edge1" in student.provision("status", "edge1", "-o", "json").stdout
     back = student.provision("repair", "edge1") if verb == "repair" else up(student)
     assert back.returncode == 0, back.stderr
-    assert "jobs, results and pushed files that were there are gone" in back.stderr
+    assert "jobs, results, pushed files and tokens that were there are gone" in back.stderr
     after = student.hosts.named("edge1")
     assert after == replace(before, certificate=after.certificate)
     assert student.client("classify", THREE).returncode == 0
