@@ -42,7 +42,7 @@ ROUTES = (
 
 def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
-    app = _api(agent)
+    app = create_api(agent)
 
     def is_routed(scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
@@ -50,7 +50,8 @@ def create_app(agent: Agent) -> ASGIApp:
     return RequestIds(Authentication(FastPath(app), agent.access, agent.sessions, is_routed))
 
 
-def _api(agent: Agent) -> FastAPI:
+def create_api(agent: Agent) -> FastAPI:
+    """The routes of an agent, with nothing in front of them."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -20,11 +20,12 @@ from contract.lease import LeaseTime
 from contract.models import ModelList
 from contract.results import BenchmarkResult, CommandResult, ProfileResult, Window
 from contract.telemetry import TelemetrySample
+from contract.tokens import Access
 
 FOLDER = Path(__file__).parent / "types"
 NAMESPACES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "Agent": (
-        *(AgentInfo, LeaseTime, ModelList, ClassifyReply, Problem, TelemetrySample),
+        *(Access, AgentInfo, LeaseTime, ModelList, ClassifyReply, Problem, TelemetrySample),
         *(JobList, Job, Progress, Window, BenchmarkResult, ProfileResult, CommandResult),
     ),
     "Report": (ReportData,),

@@ -2,6 +2,7 @@
  * A picture in, labels and stage times out.
  */
 
+import { may } from "./access.js";
 import { post, Refusal, readJson } from "./api.js";
 import { byId, create, find, targetOf } from "./dom.js";
 import { createButton, createDefinitions, say } from "./elements.js";
@@ -85,7 +86,7 @@ export class Classify {
    * @param {File | null | undefined} file
    */
   file(file) {
-    if (!file) return;
+    if (!file || !may("infer")) return;
     const source = inputOf("file");
     if (!source.checked) {
       source.checked = true;

@@ -2,6 +2,7 @@
  * The list of jobs: which one runs, which wait, how those that ended came out.
  */
 
+import { disableWithout } from "./access.js";
 import { ask, post, readJson } from "./api.js";
 import { createBadge } from "./badge.js";
 import { byId, create, find } from "./dom.js";
@@ -105,6 +106,7 @@ export class Jobs {
     const cancel = createButton("Cancel", () => cancelJob(job).then(() => this.poll()), {
       "aria-label": `Cancel ${jobTitle(job)}`,
     });
+    disableWithout([cancel], "run");
     return create(
       "tr",
       {},

@@ -2,6 +2,7 @@
  * How long the device is ours: counted down, where the agent was told that it ends.
  */
 
+import { may } from "./access.js";
 import { readJson } from "./api.js";
 import { byId } from "./dom.js";
 import { say } from "./elements.js";
@@ -17,7 +18,7 @@ export function watchLease() {
   let endMs = null;
 
   async function askAgent() {
-    if (document.hidden) return;
+    if (document.hidden || !(may("read") || may("run"))) return;
     try {
       /** @type {Agent.LeaseTime} */
       const { left_s } = await readJson("/v1/lease");

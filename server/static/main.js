@@ -2,6 +2,8 @@
  * The live page of one agent: let the browser in, then put the parts together.
  */
 
+import { disableWithout, learnAccess, may, whyNot } from "./access.js";
+import { readJson } from "./api.js";
 import { Camera } from "./camera.js";
 import { Classify } from "./classify.js";
 import { byId, find } from "./dom.js";
@@ -15,13 +17,18 @@ import { enter, signOut, watchSession } from "./session.js";
 import { Telemetry } from "./telemetry.js";
 import { jobTitle } from "./words.js";
 
-/** @param {Agent.AgentInfo} info */
-function showDevice({ device, agent, security }) {
-  say(byId("device"), device.name);
-  const kind = device.type ?? device.cpu_model ?? device.machine;
-  say(byId("device-detail"), `${kind}, ${plural(device.cpu_count, "CPU")}, agent ${agent.version}`);
-  document.title = `${device.name} - edgerun`;
-  byId("sign-out").hidden = !security.token_required;
+/**
+ * @param {Agent.Access} access
+ * @param {Agent.AgentInfo | null} info where it may be read
+ */
+function showDevice(access, info) {
+  const name = info?.device.name ?? location.host;
+  const kind = info?.device.type ?? info?.device.cpu_model ?? info?.device.machine;
+  const facts = [kind, info && plural(info.device.cpu_count, "CPU"), `agent ${access.agent_version}`];
+  say(byId("device"), name);
+  say(byId("device-detail"), facts.filter(Boolean).join(", "));
+  document.title = `${name} - edgerun`;
+  byId("sign-out").hidden = access.token === null;
   byId("sign-out").addEventListener("click", signOut);
 }
 
@@ -37,25 +44,52 @@ function showAlarm(reasons, job) {
   say(find(alarm, "span"), reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
 }
 
-const info = await enter();
+/** Show the part of the page that classifies pictures. */
+function showClassify() {
+  const classify = new Classify();
+  const sheet = preparePaper((image) => classify.send(image));
+  const camera = new Camera((image) => classify.send(image));
+  classify.onSource = (source) => {
+    sheet.clear();
+    camera.close();
+    if (source === "camera") camera.open();
+  };
+  disableWithout(byId("try").querySelectorAll("button, input, select"), "infer");
+  if (!may("infer")) say(byId("try-drop-text"), `${whyNot("infer")}.`);
+  return classify;
+}
+
+/**
+ * Show the running job, the list of jobs and the sensors.
+ * @param {Classify} classify
+ */
+function showDeviceAtWork(classify) {
+  const running = new Running(() => jobs.poll());
+  const jobs = new Jobs((job) => {
+    if (job?.id !== running.job?.id) running.show(job);
+    classify.jobRuns(job !== null);
+  });
+  new Telemetry((reasons) => showAlarm(reasons, running.job));
+}
+
+/** Say that there is nothing to be shown but the part that classifies pictures. */
+function hideDeviceAtWork() {
+  for (const id of ["telemetry", "jobs", "pause"]) byId(id).hidden = true;
+  say(byId("running-heading"), "Sensors and jobs are not shown");
+  say(byId("running-hint"), `${whyNot("read")}.`);
+  byId("status").dataset.state = "closed";
+  say(byId("status"), "no sensors");
+}
+
+const access = await enter();
+learnAccess(access);
+/** @type {Agent.AgentInfo | null} */
+const info = may("read") ? await readJson("/v1/info") : null;
 byId("gate").hidden = true;
 byId("live").hidden = false;
 watchSession();
-showDevice(info);
+showDevice(access, info);
 watchLease();
-
-const classify = new Classify();
-const sheet = preparePaper((image) => classify.send(image));
-const camera = new Camera((image) => classify.send(image));
-classify.onSource = (source) => {
-  sheet.clear();
-  camera.close();
-  if (source === "camera") camera.open();
-};
-
-const running = new Running(() => jobs.poll());
-const jobs = new Jobs((job) => {
-  if (job?.id !== running.job?.id) running.show(job);
-  classify.jobRuns(job !== null);
-});
-new Telemetry((reasons) => showAlarm(reasons, running.job));
+const classify = showClassify();
+if (may("read")) showDeviceAtWork(classify);
+else hideDeviceAtWork();

@@ -2,6 +2,7 @@
  * The job that runs: how far it is, and how fast, window by window.
  */
 
+import { disableWithout } from "./access.js";
 import { Refusal, readJson } from "./api.js";
 import { whileSeen } from "./attention.js";
 import { LineChart, niceCeiling } from "./chart.js";
@@ -36,6 +37,7 @@ export class Running {
     this.length = null;
     this.drawing = false;
     byId("running-cancel").addEventListener("click", () => this.job && cancelJob(this.job));
+    disableWithout([byId("running-cancel")], "run");
     say(byId("running-hint"), IDLE_HINT);
     whileSeen(
       () => this.follow(),

@@ -6,8 +6,8 @@ import { ask, post, Refusal, readJson, whenSessionEnds } from "./api.js";
 import { byId } from "./dom.js";
 
 /**
- * Give /v1/info once the agent lets this browser in; show the gate until then.
- * @returns {Promise<Agent.AgentInfo>}
+ * Give what this browser may do once the agent lets it in; show the gate until then.
+ * @returns {Promise<Agent.Access>}
  */
 export async function enter() {
   const code = takeCode();
@@ -16,7 +16,7 @@ export async function enter() {
   whenSessionEnds(() => {}); // who is not let in yet has no session to lose
   for (;;) {
     try {
-      return await readJson("/v1/info");
+      return await readJson("/v1/access");
     } catch (error) {
       if (!(error instanceof Refusal)) {
         complaint = "The agent does not answer. This page tries again when a code is entered.";

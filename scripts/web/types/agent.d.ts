@@ -1,6 +1,14 @@
 // Made by `python -m scripts.web.shapes` from the models in Python: change those.
 
 declare namespace Agent {
+  interface Access {
+    token: string | null;
+    scopes: Scope[];
+    expires_at: string | null;
+    agent_version: string;
+    features: string[];
+  }
+
   interface AgentBuild {
     version: string;
     python: string;
@@ -209,6 +217,12 @@ declare namespace Agent {
     | "too_many_attempts"
     | "forbidden_origin"
     | "session_code_refused"
+    | "scope_missing"
+    | "unknown_token"
+    | "token_exists"
+    | "tokens_full"
+    | "tokens_not_used"
+    | "last_admin"
     | "empty_body"
     | "too_many_bytes"
     | "too_many_pixels"
@@ -563,6 +577,8 @@ declare namespace Agent {
     delegate: string | null;
     threads: number;
   }
+
+  type Scope = "read" | "infer" | "run" | "admin";
 
   interface SecurityInfo {
     token_required: boolean;
