@@ -70,12 +70,12 @@ def audit_row(host: str, entry: AuditEntry) -> dict[str, Any]:
 
 
 def audit_view(found: Sequence[HostChanges]) -> RenderableType:
-    """A row a change, newest first, by the clock of this machine."""
-    table = plain_table("when", "host", "who", "from", "what", "target", "outcome")
+    """A row a change, newest first, by the clock of the agent."""
+    table = plain_table("when (UTC)", "host", "who", "from", "what", "target", "outcome")
     for each in found:
         for entry in each.entries:
             table.add_row(
-                f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}",
+                f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 each.host,
                 _who(entry),
                 entry.address,

@@ -1,5 +1,6 @@
 """`client tokens`: who may use an agent, and for what."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,15 @@ from client.files.curl import write_curl_config
 from client.sdk.edge_client import EdgeClient
 from client.sdk.hosts import Host, HostsFile
 from client.sdk.rotation import rotate, take_back
-from contract.tokens import AUDIT_PAGE_MAX, NewToken, Scope, TokenInfo
+from contract.tokens import (
+    AUDIT_PAGE_MAX,
+    EXPIRES_MAX_S,
+    EXPIRES_MIN_S,
+    TOKEN_NAME_PATTERN,
+    NewToken,
+    Scope,
+    TokenInfo,
+)
 
 app = typer.Typer(
     help="Make, list and revoke tokens: who may read, infer, run jobs, or administer an agent.",
@@ -26,12 +35,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _name(text: str) -> str:
+    if not re.fullmatch(TOKEN_NAME_PATTERN, text):
+        raise typer.BadParameter(f"a name has up to 64 small letters, digits, dots, _ and -, not {text[:80]!a}")
+    return text
+
+
+def _new_name(text: str | None) -> str | None:
+    return None if text is None else _name(text)
+
+
+def _lifetime_s(seconds: float | None) -> float | None:
+    if seconds is not None and not EXPIRES_MIN_S <= seconds <= EXPIRES_MAX_S:
+        least, most = format_duration(EXPIRES_MIN_S), format_duration(EXPIRES_MAX_S)
+        raise typer.BadParameter(f"a token is good for {least} to {most}, or without --expires until it is revoked")
+    return seconds
+
+
 TokenName = Annotated[str, typer.Argument(help="The token's name.", metavar="NAME")]
 
 
 @app.command("create")
 def create_token(
-    name: Annotated[str, typer.Argument(help="What it is for: laptop, grafana, ci; small letters, digits, . _ -")],
+    name: Annotated[str, typer.Argument(help="What it is for, such as grafana.", metavar="NAME", callback=_name)],
     scope: Annotated[
         list[Scope],
         typer.Option(
@@ -40,7 +67,10 @@ def create_token(
         ),
     ],
     expires: Annotated[
-        float | None, typer.Option(help="How long it is good, such as 12h or 7d; default: until revoked.", **DURATION)
+        float | None,
+        typer.Option(
+            help="How long it is good, such as 12h or 7d; default: until revoked.", callback=_lifetime_s, **DURATION
+        ),
     ] = None,
     save_as: Annotated[
         str | None, typer.Option(help="Keep it in the hosts file, as a host of this name; it is not printed then.")
@@ -121,7 +151,8 @@ def revoke_token(
 @app.command("rotate")
 def rotate_token(
     name: Annotated[
-        str | None, typer.Option(help="The new token's name; default: the old one's with a number.")
+        str | None,
+        typer.Option(help="The new token's name; default: the old one's with a number.", callback=_new_name),
     ] = None,
     host: Hosts = [],  # noqa: B006
     quiet: Quiet = False,

@@ -69,11 +69,11 @@ def _require_own(hosts: HostsFile, host: Host) -> None:
     if known is None:
         hint = f"`client hosts add NAME {host.url}` names it"
         raise HostError(f"{host.name} is not in the hosts file, where a new token could be kept", hint=hint)
+    if known.token is not None and known.token != host.token:
+        raise HostError(f"{host.name}: its token in the hosts file was changed meanwhile", hint="try again")
     if known.token is None or host.secret() != known.token:
         hint = f"`client tokens create NAME --host {host.name}` makes one to put there; then revoke the old one"
         raise HostError(f"{host.name}: its token comes from elsewhere than the hosts file", hint=hint)
-    if known.token != host.token:
-        raise HostError(f"{host.name}: its token in the hosts file was changed meanwhile")
 
 
 def _current(client: EdgeClient) -> TokenInfo:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contract.codes import ErrorCode
@@ -25,10 +26,11 @@ class Token:
     first: bool = False
     last_used_s: float | None = None
     revoked_s: float | None = None
-    digest: bytes = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.digest = bytes.fromhex(self.sha256)
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 as bytes."""
+        return bytes.fromhex(self.sha256)
 
     @property
     def ends_s(self) -> float:
@@ -74,14 +76,14 @@ class Caller:
         """Whether it has been over for so long."""
         return time.time() >= self.ends_s + since_s
 
-    def require(self, needed: frozenset[Scope], what: str) -> None:
-        """Raise AgentError SCOPE_MISSING unless one of the scopes is there; `what` was asked for."""
+    def require(self, needed: frozenset[Scope], *what: str) -> None:
+        """Raise AgentError SCOPE_MISSING unless one of the scopes is there; the words of `what` were asked for."""
         if needed.isdisjoint(self.scopes):
             raise AgentError(ErrorCode.SCOPE_MISSING, self._refusal(needed, what), hint=_hint(needed))
 
-    def _refusal(self, needed: frozenset[Scope], what: str) -> str:
+    def _refusal(self, needed: frozenset[Scope], what: Sequence[str]) -> str:
         who = f"this session's token {self.name!r}" if self.session else f"the token {self.name!r}"
-        return f"{what} needs the scope {_listed(needed, ' or ')}; {who} has {_listed(self.scopes, ', ')}"
+        return f"{' '.join(what)} needs the scope {_listed(needed, ' or ')}; {who} has {_listed(self.scopes, ', ')}"
 
 
 LOCAL = Caller(None)

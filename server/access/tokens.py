@@ -41,7 +41,7 @@ class Tokens:
         self._saved_uses: dict[str, float] = {}
         self.required = first_sha256 is not None
         """Whether requests need a token."""
-        self._tokens = [] if first_sha256 is None else self._load(first_sha256)
+        self._publish([] if first_sha256 is None else self._load(first_sha256))
 
     @property
     def fault(self) -> str | None:
@@ -53,16 +53,15 @@ class Tokens:
 
         Raises AgentError UNAUTHORIZED for a token that was revoked just now, or expired.
         """
-        token = self._find(text)
-        if token is None:
+        caller = self._find(text)
+        if caller is None or caller.token is None:
             return None
         now_s = time.time()
-        if not token.is_good(now_s):
-            raise AgentError(
-                ErrorCode.UNAUTHORIZED, _why_over(token, now_s), hint="who has an admin's token makes another"
-            )
-        token.last_used_s = now_s
-        return Caller(token)
+        if not caller.token.is_good(now_s):
+            hint = "who has an admin's token makes another"
+            raise AgentError(ErrorCode.UNAUTHORIZED, _why_over(caller.token, now_s), hint=hint)
+        caller.token.last_used_s = now_s
+        return caller
 
     def by_sha256(self, sha256: str) -> Token | None:
         """The token with this SHA-256 that opens something, None without any."""
@@ -84,7 +83,7 @@ class Tokens:
             token = Token(request.name, _sha256(secret), frozenset(request.scopes), now_s, expires_s)
             self._room.require()
             await asyncio.to_thread(self._file.save, [*kept, token])
-            self._tokens = [*kept, token]
+            self._publish([*kept, token])
         return NewToken(**_info(token).model_dump(), token=secret)
 
     async def revoke(self, name: str) -> None:
@@ -104,7 +103,7 @@ class Tokens:
                 detail = f"the token {name!r} opens nothing now, but that could not be stored: {error}"
                 hint = f"make room with `client jobs rm ID`, then `client tokens revoke {name}` again, before a restart"
                 raise AgentError(ErrorCode.STORAGE_FULL, detail, hint=hint) from error
-            self._tokens = rest
+            self._publish(rest)
 
     async def save_uses(self) -> None:
         """Write when tokens were last used, where that changed; a full disk keeps what was there."""
@@ -150,13 +149,18 @@ class Tokens:
             raise AgentError(ErrorCode.TOKENS_FULL, f"there are {TOKENS_MAX} tokens, and no agent has more")
         return kept
 
-    def _find(self, text: str) -> Token | None:
+    def _publish(self, tokens: list[Token]) -> None:
+        """Let these tokens be the ones that are good from now on."""
+        self._tokens = tokens
+        self._callers = [(token.digest, Caller(token)) for token in tokens]
+
+    def _find(self, text: str) -> Caller | None:
         """Compare a token's SHA-256 with every one's, so that the time this takes tells nothing."""
         presented = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
         found = None
-        for token in self._tokens:
-            if hmac.compare_digest(token.digest, presented):
-                found = token
+        for digest, caller in self._callers:
+            if hmac.compare_digest(digest, presented):
+                found = caller
         return found
 
     def _named(self, name: str) -> Token:

@@ -82,7 +82,7 @@ class Authentication:
         if not _is_shell(scope):
             _keep_connection(scope, caller)
         if rule is not None:
-            caller.require(rule.scopes, f"{scope['method']} {scope['path']}")
+            caller.require(rule.scopes, scope["method"], scope["path"])
         elif self._is_routed(scope):
             raise AgentError(ErrorCode.SCOPE_MISSING, f"no scope is known that opens {scope['path']}")
 

@@ -91,6 +91,7 @@ from contract.session import Session, SessionCode, SessionRequest
 from contract.specs import BenchmarkSpec, CommandSpec, Hint, ImageInput, Kernels, ProfileSpec, RandomInput
 from contract.tasks import BoxCoordinates, DetectionForm, Task
 from contract.telemetry import MetricKind, Phase, SamplerQuality, SeriesInfo, Telemetry, TelemetrySample
+from contract.tokens import Access, AuditEntry, AuditPage, NewToken, Scope, TokenInfo, TokenList, TokenRequest
 from contract.validity import CheckCode, Finding, Validity, Verdict
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -331,7 +332,14 @@ SAMPLE = TelemetrySample(
     unavailable={},
 )
 
+TOKEN = TokenInfo(name="grafana", scopes=[Scope.READ], created_at=NOW, expires_at=NOW, expired=True, last_used_at=NOW)
+CHANGE = AuditEntry(number=7, at=NOW, token=None, address="192.0.2.7", action="login.refused", count=3)
+
 EXAMPLES: list[BaseModel] = [
+    *(TOKEN, TokenList(tokens=[TOKEN]), NewToken(**TOKEN.model_dump(), token="a" * 43), CHANGE),
+    TokenRequest(name="ci", scopes=[Scope.RUN, Scope.INFER], expires_in_s=3600.0),
+    Access(token="ci", scopes=[Scope.RUN], expires_at=NOW, agent_version="0.1.0", features=["jobs"]),
+    AuditPage(entries=[CHANGE], next=7),
     LeaseTime(left_s=3600.5),
     ModelFacts(macs=1000, parameters=20, weight_bytes=80, peak_activation_bytes=64, peak_operator=1, arena_bytes=128),
     SyntheticModels(models=[SyntheticModel(name="a", title="b", written=True)]),

@@ -253,7 +253,7 @@ def test_codes_and_sessions_end(tmp_path: Path) -> None:
 
     document = json.loads((tmp_path / FILE_NAME).read_text())
     for expires_s in (0.0, 1e12):  # past, and further away than any session ever is: the clock was set back
-        document["sessions"] = dict.fromkeys(document["sessions"], [TOKEN_SHA256, expires_s])
+        document["sessions"] = {key: [TOKEN_SHA256, expires_s] for key in document["sessions"]}
         (tmp_path / FILE_NAME).write_text(json.dumps(document))
         assert not sessions_of(tmp_path).caller(cookie)
     for damaged in (

@@ -15,9 +15,11 @@ from tests.agents import RunningAgent
 from tests.browser import screenshot
 from tests.home import Home
 from tests.images import digit
-from tests.server.jobs.running import command
+from tests.server.jobs.running import benchmark, command
 from tests.server.live_page.conftest import Device, Watched, visit
 from tests.server.live_page.test_sessions import new_code
+from tests.server.test_security import SNI
+from tests.server.test_tokens import make, revoke, with_token
 
 UNAUTHORIZED = "status of 401"
 REFUSED = "status of 403"
@@ -82,6 +84,49 @@ def test_a_session_ends_where_it_is_ended(outside: Watched, secured_agent: Runni
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
     page.context.clear_cookies()
     expect(page.get_by_role("alert")).to_contain_text("Your session has ended", timeout=20_000)
+
+
+@pytest.mark.parametrize("scopes", [["read"], ["infer"], ["read", "run"]], ids="+".join)
+def test_a_page_shows_what_its_token_may_and_says_what_not(
+    browser: Browser, secured_agent: RunningAgent, scopes: list[str]
+) -> None:
+    """Controls that would be refused are disabled with the reason; nothing is asked for that is refused."""
+    name = f"page-{'-'.join(scopes)}"
+    viewer = with_token(secured_agent, make(secured_agent, name, *scopes).token)
+    with secured_agent.http() as http, visit(browser, secured_agent) as seen:
+        refused: list[str] = []
+        seen.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 403 else None)
+        job = http.post("/v1/jobs", json=benchmark(duration_s=60), extensions=SNI).raise_for_status().json()["id"]
+        page = seen.page
+        page.goto(f"{secured_agent.url}/#{new_code(viewer)}")
+        if "read" in scopes:
+            expect(page.locator("#status")).to_have_attribute("data-state", "live")
+            expect(page.locator("#running-name")).to_contain_text("digits")
+            cancel = page.get_by_role("button", name="Cancel job")
+            expect(cancel).to_be_enabled() if "run" in scopes else expect(cancel).to_be_disabled()
+            assert ("needs the scope run" in (cancel.get_attribute("title") or "")) == ("run" not in scopes)
+        else:
+            expect(page.locator("#running-hint")).to_contain_text("needs the scope read")
+            expect(page.locator("#jobs")).to_be_hidden()
+            expect(page.locator("#panels")).to_be_hidden()
+        expect(page.locator("#access")).to_contain_text(f"The token {name} is for {', '.join(scopes)}: ")
+        images = page.locator("#try-input")
+        expect(images).to_be_enabled() if "infer" in scopes else expect(images).to_be_disabled()
+        if "infer" not in scopes:
+            expect(page.locator("#try-drop-text")).to_contain_text("needs the scope infer")
+        screenshot(page, f"live-{name}")
+        http.post(f"/v1/jobs/{job}/cancel", extensions=SNI).raise_for_status()
+        assert refused == []
+
+
+def test_revoking_a_token_shows_its_pages_the_gate(outside: Watched, secured_agent: RunningAgent) -> None:
+    """The stream ends, the session with it, and nothing of the device is shown any more."""
+    viewer = with_token(secured_agent, make(secured_agent, "soon-gone", "read").token)
+    page = outside.open(f"#{new_code(viewer)}")
+    assert revoke(secured_agent, "soon-gone").status_code == 204
+    expect(page.get_by_role("alert")).to_contain_text("Your session has ended", timeout=20_000)
+    expect(page.locator("#live")).to_be_hidden()
+    assert page.locator("#device").inner_text().strip() == ""
 
 
 def test_cookies_of_other_applications_leave_the_session_alone(outside: Watched, secured_agent: RunningAgent) -> None:
