@@ -107,7 +107,7 @@ class Agent:
             await self._listen_for_grpc(self.settings.grpc_port)
 
     async def _listen_for_grpc(self, port: int) -> None:
-        from server.grpc.access import Access
+        from server.grpc.access import CallAccess
         from server.grpc.listener import Endpoint, GrpcListener
         from server.grpc.service import Service
 
@@ -115,7 +115,7 @@ class Agent:
         service = Service(self.open_inference, self.pools, settings.max_image_bytes, lambda: self.ready)
         connections = connections_possible(settings.connections)
         endpoint = Endpoint(settings.host, port, settings.max_image_bytes, connections, self.certificate)
-        self.grpc = GrpcListener(endpoint, service, Access(settings.token_sha256))
+        self.grpc = GrpcListener(endpoint, service, CallAccess(self.access))
         self.grpc_port = await self.grpc.start()
 
     async def drain(self) -> None:

@@ -1,39 +1,89 @@
-"""Who may call what: the same token as over HTTP, looked at before a call's message is read."""
+"""Who may call what: the tokens and scopes of HTTP, looked at before a call's message is read."""
 
-import hashlib
-import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from contract import paths
 from contract.codes import ErrorCode
+from server.access.access import Access
+from server.access.audit import Change
+from server.access.callers import LOCAL, Caller
 from server.errors import AgentError
 from server.http.attempts import WrongAttempts
+from server.http.scopes import ANY, RULES, Rule
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
+TWINS: Mapping[str, tuple[str, str]] = {
+    "ServerLive": ("GET", paths.V2_LIVE),
+    "ServerReady": ("GET", paths.V2_READY),
+    "ServerMetadata": ("GET", paths.V2),
+    "ModelReady": ("GET", paths.V2_MODEL_READY),
+    "ModelMetadata": ("GET", paths.V2_MODEL),
+    "ModelConfig": ("GET", paths.V2_MODEL_CONFIG),
+    "ModelStatistics": ("GET", paths.V2_MODEL_STATISTICS),
+    "ModelInfer": ("POST", paths.V2_INFER),
+    "ModelStreamInfer": ("POST", paths.V2_INFER),
+    "RepositoryIndex": ("POST", paths.V2_INDEX),
+    "RepositoryModelLoad": ("POST", paths.V2_LOAD),
+    "RepositoryModelUnload": ("POST", paths.V2_UNLOAD),
+}
+"""The path that does the same as each call, whose rule holds for both."""
 
-class Access:
-    """Lets calls through that bring the token. Without a token the agent listens on loopback only, and all may call."""
+UNKNOWN = Rule(ANY)
+"""Of a call that is not there, which is said to whoever has a token."""
 
-    def __init__(self, token_sha256: str | None) -> None:
-        self._token_sha256 = token_sha256
+
+class CallAccess:
+    """Lets calls through whose token has the scope. Without tokens the agent listens on loopback only, and all may."""
+
+    def __init__(self, access: Access) -> None:
+        self._tokens = access.tokens
+        self._audit = access.audit
         self._wrong = WrongAttempts("tokens")
 
-    def check(self, call: str, metadata: Metadata) -> None:
-        """Raise AgentError for a caller who may not call this; `call` is the name in the protocol: `ModelInfer`."""
-        if self._token_sha256 is None:
-            return
+    def check(self, call: str, metadata: Metadata) -> Caller | None:
+        """Who calls, None for somebody unknown who asks for what is open; raises AgentError for one who may not.
+
+        `call` is the name in the protocol: `ModelInfer`.
+        """
+        rule = _rule(call)
+        if not self._tokens.required:
+            return LOCAL
         token = _token(metadata)
         if token is None:
+            if rule.open:
+                return None
             detail = "this agent wants a token, and the call brought none"
             hint = "send it as the metadata `authorization: Bearer TOKEN`"
             raise AgentError(ErrorCode.UNAUTHORIZED, detail, hint=hint)
-        if not hmac.compare_digest(hashlib.sha256(token.encode()).hexdigest(), self._token_sha256):
-            raise AgentError(ErrorCode.UNAUTHORIZED, "this is not the token this agent was started with")
+        caller = self._tokens.caller(token)
+        if caller is None:
+            raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
+        caller.require(rule.scopes, call)
+        return caller
 
-    def count(self, metadata: Metadata, address: str) -> None:
+    def count(self, error: AgentError, metadata: Metadata, address: str) -> None:
         """A call was refused; raises AgentError TOO_MANY_ATTEMPTS for an address that keeps sending wrong tokens."""
-        if _token(metadata) is not None:
+        if error.code is ErrorCode.UNAUTHORIZED and _token(metadata) is not None:
+            self._audit.login_refused(address)
             self._wrong.count(address)
+
+    def note(self, call: str, metadata: Metadata, address: str, target: str, status: int) -> None:
+        """Note a change in the audit log; what changes nothing is not noted. `status`: as HTTP has it."""
+        action = _rule(call).action
+        if action is None:
+            return
+        try:
+            caller = self.check(call, metadata)
+        except AgentError:  # revoked meanwhile
+            caller = None
+        name = caller.name if caller is not None else None
+        self._audit.note(Change(name, caller is None, False, address, action, target, status, request_id=""))
+
+
+def _rule(call: str) -> Rule:
+    twin = TWINS.get(call)
+    return RULES[twin] if twin is not None else UNKNOWN
 
 
 def _token(metadata: Metadata) -> str | None:

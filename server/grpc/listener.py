@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,7 +13,7 @@ import grpc.aio
 from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.grpc import open_inference_pb2 as messages
-from server.grpc.access import Access, Metadata
+from server.grpc.access import CallAccess, Metadata
 from server.grpc.service import Service
 from server.http.tls import Certificate
 
@@ -59,7 +60,7 @@ class Endpoint:
 class GrpcListener:
     """A gRPC server on the running event loop."""
 
-    def __init__(self, endpoint: Endpoint, service: Service, access: Access) -> None:
+    def __init__(self, endpoint: Endpoint, service: Service, access: CallAccess) -> None:
         size = endpoint.max_body_bytes + OVERHEAD_BYTES
         self._endpoint = endpoint
         self._server = grpc.aio.server(
@@ -74,7 +75,7 @@ class GrpcListener:
                 ("grpc.max_allowed_incoming_connections", endpoint.connections),
             ],
         )
-        self._server.add_generic_rpc_handlers((_handlers(service),))
+        self._server.add_generic_rpc_handlers((_handlers(service, access),))
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError where that cannot be."""
@@ -99,10 +100,10 @@ def _credentials(certificate: Certificate) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([(certificate.key_path.read_bytes(), certificate.certificate_path.read_bytes())])
 
 
-def _handlers(service: Service) -> grpc.GenericRpcHandler:
+def _handlers(service: Service, access: CallAccess) -> grpc.GenericRpcHandler:
     methods = {
         name: grpc.unary_unary_rpc_method_handler(
-            _answered(call),
+            _answered(name, call, access),
             request_deserializer=_message(SERVICE.methods_by_name[name].input_type).FromString,
             response_serializer=_message(SERVICE.methods_by_name[name].output_type).SerializeToString,
         )
@@ -112,6 +113,10 @@ def _handlers(service: Service) -> grpc.GenericRpcHandler:
     async def stream(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for response in service.stream_infer(requests):
             yield response
+            try:
+                access.check(STREAM, context.invocation_metadata())
+            except AgentError as error:  # revoked or expired meanwhile
+                await _abort(context, error)
 
     methods[STREAM] = grpc.stream_stream_rpc_method_handler(
         stream,
@@ -125,13 +130,22 @@ def _message(descriptor: Any) -> Any:
     return getattr(messages, descriptor.name)
 
 
-def _answered(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _answered(
+    name: str, call: Callable[[Any], Awaitable[Any]], access: CallAccess
+) -> Callable[[Any, Any], Awaitable[Any]]:
     """A call whose errors become the protocol's; what nobody expected is logged and not shown."""
+
+    def note(request: Any, context: Any, status: int) -> None:
+        target = getattr(request, "model_name", "")
+        access.note(name, context.invocation_metadata(), _address(context.peer()), target, status)
 
     async def answer(request: Any, context: Any) -> Any:
         try:
-            return await call(request)
+            response = await call(request)
+            note(request, context, HTTPStatus.OK)
+            return response
         except AgentError as error:
+            note(request, context, error.status)
             refusal = error
         except Exception as error:
             log.error("a gRPC call failed", exc_info=error)
@@ -150,7 +164,7 @@ async def _abort(context: Any, error: AgentError) -> None:
 class _Guard(grpc.aio.ServerInterceptor):
     """Refuses calls before their messages are read."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: CallAccess) -> None:
         self._access = access
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
@@ -165,7 +179,7 @@ class _Guard(grpc.aio.ServerInterceptor):
     def _refusal(self, error: AgentError, metadata: Metadata) -> Callable[[Any, Any], Awaitable[None]]:
         async def refuse(requests: Any, context: Any) -> None:
             try:
-                self._access.count(metadata, _address(context.peer()))
+                self._access.count(error, metadata, _address(context.peer()))
             except AgentError as too_many:
                 await _abort(context, too_many)
             await _abort(context, error)

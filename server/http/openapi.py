@@ -8,7 +8,7 @@ from contract.classify import ClassifyOptions, ImageOptions
 from contract.detect import DetectOptions
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
 from contract.openinference import ProtocolError
-from contract.paths import HEALTH_LIVE, V2
+from contract.paths import HEALTH_LIVE, V2, V2_LIVE
 
 REFERENCE = "#/components/schemas/{model}"
 EVERYWHERE = (413, 500, 503)
@@ -66,7 +66,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _complete_operation(path: str, responses: dict[str, Any]) -> None:
-    statuses = {str(status) for status in (*EVERYWHERE, *(() if path == HEALTH_LIVE else GUARDED))}
+    statuses = {str(status) for status in (*EVERYWHERE, *(() if path in (HEALTH_LIVE, V2_LIVE) else GUARDED))}
     if path.startswith(V2):  # some describe theirs themselves
         statuses -= responses.keys()
     for status in sorted(statuses | ({"422"} & responses.keys())):

@@ -32,8 +32,13 @@ class Rule:
 READ, INFER, RUN, ADMIN = (frozenset({scope}) for scope in Scope)
 ANY = ALL_SCOPES
 
-OPEN_PATHS = frozenset({paths.HEALTH_LIVE})
+OPEN_PATHS = frozenset({paths.HEALTH_LIVE, paths.V2_LIVE})
 """Nobody is asked who they are, whatever the method."""
+
+
+def _of_versions(method: str, template: str, rule: Rule) -> dict[tuple[str, str], Rule]:
+    return {(method, each): rule for each in (template, paths.of_version(template))}
+
 
 RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", paths.HEALTH_LIVE): Rule(ANY, open=True),
@@ -59,6 +64,20 @@ RULES: Mapping[tuple[str, str], Rule] = {
     # inference
     ("POST", paths.CLASSIFY): Rule(INFER),
     ("POST", paths.CLASSIFY_WITH): Rule(INFER),
+    ("POST", paths.DETECT_WITH): Rule(INFER),
+    # the Open Inference Protocol
+    ("GET", paths.V2_LIVE): Rule(ANY, open=True),
+    ("GET", paths.V2_READY): Rule(ANY),
+    ("GET", paths.V2): Rule(ANY),
+    ("GET", paths.V2_STATISTICS): Rule(READ | INFER),
+    **_of_versions("GET", paths.V2_MODEL, Rule(READ | INFER)),
+    **_of_versions("GET", paths.V2_MODEL_READY, Rule(READ | INFER)),
+    **_of_versions("GET", paths.V2_MODEL_CONFIG, Rule(READ | INFER)),
+    **_of_versions("GET", paths.V2_MODEL_STATISTICS, Rule(READ | INFER)),
+    **_of_versions("POST", paths.V2_INFER, Rule(INFER)),
+    ("POST", paths.V2_INDEX): Rule(READ | INFER),
+    ("POST", paths.V2_LOAD): Rule(RUN, "model.load"),
+    ("POST", paths.V2_UNLOAD): Rule(RUN, "model.unload"),
     # jobs: whoever submits one sees how far it is; what it found is for those who may read
     ("POST", paths.JOBS): Rule(RUN, "job.submit"),
     ("GET", paths.JOBS): Rule(READ | RUN),
@@ -98,31 +117,38 @@ class Rules:
     """The table, arranged so that looking a path up takes a microsecond."""
 
     def __init__(self, rules: Mapping[tuple[str, str], Rule] = RULES) -> None:
-        """Raises ValueError where a path could be meant by two templates: the router might take the other one."""
+        """Raises ValueError where templates with different rules could mean one path: the router may take either."""
         self._root: dict[Any, Any] = {}
-        self._exact = {route: Found(rule, None) for route, rule in rules.items() if "{" not in route[1]}
         for (method, template), rule in rules.items():
+            for (other_method, other), other_rule in rules.items():
+                if method == other_method and rule != other_rule and _may_be_one(template, other):
+                    raise ValueError(f"{template} is ambiguous: a path of it may be {other} too")
             node = self._root
             for segment in template.split("/")[1:]:
-                inner = node.setdefault(None if segment.startswith("{") else segment, {})
-                if None in node and len(node) > 1 + (_METHODS in node):
-                    raise ValueError(f"{template} is ambiguous")
-                node = inner
+                node = node.setdefault(None if segment.startswith("{") else segment, {})
             node.setdefault(_METHODS, {})[method] = rule
 
     def find(self, method: str, path: str) -> Found | None:
         """The rule for a request, None where the table has none."""
-        if (exact := self._exact.get((method, path))) is not None:
-            return exact
-        node, parameter = self._root, None
-        for segment in path.split("/")[1:]:
-            inner = node.get(segment)
-            if inner is None:
-                inner = node.get(None) if segment else None
-                parameter = segment if parameter is None else parameter
-            if inner is None:
-                return None
-            node = inner
+        return _find(self._root, method, path.split("/"), 1, None)
+
+
+def _find(node: dict[Any, Any], method: str, segments: list[str], index: int, parameter: str | None) -> Found | None:
+    if index == len(segments):
         methods = node.get(_METHODS, {})
         rule = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         return None if rule is None else Found(rule, parameter)
+    segment = segments[index]
+    if (literal := node.get(segment)) is not None:
+        found = _find(literal, method, segments, index + 1, parameter)
+        if found is not None:
+            return found
+    if segment and (named := node.get(None)) is not None:
+        return _find(named, method, segments, index + 1, segment if parameter is None else parameter)
+    return None
+
+
+def _may_be_one(template: str, other: str) -> bool:
+    pairs = list(zip(template.split("/"), other.split("/"), strict=False))
+    same_length = template.count("/") == other.count("/")
+    return same_length and all(one == two or "{" in one + two for one, two in pairs)

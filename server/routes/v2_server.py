@@ -20,7 +20,7 @@ async def metadata(agent: AgentDependency) -> ServerMetadata:
 
 @router.get(V2_LIVE, operation_id="v2_live")
 async def live() -> ServerLive:
-    """The agent's process answers. Unlike `/health/live` this asks for the token."""
+    """The agent's process answers; needs no token, as `/health/live`."""
     return ServerLive(live=True)
 
 
