@@ -45,6 +45,7 @@ JOB_RESULT = "/v1/jobs/{id}/result"
 JOB_ARTIFACTS = "/v1/jobs/{id}/artifacts"
 TELEMETRY = "/v1/telemetry"
 TELEMETRY_STREAM = "/v1/telemetry/stream"
+METRICS = "/metrics"
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 
 V2 = "/v2"

@@ -37,6 +37,9 @@ from server.inference import InferenceService
 from server.jobs.kinds import kinds_of
 from server.jobs.kinds.base import Means
 from server.jobs.queue import Jobs
+from server.metrics.exposition import Exposition
+from server.metrics.inferences import InferenceLog
+from server.metrics.requests import RequestLog
 from server.models.registry import ModelRegistry
 from server.models.store import ModelStore
 from server.models.synthetic import SyntheticWriter
@@ -83,8 +86,9 @@ class Agent:
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
+        self.inferences = InferenceLog(lambda name: self.store.find(name) is not None)
         self.inference = InferenceService(self.registry, pools, settings.max_image_pixels)
-        self.open_inference = OpenInference(self.registry, self.inference, settings.max_image_bytes)
+        self.open_inference = OpenInference(self.registry, self.inference, self.inferences, settings.max_image_bytes)
         self.grpc: GrpcListener | None = None
         self.grpc_port: int | None = None
         """The port that gRPC listens on, None where it does not."""
@@ -93,6 +97,8 @@ class Agent:
         self.telemetry = LiveTelemetry(settings.sensors_root)
         self.access = Access(settings.data, settings.token_sha256, self.room)
         self.sessions = Sessions(settings.data, self.access.tokens, tls=settings.serves_tls)
+        self.requests = RequestLog()
+        self.exposition = Exposition(self)
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -139,6 +145,12 @@ class Agent:
     def ready(self) -> bool:
         """Whether a request sent now would be answered at once."""
         return not self.draining and self.pools.default.ready
+
+    @property
+    def device_labels(self) -> dict[str, str]:
+        """The device by the names that its metrics have."""
+        device = _device(self.settings)
+        return {"device_name": device.name, "device_type": device.type or "", "machine": device.machine}
 
     @property
     def notes(self) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import ASGIApp, Scope
 
@@ -13,6 +14,7 @@ from server.agent import Agent
 from server.http.auth import Authentication
 from server.http.openapi import DescribedAPI
 from server.http.requests import RequestIds, install_error_handlers
+from server.http.scopes import OPEN_METRICS, RULES, Rules
 from server.routes import (
     blobs,
     classify,
@@ -21,6 +23,7 @@ from server.routes import (
     info,
     jobs,
     lease,
+    metrics,
     models,
     page,
     session,
@@ -35,7 +38,7 @@ from server.routes import (
 from server.routes.fast_path import FastPath
 
 ROUTES = (
-    *(health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, session, tokens, page),
+    *(health, info, lease, classify, detect, models, synthetic, blobs, jobs, telemetry, metrics, session, tokens, page),
     *(v2_server, v2_infer, v2_models, v2_repository),
 )
 
@@ -47,7 +50,13 @@ def create_app(agent: Agent) -> ASGIApp:
     def is_routed(scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
-    return RequestIds(Authentication(FastPath(app), agent.access, agent.sessions, is_routed))
+    rules = Rules({**RULES, **OPEN_METRICS}) if agent.settings.open_metrics else Rules()
+    agent.requests.add_route(OPENAPI, ["GET"])
+    for route in (each for module in ROUTES for each in module.router.routes):
+        if isinstance(route, APIRoute):
+            agent.requests.add_route(route.path, route.methods or ())
+    guarded = Authentication(FastPath(app), agent.access, agent.sessions, is_routed, rules)
+    return RequestIds(guarded, agent.requests.observe)
 
 
 def create_api(agent: Agent) -> FastAPI:

@@ -11,7 +11,7 @@ from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
 from server.openinference.worker.format import BodyFormat
 from server.workers.arena import Slot
-from server.workers.messages import Infer, Inferred, Predict, Predicted, Ran
+from server.workers.messages import Hello, Infer, Inferred, Predict, Predicted, Ran
 from server.workers.pool import Pool
 from server.workers.pools import Pools
 
@@ -103,9 +103,18 @@ class Admitted:
         )
         return await self._pool.infer(order)
 
+    @property
+    def runtime(self) -> str:
+        """The runtime that answers."""
+        return self._hello.runtime
+
+    @property
+    def _hello(self) -> Hello:
+        assert self._pool.hello is not None  # a worker has answered
+        return self._pool.hello
+
     def _used(self, ran: Ran) -> RuntimeUsed:
-        hello = self._pool.hello
-        assert hello is not None  # a worker has answered
+        hello = self._hello
         return RuntimeUsed(
             name=hello.runtime, version=hello.version, device=ran.device, delegate=ran.delegate, threads=ran.threads
         )

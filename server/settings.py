@@ -118,6 +118,7 @@ class Settings:
     allow_commands: bool = _setting(
         False, _switch, "on or off: run programs for whoever has the token, as the agent's user"
     )
+    open_metrics: bool = _setting(False, _switch, "on or off: /metrics answers without the token")
     max_queued_jobs: int = _setting(1000, _number, "jobs that may wait before new ones get 429")
     max_jobs_bytes: int = _setting(1024 * MIB, _number, "bytes that ended jobs may leave; the oldest go first")
     sensors_root: Path = _setting(Path("/"), Path, "folder under which /proc and /sys are read")

@@ -39,6 +39,7 @@ LIBRARIES = {
             "platformdirs",
             "cryptography",
             "numpy",
+            "prometheus_client",
         ),
         *("ai_edge_litert", "flatbuffers", "tflite_runtime", "openvino", "onnxruntime", "pynvml", "grpc", "google"),
     },
@@ -62,6 +63,7 @@ ONLY_IMPORTERS = {
     "pynvml": {"server/telemetry/nvml.py"},
     "grpc": {"server/grpc/listener.py"},
     "google": {"server/grpc/open_inference_pb2.py"},
+    "prometheus_client": {"server/metrics/exposition.py", "server/metrics/families.py"},
     "httpx": {"image_model/download.py"},  # within image_model
     "httpcore": {"client/sdk/budget.py"},
     "chi": {"provisioning/providers/chi/session.py"},
@@ -215,7 +217,10 @@ def test_awkward_libraries_are_imported_in_one_place(library: str, allowed: set[
             "import provisioning.providers.chi.commands, provisioning.providers.chi.provider",
             {"chi", "zunclient", "openstack", "pandas"},
         ),
-        ("import server.app, server.agent", {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "httpx", "chi"}),
+        (
+            "import server.app, server.agent",
+            {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "httpx", "chi", "prometheus_client"},
+        ),
         ("import server.workers.messages, server.processes.confinement", {"pydantic", "fastapi", "numpy"}),
         ("import server.jobs.host.main, server.jobs.host.command", {"pydantic", "fastapi", "numpy"}),  # sooner begun
         ("import server.workers.main", {"pydantic", "fastapi", "httpx"}),  # 4 MB less for each worker

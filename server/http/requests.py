@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import cast
@@ -37,15 +38,20 @@ _CLOSE = (b"connection", b"close")
 
 
 class RequestIds:
-    """ASGI middleware: takes a well-formed `X-Request-ID` or makes one, and sends it back."""
+    """ASGI middleware: takes a well-formed `X-Request-ID` or makes one, and sends it back.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `observe` is told the method, path and status of every answer, and the nanoseconds until it began.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Callable[[str, str, int, int], None]) -> None:
         self._app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began_ns = time.perf_counter_ns()
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         request_id = given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8).encode()
         scope["request_id"] = request_id.decode()
@@ -53,6 +59,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._observe(scope["method"], scope["path"], message["status"], time.perf_counter_ns() - began_ns)
                 headers = [*message["headers"], (_HEADER, request_id), _NOSNIFF]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(_NO_STORE)

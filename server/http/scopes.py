@@ -61,6 +61,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", paths.LEASE): Rule(READ | RUN),
     ("GET", paths.TELEMETRY): Rule(READ),
     ("GET", paths.TELEMETRY_STREAM): Rule(READ),
+    ("GET", paths.METRICS): Rule(READ),
     # inference
     ("POST", paths.CLASSIFY): Rule(INFER),
     ("POST", paths.CLASSIFY_WITH): Rule(INFER),
@@ -103,6 +104,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("DELETE", paths.TOKEN): Rule(ADMIN, "token.revoke", token_only=True),
     ("GET", paths.AUDIT): Rule(ADMIN),
 }
+
+OPEN_METRICS: Mapping[tuple[str, str], Rule] = {("GET", paths.METRICS): Rule(ANY, open=True)}
+"""The rule of an agent that was told to answer them to everybody."""
 
 
 @dataclass(frozen=True)

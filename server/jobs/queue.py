@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from server.jobs.kinds.base import Kind
 from server.jobs.lease import LeaseClock
 from server.jobs.record.folders import JobFolders
 from server.jobs.record.journal import Journal, read_journal
-from server.jobs.rows import StoredProcess
+from server.jobs.rows import StoredProcess, Tally
 from server.jobs.settling import Settling, job_error
 from server.jobs.store import JobStore
 from server.jobs.supervision import Supervised
@@ -63,7 +64,7 @@ class Jobs:
         self._draining = False
         self._stop_at = 0.0
         self._run_id = secrets.token_hex(4)
-        self._changes = 0
+        self.tally = Tally()
 
     async def start(self) -> None:
         """Clear up after an agent that died, then begin with the queue."""
@@ -120,16 +121,16 @@ class Jobs:
         return JobList(
             jobs=[self._with_progress(job) for job in page.jobs],
             next=page.next,
-            counts=dict(page.counts),
-            evicted=page.evicted,
-            stored_bytes=page.stored_bytes,
+            counts=dict(page.tally.counts),
+            evicted=page.tally.evicted,
+            stored_bytes=page.tally.stored_bytes,
             quota_bytes=self._settings.max_jobs_bytes,
         )
 
     @property
     def tag(self) -> str:
         """A weak ETag of the whole list: another one whenever more than progress has changed."""
-        return f'W/"{self._run_id}-{self._changes}"'
+        return f'W/"{self._run_id}-{self.tally.changes}"'
 
     async def get(self, job_id: str) -> Job:
         """One job; raises AgentError."""
@@ -292,6 +293,7 @@ class Jobs:
             try:
                 return work()
             finally:
-                self._changes = self._store.changes
+                with contextlib.suppress(sqlite3.Error):
+                    self.tally = self._store.tally()
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)

@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ class StoredProcess:
     boot_id: str
     group: str | None = None
     """Folder of its control group, where it has one."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All jobs of the list, counted."""
+
+    changes: int = -1
+    """Rows that were written since the list was opened, which only grows."""
+    counts: Mapping[JobState, int] = field(default_factory=dict)
+    evicted: int = 0
+    stored_bytes: int = 0
+    ended: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Jobs that ended since the list was opened, by kind and state; jobs that were removed since count too."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ Everything large (results, logs, telemetry, artefacts) lies in one folder a job;
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from contract.specs import NUMBER_MAX
 from contract.validity import Verdict
 from server.errors import AgentError
 from server.jobs.record.folders import JobFolders
-from server.jobs.rows import COLUMNS, SUMMARY_COLUMNS, StoredJob, StoredProcess, open_table, readable, summary
+from server.jobs.rows import COLUMNS, SUMMARY_COLUMNS, StoredJob, StoredProcess, Tally, open_table, readable, summary
 from server.resources import MIB
 from server.storage.trees import FULL
 
@@ -40,9 +41,7 @@ class Page:
 
     jobs: Sequence[JobSummary]
     next: int | None
-    counts: Mapping[JobState, int]
-    evicted: int
-    stored_bytes: int
+    tally: Tally
 
 
 class JobStore:
@@ -58,6 +57,7 @@ class JobStore:
         """Open or make the list under a folder; raises OSError where that cannot be done at all."""
         self._queued_max, self._queued_max_bytes = queued_max, queued_max_bytes
         self.folders = folders
+        self._tally, self._ended = Tally(), Counter[tuple[str, str]]()
         path = data / "jobs.sqlite"
         try:
             try:
@@ -71,10 +71,15 @@ class JobStore:
         """Release the file."""
         self._db.close()
 
-    @property
-    def changes(self) -> int:
-        """Rows that were written since the list was opened; it only grows."""
-        return self._db.total_changes
+    def tally(self) -> Tally:
+        """How many jobs there are; counted anew when something was written, else as it was."""
+        if self._tally.changes != self._db.total_changes:
+            counts = self._db.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+            sums = "SELECT COALESCE(SUM(evicted), 0), COALESCE(SUM(stored_bytes), 0) FROM jobs"
+            by_state = {JobState(state): count for state, count in counts}
+            evicted, stored = self._db.execute(sums).fetchone()
+            self._tally = Tally(self._db.total_changes, by_state, evicted, stored, dict(self._ended))
+        return self._tally
 
     def add(self, job_id: str, request: AnyRequest, key: str | None) -> tuple[Job, bool]:
         """Store a job; gives it and whether it is new.
@@ -124,14 +129,7 @@ class JobStore:
             positions = self._positions()
             for job in jobs:
                 job.position = positions.get(job.number)
-        counts = {
-            JobState(state): count
-            for state, count in self._db.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")
-        }
-        evicted, stored = self._db.execute(
-            "SELECT COALESCE(SUM(evicted), 0), COALESCE(SUM(stored_bytes), 0) FROM jobs"
-        ).fetchone()
-        return Page(jobs, more, counts, evicted, stored)
+        return Page(jobs, more, self.tally())
 
     def ids(self) -> set[str]:
         """Ids of all jobs."""
@@ -171,11 +169,15 @@ class JobStore:
         changes = "state = ?, ended_at = ?, error = ?, verdict = ?, stored_bytes = ?, process = NULL"
         why = _readable_error(error).model_dump_json() if error else None
         self._update(f"UPDATE jobs SET {changes} WHERE id = ?", state, _now(), why, verdict, stored_bytes, job_id)
+        self._count_end(job_id, state)
 
     def cancel_queued(self, job_id: str) -> bool:
         """Cancel a job that has not begun; False when it has."""
         query = "UPDATE jobs SET state = ?, ended_at = ? WHERE id = ? AND state = ?"
-        return self._update(query, JobState.CANCELLED, _now(), job_id, JobState.QUEUED)
+        cancelled = self._update(query, JobState.CANCELLED, _now(), job_id, JobState.QUEUED)
+        if cancelled:
+            self._count_end(job_id, JobState.CANCELLED)
+        return cancelled
 
     def delete(self, job_id: str) -> None:
         """Forget an ended job and all it left; raises AgentError JOB_ACTIVE, UNKNOWN_JOB."""
@@ -241,6 +243,11 @@ class JobStore:
             error = JobError(code=ErrorCode.INTERNAL_ERROR, detail="what is stored of the job cannot be read")
             self.ended(row[1], JobState.FAILED, error, None, 0)
         return found
+
+    def _count_end(self, job_id: str, state: JobState) -> None:
+        row = self._db.execute("SELECT kind FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is not None:
+            self._ended[row[0], state] += 1
 
     def _positions(self) -> dict[int, int]:
         query = "SELECT number FROM jobs WHERE state = ? ORDER BY priority DESC, number"

@@ -18,13 +18,15 @@ from contract.openinference import (
     ServerMetadata,
 )
 from contract.paths import V2_LOAD
+from contract.tasks import Task
 from contract.tensors import MODEL_VERSION
 from server import __version__
 from server.errors import AgentError
 from server.inference import Admitted, InferenceService
+from server.metrics.inferences import InferenceLog, Stages, Total
+from server.metrics.inferences import ModelStatistics as Figures
 from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
-from server.openinference.counts import Counts, ModelCounts, Total
 from server.openinference.metadata import model_config, model_metadata
 from server.openinference.worker.format import BodyFormat
 from server.workers.arena import Slot
@@ -46,14 +48,16 @@ class Called:
 class OpenInference:
     """Models as the protocol sees them. Its methods belong to the event loop's thread."""
 
-    def __init__(self, registry: ModelRegistry, inference: InferenceService, max_body_bytes: int) -> None:
+    def __init__(
+        self, registry: ModelRegistry, inference: InferenceService, inferences: InferenceLog, max_body_bytes: int
+    ) -> None:
         self._registry = registry
         self._inference = inference
         self._max_body_bytes = max_body_bytes
         self._unloaded: dict[str, str] = {}
         """Digests by name: a model that is put anew is loaded."""
         self._one_load = asyncio.Lock()
-        self._counts = Counts(lambda name: registry.store.find(name) is not None)
+        self._inferences = inferences
 
     def server(self) -> ServerMetadata:
         """Name, version and extensions of this server."""
@@ -113,12 +117,11 @@ class OpenInference:
     async def infer(self, called: Called, slot: Slot, format: BodyFormat, waited_ns: int) -> Inferred:
         """Have a worker answer the body in a slot; raises AgentError."""
         arrived_ns = time.perf_counter_ns() - waited_ns
-        try:
+        with self._inferences.request(called.name, Task.TENSOR) as counted:
+            counted.arrived(waited_ns)
             answer = await called.admitted.infer(slot, format)
-        except BaseException:
-            self._counts.failed(called.name, arrived_ns)
-            raise
-        self._counts.answered(called.name, arrived_ns, answer)
+            stages = _stages(answer, arrived_ns)
+            counted.executed(called.admitted.runtime, stages, answer.batch, answer.executions)
         return answer
 
     def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
@@ -126,10 +129,23 @@ class OpenInference:
         names = [model.description.name for model in self._models()]
         if name is not None:
             names = [self.find(name, version).description.name]
-        return [_statistics(each, self._counts.of(each)) for each in names]
+        return [_statistics(each, self._inferences.statistics(each)) for each in names]
 
     def _models(self) -> Sequence[StoredModel]:
         return sorted(self._registry.store, key=lambda model: model.description.name)
+
+
+def _stages(answer: Inferred, arrived_ns: int) -> Stages:
+    """Milliseconds of an answer's stages, by the names that pictures' have."""
+    moments = {
+        "queue": (arrived_ns, answer.started_ns),
+        "load": (answer.started_ns, answer.loaded_ns),
+        "preprocess": (answer.loaded_ns, answer.prepared_ns),
+        "inference": (answer.prepared_ns, answer.inferred_ns),
+        "postprocess": (answer.inferred_ns, answer.done_ns),
+    }
+    took_ms = {stage: (end_ns - start_ns) / 1e6 for stage, (start_ns, end_ns) in moments.items()}
+    return {stage: ms for stage, ms in took_ms.items() if stage != "load" or ms}
 
 
 def _entry(name: str, reason: str | None) -> IndexEntry:
@@ -137,7 +153,7 @@ def _entry(name: str, reason: str | None) -> IndexEntry:
     return IndexEntry.model_validate({"name": name, "version": MODEL_VERSION, "state": state, "reason": reason or ""})
 
 
-def _statistics(name: str, counts: ModelCounts) -> ModelStatistics:
+def _statistics(name: str, counts: Figures) -> ModelStatistics:
     def duration(total: Total) -> DurationStatistic:
         return DurationStatistic(count=total.count, ns=total.ns)
 

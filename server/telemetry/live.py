@@ -1,10 +1,10 @@
 """The newest sample for whoever looks. Nothing is sampled while nobody does."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,8 @@ IDLE_STOP_S = 60.0
 """The sampler goes on for so long after the last look, so that who asks every few seconds gets rates."""
 FIRST_LOOK_S = 0.25
 """Seconds between finding the sensors and the first sample: utilization needs a stretch of time."""
+STALE_S = 10.0
+"""A sample that is older is none of the present: a sensor hangs, or the machine slept."""
 BEAT_TOLERANCE = 0.5
 """A share of the sampler's interval: a stream takes the sample that comes nearest to its own beat."""
 
@@ -40,6 +42,7 @@ class LiveTelemetry:
         self._streams = 0
         self._looked_at = 0.0
         self._idle: asyncio.Task[None] | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._ended = False
         self._texts_of: datetime | None = None
         self._known_texts: dict[tuple[float, bool], str] = {}
@@ -57,6 +60,18 @@ class LiveTelemetry:
         if sample is None:
             raise AgentError(ErrorCode.NOT_READY, "the sensors have not answered yet")
         return sample
+
+    async def fresh(self, wait_s: float) -> TelemetrySample | None:
+        """The newest sample as long as it is one of the present, None where the sensors take longer to answer.
+
+        Waits only where the sampler has to be started, which goes on beyond.
+        """
+        if self._recorder is None:
+            await asyncio.wait({self._begin()}, timeout=wait_s)
+        if self._recorder is None or self._ended:
+            return None
+        self._looked_at = time.monotonic()
+        return self._recorder.latest() if self._recorder.age_s <= STALE_S else None
 
     def samples(self, interval_s: float) -> AsyncGenerator[TelemetrySample, None]:
         """The newest sample, then more at about this interval, at least the sampler's own, until the agent stops.
@@ -106,7 +121,7 @@ class LiveTelemetry:
 
     async def _texts(self, samples: AsyncGenerator[TelemetrySample, None]) -> AsyncGenerator[str, None]:
         first = True
-        async with aclosing(samples):
+        async with contextlib.aclosing(samples):
             async for sample in samples:
                 yield self._text(sample, first)
                 first = False
@@ -136,6 +151,17 @@ class LiveTelemetry:
                 self._past.popleft()
         if self._next is not None and not self._next.done():
             self._next.set_result(sample)
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Start the sampler in the background."""
+        if self._beginning is None or self._beginning.done():
+
+            async def begin() -> None:
+                with contextlib.suppress(AgentError):  # it stops already
+                    await self._running()
+
+            self._beginning = asyncio.create_task(begin())
+        return self._beginning
 
     async def _running(self) -> Recorder:
         self._looked_at = time.monotonic()

@@ -102,6 +102,11 @@ class Recorder:
         with self._lock:
             return self._sample()
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since the newest sample was read."""
+        return (time.monotonic_ns() - self._started_ns) * NANO - self._own[0]
+
     def snapshot(self) -> Telemetry:
         """What has been recorded so far."""
         if self._stopped is not None:

@@ -101,6 +101,16 @@ class Admission:
         self._waiting: deque[_Waiting] = deque()
         self._tick: asyncio.TimerHandle | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def admitted(self) -> int:
+        """Bodies in memory or on their way there, and in workers' hands."""
+        return len(self._places)
+
     async def enter(self, sender: Sender | None) -> Place:
         """A place, at once or when it is this request's turn; no sender: its bytes are here already. Raises AgentError.
 

@@ -18,6 +18,11 @@ class DeviceGate:
         self._in_flight = in_flight
         self._job_id: str | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job has the device for itself."""
+        return self._job_id is not None
+
     def check_free(self) -> None:
         """Raise AgentError while a job has the device for itself."""
         if self._job_id is not None:

@@ -75,6 +75,8 @@ class Pool:
         self._default: ModelSpec | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping = False
+        self.exits: Counter[ErrorCode] = Counter()
+        """Workers that ended without being told to, by the reason."""
         self.hello: Hello | None = None
         """What the first worker said of itself."""
         self.in_flight = 0
@@ -227,6 +229,7 @@ class Pool:
         code, self._last_end = worker.exit_reason()
         if self._stopping:
             return
+        self.exits[code] += 1
         log.warning("worker %d is gone: %s", worker.pid, self._last_end)
         if worker.held:
             self._fail_current(worker, code)

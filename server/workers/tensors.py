@@ -109,9 +109,11 @@ def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
 
 def infer(runner: Runner, order: Infer, body: memoryview, result: memoryview) -> Inferred:
     """Execute an order of tensors; raises OrderFailed."""
-    started = now()
+    started = loaded = now()
+    known = runner.ready(order.model, Setting(order.threads)) is not None
     served = ServedModel(runner, order)
-    loaded = now()
+    if not known:
+        loaded = now()
     reply = answer(body, order.format, served)
     parts, coding = reply.parts, None
     if order.format.reply_coding is not None and reply.size >= SMALLEST_WORTH_IT_BYTES:

@@ -86,7 +86,7 @@ def test_the_quota_takes_the_oldest_and_says_so(store: JobStore) -> None:
     assert store.keep_within(250) == []
     page = store.page(10, None, [])
     assert [(job.id, job.evicted) for job in page.jobs] == [("c", False), ("b", False), ("a", True)]
-    assert (page.evicted, page.stored_bytes) == (1, 200)
+    assert (page.tally.evicted, page.tally.stored_bytes) == (1, 200)
     assert store.folders.size("a") == 0
     assert store.folders.size("b") == 100
 
@@ -113,7 +113,7 @@ def test_states_can_be_chosen(store: JobStore) -> None:
     store.cancel_queued("b")
     page = store.page(10, None, [JobState.QUEUED])
     assert [job.id for job in page.jobs] == ["c", "a"]
-    assert page.counts == {JobState.QUEUED: 2, JobState.CANCELLED: 1}
+    assert page.tally.counts == {JobState.QUEUED: 2, JobState.CANCELLED: 1}
 
 
 PIECE = 100_000
