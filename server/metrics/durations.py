@@ -31,6 +31,12 @@ class Durations:
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, others.counts, strict=True)]
         self.sum_ns += others.sum_ns
 
+    def copy(self) -> "Durations":
+        """The same durations, counted so far."""
+        made = Durations()
+        made.counts, made.sum_ns = self.counts[:], self.sum_ns
+        return made
+
     @property
     def count(self) -> int:
         """How many there were."""

@@ -1,9 +1,11 @@
 """What the agent counts and is, as metric families of prometheus-client.
 
-Collected on the event loop's thread, to which all of it belongs; nothing here reads a sensor or waits.
+What is few is made on the event loop's thread, to which the agent's parts belong: `present` and `copied`. The rest, a
+thousand series and more, is made of copies elsewhere: `counted`. Nothing here reads a sensor or waits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -30,17 +32,31 @@ UNITS = frozenset({"celsius", "ratio", "hertz", "bytes", "seconds", "watts", "jo
 Rows = Iterable[tuple[Sequence[str], float]]
 
 
-def families(agent: Observed, sample: TelemetrySample | None) -> list[Metric]:
-    """Everything of one agent at one moment; without a sample nothing is said of the device's sensors."""
-    return [
-        *_agent(agent),
-        *_requests(agent),
-        *_inferences(_with_others(list(agent.inferences.records()))),
-        *_models(agent),
-        *_serving(agent),
-        *_jobs(agent),
-        *(_sensors(sample) if sample is not None else ()),
-    ]
+@dataclass(frozen=True)
+class Counts:
+    """What was counted up to one moment."""
+
+    records: list[ModelRecord]
+    answers: Mapping[tuple[str, str, int], int]
+    durations: Mapping[tuple[str, str], Durations]
+
+
+def present(agent: Observed) -> list[Metric]:
+    """How the agent is just now."""
+    return [*_agent(agent), *_models(agent), *_serving(agent), *_jobs(agent)]
+
+
+def copied(agent: Observed) -> Counts:
+    """What the agent has counted, as it is just now."""
+    requests = agent.requests
+    durations = {key: durations.copy() for key, durations in requests.durations.items()}
+    return Counts(agent.inferences.records(), dict(requests.answers), durations)
+
+
+def counted(counts: Counts, sample: TelemetrySample | None) -> list[Metric]:
+    """What was counted, and the device's sensors where there is a sample of them; may be called in any thread."""
+    inferences = _inferences(_with_others(counts.records))
+    return [*_requests(counts), *inferences, *(_sensors(sample) if sample is not None else ())]
 
 
 def _gauge(name: str, text: str, labels: Sequence[str], rows: Rows, unit: str = "") -> Metric:
@@ -80,19 +96,18 @@ def _agent(agent: Observed) -> Iterator[Metric]:
         yield _one("lease_left_seconds", "Time until the lease of the device ends.", left_s, "seconds")
 
 
-def _requests(agent: Observed) -> Iterator[Metric]:
-    requests = agent.requests
+def _requests(counts: Counts) -> Iterator[Metric]:
     yield _counter(
         "http_requests",
         "HTTP requests answered, by the template of their path; what is not of this API is `other`.",
         ("method", "route", "status"),
-        (((method, route, str(status)), n) for (method, route, status), n in requests.answers.items()),
+        (((method, route, str(status)), n) for (method, route, status), n in counts.answers.items()),
     )
     yield _histogram(
         "http_request_duration_seconds",
         "Time from a request's headers until its answer began, of answers that are no errors.",
         ("method", "route"),
-        requests.durations.items(),
+        counts.durations.items(),
     )
 
 

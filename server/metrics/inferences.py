@@ -7,7 +7,7 @@ one request, eight inferences and one execution.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -57,6 +57,12 @@ class ModelRecord:
     last_inference_at_s: float | None = None
     """Unix time."""
 
+    def copy(self) -> "ModelRecord":
+        """The same as it is now."""
+        made = ModelRecord(self.model, self.task)
+        made.add(self)
+        return made
+
     def add(self, other: "ModelRecord") -> None:
         """Count all that another one has too."""
         self.outcomes += other.outcomes
@@ -67,7 +73,10 @@ class ModelRecord:
             mine.inferences += theirs.inferences
             mine.executions += theirs.executions
             for stage, durations in theirs.stages.items():
-                mine.stages.setdefault(stage, Durations()).add(durations)
+                if stage in mine.stages:
+                    mine.stages[stage].add(durations)
+                else:
+                    mine.stages[stage] = durations.copy()
         times = (self.last_inference_at_s, other.last_inference_at_s)
         self.last_inference_at_s = max((at_s for at_s in times if at_s is not None), default=None)
 
@@ -108,10 +117,10 @@ class InferenceLog:
         """One request to a model that was found; to be used as a context around all that is done for it."""
         return InferenceRequest(self._records.get((model, task)) or self._new(model, task))
 
-    def records(self) -> Iterator[ModelRecord]:
-        """What was counted, of models that are still here."""
+    def records(self) -> list[ModelRecord]:
+        """Copies of what was counted, of models that are still here."""
         self._forget_removed()
-        yield from self._records.values()
+        return [record.copy() for record in self._records.values()]
 
     def statistics(self, model: str) -> ModelStatistics:
         """The figures of one model, all tasks and runtimes together; zeros for one that nobody asked."""

@@ -59,7 +59,8 @@ def ask(agent: RunningAgent, *, token: bool = True, **headers: str) -> httpx.Res
     with agent.http() as http:
         if not token:
             del http.headers["authorization"]
-        return http.get(METRICS, headers=headers, extensions={"sni_hostname": TLS_SERVER_NAME})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return http.get(METRICS, headers=named, extensions={"sni_hostname": TLS_SERVER_NAME})
 
 
 def scrape(agent: RunningAgent, accept: str = "*/*") -> Scrape:

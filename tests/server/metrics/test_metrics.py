@@ -119,7 +119,7 @@ def test_a_strange_accept_header_costs_nothing(agent: RunningAgent, accept: str)
 
 def test_gzip_if_asked(agent: RunningAgent) -> None:
     """The same metrics, several times smaller."""
-    plain, compressed = ask(agent, **{"accept-encoding": "identity"}), ask(agent, **{"accept-encoding": "gzip"})
+    plain, compressed = ask(agent, accept_encoding="identity"), ask(agent, accept_encoding="gzip")
     assert "content-encoding" not in plain.headers
     assert compressed.headers["content-encoding"] == "gzip"
     assert int(compressed.headers["content-length"]) * 3 < int(plain.headers["content-length"])
