@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from client.cli.options import AllHosts, Hosts, OutputForm, chosen
 from client.console import Output, emit, note, plain_table
 from client.errors import NotTrusted
 from client.files.curl import write_curl_config
+from client.files.prometheus import scrape_configuration
 from client.sdk.hosts import TOKEN_VARIABLE, Host, HostsFile, normalised_url
 from client.sdk.trust import fetch_certificate, fingerprint
 from client.sdk.tunnel import reached_at
@@ -131,6 +133,26 @@ def curl_host(name: Name) -> None:
     file = HostsFile()
     config, url = write_curl_config(file.named(name), file.curl_folder)
     print(f"curl --config {config} {url}")
+
+
+@app.command("prometheus")
+def prometheus_hosts(
+    name: Annotated[list[str] | None, typer.Argument(help="Hosts to scrape; default: the current one.")] = None,
+    host: Hosts = [],  # noqa: B006
+    all_hosts: AllHosts = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where certificates and tokens go, for Prometheus to read.", file_okay=False)
+    ] = None,
+) -> None:
+    """Print a scrape configuration for Prometheus; certificates and tokens go into files of yours alone.
+
+    Example: client hosts prometheus edge1 > edgerun.yml
+    and in prometheus.yml: scrape_config_files: [edgerun.yml]
+    """
+    hosts = chosen([*(name or []), *host], all_hosts)
+    into = (folder or HostsFile().prometheus_folder).absolute()
+    print(scrape_configuration(hosts, into), end="")
+    note(f"certificates and tokens are in {into}: let Prometheus read them, and nobody else")
 
 
 def _confirmed_certificate(host: Host, expected: str | None) -> str:

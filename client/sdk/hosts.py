@@ -133,14 +133,20 @@ class HostsFile:
             document["hosts"].pop(name, None)
             if document.get("current") == name:
                 del document["current"]
-        for suffix in (".curl", ".pem"):
-            (self.curl_folder / f"{name}{suffix}").unlink(missing_ok=True)
+        for folder, suffixes in ((self.curl_folder, (".curl", ".pem")), (self.prometheus_folder, (".token", ".pem"))):
+            for suffix in suffixes:
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
         return True
 
     @property
     def curl_folder(self) -> Path:
         """Where `client hosts curl` writes; what it wrote for a host goes with the host."""
         return self.path.parent / "curl"
+
+    @property
+    def prometheus_folder(self) -> Path:
+        """The same for `client hosts prometheus`."""
+        return self.path.parent / "prometheus"
 
     def use(self, name: str) -> None:
         """Make a host the current one; raises HostError for an unknown name."""
