@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import platform
+import secrets
 import socket
 import time
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from server.jobs.queue import Jobs
 from server.metrics.exposition import Exposition
 from server.metrics.inferences import InferenceLog
 from server.metrics.requests import RequestLog
+from server.models.provided import ProvidedModels
 from server.models.registry import ModelRegistry
 from server.models.store import ModelStore
 from server.models.synthetic import SyntheticWriter
@@ -85,6 +87,7 @@ class Agent:
         self.room = Room(settings.data)
         self.store = ModelStore(settings.data)
         self.registry = ModelRegistry(self.store, pools, settings.worker_memory_limit_bytes)
+        self.provided = ProvidedModels(dict(settings.models), self.registry)
         self.synthetic = SyntheticWriter(settings.data, self.registry, pools)
         self.inferences = InferenceLog(lambda name: self.store.find(name) is not None)
         self.inference = InferenceService(self.registry, pools, settings.max_image_pixels)
@@ -99,6 +102,8 @@ class Agent:
         self.sessions = Sessions(settings.data, self.access.tokens, tls=settings.serves_tls)
         self.requests = RequestLog()
         self.exposition = Exposition(self)
+        self.probe_secret = secrets.token_urlsafe(24)
+        """For whoever can read this agent's data folder: it opens readiness, and nothing else."""
         self.draining = False
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -109,6 +114,7 @@ class Agent:
         self.registry.warm_up()
         await self.jobs.start()
         self.access.start()
+        self.provided.start()
         if self.settings.grpc_port is not None:
             await self._listen_for_grpc(self.settings.grpc_port)
 
@@ -136,6 +142,7 @@ class Agent:
         """End the running job, the sampler and the workers."""
         if self.grpc is not None:
             await self.grpc.stop(0)
+        await self.provided.stop()
         await self.jobs.stop()
         await self.telemetry.stop()
         await self.pools.stop()
@@ -144,7 +151,7 @@ class Agent:
     @property
     def ready(self) -> bool:
         """Whether a request sent now would be answered at once."""
-        return not self.draining and self.pools.default.ready
+        return not self.draining and self.pools.default.ready and self.provided.missing is None
 
     @property
     def device_labels(self) -> dict[str, str]:

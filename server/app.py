@@ -55,7 +55,7 @@ def create_app(agent: Agent) -> ASGIApp:
     for route in (each for module in ROUTES for each in module.router.routes):
         if isinstance(route, APIRoute):
             agent.requests.add_route(route.path, route.methods or ())
-    guarded = Authentication(FastPath(app), agent.access, agent.sessions, is_routed, rules)
+    guarded = Authentication(FastPath(app), agent.access, agent.sessions, agent.probe_secret, is_routed, rules)
     return RequestIds(guarded, agent.requests.observe)
 
 

@@ -39,6 +39,7 @@ WRITE_MODEL = "write-model"
 EXAMPLES = """examples:
   server                                   an agent for this machine's own programs on http://127.0.0.1:8080
   server --port 0 --workers 1 --threads 2  any free port, one worker, two threads an inference
+  server --models mine=model.tflite        with a model of this machine, tried as if it had been uploaded
   EDGERUN_TOKEN_SHA256=... server          on all interfaces, with TLS, for who knows the token
   server write-model resnet20-int8 FILE    no agent: a model with synthetic weights as a file, for other tools
 
@@ -128,6 +129,18 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
+def _check_models(settings: Settings) -> None:
+    """See that there are files where the settings name models; raises OSError."""
+    from contract.model_files import NoModelFiles
+    from server.models.provided import model_at
+
+    for _, path in settings.models:
+        try:
+            model_at(path)
+        except NoModelFiles as fault:
+            raise OSError(f"{fault}: {fault.hint}") from fault
+
+
 def _run(settings: Settings, listener: socket.socket) -> int:
     from server.errors import AgentError
     from server.http.accepting import raise_descriptor_limit
@@ -142,6 +155,8 @@ def _run(settings: Settings, listener: socket.socket) -> int:
     raise_descriptor_limit()
     if settings.grpc_port is not None and importlib.util.find_spec("grpc") is None:
         raise OSError("--grpc-port needs the extra `grpc`, which is not installed: pip install 'edgerun[grpc]'")
+    if settings.models:
+        _check_models(settings)
     try:
         pools = Pools(settings)
         pools.require(settings.runtime)
@@ -242,6 +257,7 @@ def _announce(agent: "Agent", listener: socket.socket) -> None:
         "grpc_port": agent.grpc_port,
         "version": __version__,
         "certificate_sha256": agent.certificate.sha256 if agent.certificate else None,
+        "probe_secret": agent.probe_secret,
     }
     try:
         write_atomically(settings.data / AGENT_FILE, json.dumps(document).encode())

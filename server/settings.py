@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.devices import DEVICE_PATTERN
+from contract.models import MODEL_NAME_PATTERN
 from server.resources import MIB, allowed_resources
 
 ENVIRONMENT_PREFIX = "EDGERUN_"
@@ -75,6 +76,16 @@ def _digest(value: str) -> str:
     return digest
 
 
+def _models(value: str) -> tuple[tuple[str, Path], ...]:
+    found = {}
+    for entry in value.split(","):
+        name, equals, path = entry.partition("=")
+        if not (equals and path and re.match(MODEL_NAME_PATTERN, name)):
+            raise ValueError("takes NAME=FILE or NAME=FOLDER, several with commas; names as 1 to 64 of a-z 0-9 . _ -")
+        found[name] = Path(path).absolute()
+    return tuple(found.items())
+
+
 def _setting(default: Any, parse: Callable[[str], Any], text: str) -> Any:
     return field(default=default, metadata={"parse": parse, "help": text})
 
@@ -117,6 +128,11 @@ class Settings:
     worker_memory_bytes: int | None = _setting(None, _auto_or_number, "memory at which a worker is replaced, or auto")
     allow_commands: bool = _setting(
         False, _switch, "on or off: run programs for whoever has the token, as the agent's user"
+    )
+    models: tuple[tuple[str, Path], ...] = _setting(
+        (),
+        _models,
+        "models to serve from this machine: NAME=FILE or NAME=FOLDER, several with commas",
     )
     open_metrics: bool = _setting(False, _switch, "on or off: /metrics answers without the token")
     max_queued_jobs: int = _setting(1000, _number, "jobs that may wait before new ones get 429")

@@ -1,17 +1,11 @@
-"""The files of a model on this machine, told by the name of the main one."""
+"""The files of a model on this machine, for commands."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from client.errors import EdgeError
-from contract.models import ModelFormat
-
-SUFFIXES: Mapping[str, ModelFormat] = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
-IR_WEIGHTS = "model.bin"
-"""What an agent calls the weights of an OpenVINO model; the .xml does not name them."""
-assert set(SUFFIXES.values()) == set(get_args(ModelFormat))
+from contract import model_files
+from contract.model_files import LocalModel
 
 
 class ModelFileError(EdgeError):
@@ -20,32 +14,9 @@ class ModelFileError(EdgeError):
     exit_code = 2
 
 
-@dataclass(frozen=True)
-class LocalModel:
-    """A model on this machine."""
-
-    format: ModelFormat
-    main: Path
-    parts: Mapping[str, Path]
-    """Further files by the names that the main one refers to them by."""
-
-
 def local_model(main: Path, parts: Sequence[Path] = ()) -> LocalModel:
-    """Find what belongs to a model's main file; raises ModelFileError.
-
-    The .bin beside an OpenVINO .xml belongs to it, and so do files beside an .onnx whose names begin with its own, as
-    exporters call external data (`model.onnx.data`, `model.onnx_data`). `parts` are named in addition.
-    """
-    format = SUFFIXES.get(main.suffix.lower())
-    if format is None:
-        raise ModelFileError(f"{main.name} is none of {', '.join(SUFFIXES)}", hint="its suffix tells its format")
-    named = {path.name: path for path in parts}
-    if format == "openvino":
-        weights = main.with_suffix(".bin")
-        if not weights.is_file():
-            raise ModelFileError(f"{weights.name} is missing beside {main.name}", hint="the .bin holds its weights")
-        named[IR_WEIGHTS] = weights
-    elif format == "onnx":
-        beside = main.parent.glob(f"{main.name}*")
-        named |= {path.name: path for path in beside if path != main and path.is_file()}
-    return LocalModel(format, main, named)
+    """Find what belongs to a model's main file; raises ModelFileError."""
+    try:
+        return model_files.local_model(main, parts)
+    except model_files.NoModelFiles as fault:
+        raise ModelFileError(str(fault), hint=fault.hint) from None

@@ -24,7 +24,7 @@ async def ready(agent: AgentDependency) -> Health:
         raise AgentError(ErrorCode.SHUTTING_DOWN, "the agent finishes what runs and then stops")
     if not agent.ready:
         agent.pools.default.check_able()
-        raise AgentError(ErrorCode.NOT_READY, "no worker is up yet")
+        raise AgentError(ErrorCode.NOT_READY, agent.provided.missing or "no worker is up yet")
     if (fault := agent.jobs.fault) is not None:
         raise AgentError(ErrorCode.NOT_READY, f"no job is run: {fault}")
     return Health(status="ready", notes=agent.notes)
