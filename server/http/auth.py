@@ -49,7 +49,10 @@ class Authentication:
         is_routed: Callable[[Scope], bool],
         rules: Rules = Rules(RULES),  # noqa: B008
     ) -> None:
-        """`probe_secret` opens readiness alone. `is_routed` tells whether the app has a route for a request: one that no rule knows is refused."""
+        """`probe_secret` opens readiness alone.
+
+        `is_routed` tells whether the app has a route for a request: one that no rule knows is refused.
+        """
         self._app = app
         self._probe_secret = probe_secret.encode()
         self._tokens = access.tokens

@@ -150,7 +150,14 @@ def test_odd_spellings_of_a_path_open_nothing_more(
     secured_agent: RunningAgent, tokens: Mapping[frozenset[Scope], str]
 ) -> None:
     """The rules and the router read a path alike: what one does not know, the other does not answer."""
-    spellings = ("/v1/tokens/", "//v1/tokens", "/v1//tokens", "/v1/./tokens", "/v1/x/../tokens", "/V1/tokens")
+    spellings: tuple[str, ...] = (
+        "/v1/tokens/",
+        "//v1/tokens",
+        "/v1//tokens",
+        "/v1/./tokens",
+        "/v1/x/../tokens",
+        "/V1/tokens",
+    )
     spellings += ("/v1/tokens%0a", "/v1%2ftokens%00", "/v1/tokens;x", "/v1/audit%2f", "/v1/tokens%2fx%0a")
     with secured_agent.http() as http:
         for path in spellings:
@@ -190,7 +197,7 @@ def test_a_route_that_the_table_forgot_is_refused_to_admins_too(tmp_path: Path) 
 
     rules = Rules({route: rule for route, rule in RULES.items() if route != ("GET", INFO)})
     sessions = Sessions(tmp_path, access.tokens, tls=False)
-    guarded = Authentication(app, access, sessions, lambda scope: scope["path"] == INFO, rules)
+    guarded = Authentication(app, access, sessions, "probe", lambda scope: scope["path"] == INFO, rules)
     for path in (INFO, "/v1/runtimes", "/nothing"):
         scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", b"localhost")], "request_id": "x"}
         asyncio.run(guarded(scope, nothing, note))

@@ -291,7 +291,7 @@ def test_a_session_is_no_more_than_the_token_it_was_opened_with(tmp_path: Path) 
     code = sessions.new_code(viewer).code
     found = sessions.caller(cookie)
     assert found is not None
-    assert (found.name, found.session, found.scopes) == ("viewer", True, {TokenScope.READ})
+    assert (found.name, found.session, found.scopes) == ("viewer", True, frozenset({TokenScope.READ}))
     asyncio.run(sessions.tokens.revoke("viewer"))
     assert sessions.caller(cookie) is None
     with pytest.raises(AgentError):
