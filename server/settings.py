@@ -106,7 +106,7 @@ class Settings:
         None, _port_or_off, "port for the Open Inference Protocol over gRPC, 0 for any free one, or off (default)"
     )
     data: Path = _setting(Path(), Path, "folder for models and keys (default: the user's data folder)")
-    token_sha256: str | None = _setting(None, _digest, "SHA-256 of the bearer token in hexadecimal")
+    token_sha256: str | None = _setting(None, _digest, "SHA-256 of the first bearer token in hexadecimal")
     tls: bool = _setting(True, _switch, "on or off: TLS once a token is set; off is accepted on loopback only")
     runtime: str = _setting("litert", _text, "runtime for requests that name none")
     device: str = _setting("CPU", _device, "device for pictures: CPU, GPU, ..., or AUTO for the best that works")
@@ -127,7 +127,7 @@ class Settings:
     request_timeout_s: float = _setting(30.0, _seconds, "seconds a worker may spend on one picture")
     worker_memory_bytes: int | None = _setting(None, _auto_or_number, "memory at which a worker is replaced, or auto")
     allow_commands: bool = _setting(
-        False, _switch, "on or off: run programs for whoever has the token, as the agent's user"
+        False, _switch, "on or off: run programs for who has a token with the scope run, as the agent's user"
     )
     models: tuple[tuple[str, Path], ...] = _setting(
         (),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,32 @@ def test_a_second_up_changes_nothing(user: Home) -> None:
     assert other.returncode == 1
     assert "provision down edge1" in other.stderr
     user.provision("down", "edge1")
+
+
+def test_a_rotated_token_is_the_one_that_provision_uses(user: Home) -> None:
+    """Status and a second `up` find the agent as before; one that lost its files begins with its first token again."""
+    user.provision(*UP, "--model", "none")
+    first = user.hosts.named("edge1")
+    assert user.client("tokens", "rotate", "--host", "edge1").returncode == 0
+    rotated = user.hosts.named("edge1")
+    assert rotated.token != first.token
+    status = user.provision("status", "edge1")
+    assert (status.returncode, "ready" in status.stdout) == (0, True)
+    assert "is up already" in user.provision(*UP, "--model", "none").stderr
+    assert user.hosts.named("edge1") == rotated
+    process = agent_process(user)
+    process.kill()
+    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    assert user.provision(*UP, "--model", "none").returncode == 0
+    assert user.hosts.named("edge1").token == rotated.token
+    assert user.client("tokens", "ls").returncode == 0
+    agent_process(user).kill()
+    for path in list((user.folder / "data").rglob("tokens.json")):
+        shutil.rmtree(path.parent)
+    assert user.provision(*UP, "--model", "none").returncode == 0
+    assert user.hosts.named("edge1").token == first.token
+    assert user.client("tokens", "ls").returncode == 0
+    assert user.provision("down", "edge1").returncode == 0
 
 
 def test_a_lost_hosts_entry_is_written_again(user: Home) -> None:
