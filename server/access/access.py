@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+from contract.codes import ErrorCode
+from server.access.attempts import WrongAttempts
 from server.access.audit import AuditLog
+from server.access.callers import Caller
 from server.access.tokens import Tokens
+from server.errors import AgentError
 from server.storage.room import Room
 
 UPKEEP_INTERVAL_S = 60.0
@@ -18,7 +22,21 @@ class Access:
         """`first_sha256` is of the token that the agent was started with; None for an agent that wants none."""
         self.tokens = Tokens(data, first_sha256, room)
         self.audit = AuditLog(data)
+        self._wrong = WrongAttempts("tokens")
         self._upkeep: asyncio.Task[None] | None = None
+
+    def authenticate(self, token: str, address: str) -> Caller:
+        """Whoever sent a token, by whatever protocol; what it may do, `Caller.require` says.
+
+        Raises AgentError: UNAUTHORIZED for one that is none of this agent's, or is over; TOO_MANY_ATTEMPTS where the
+        address keeps sending such.
+        """
+        caller = self.tokens.caller(token)
+        if caller is None:
+            self.audit.login_refused(address)
+            self._wrong.count(address)
+            raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
+        return caller
 
     def start(self) -> None:
         """Begin to write about once a minute what is only counted."""

@@ -53,7 +53,7 @@ class Tokens:
 
         Raises AgentError UNAUTHORIZED for a token that was revoked just now, or expired.
         """
-        caller = self._find(text)
+        caller = self._find(text) if text else None
         if caller is None or caller.token is None:
             return None
         now_s = time.time()

@@ -8,7 +8,6 @@ from server.access.access import Access
 from server.access.audit import Change
 from server.access.callers import LOCAL, Caller
 from server.errors import AgentError
-from server.http.attempts import WrongAttempts
 from server.http.scopes import ANY, RULES, Rule
 
 Metadata = Iterable[tuple[str, str | bytes]]
@@ -37,9 +36,7 @@ class CallAccess:
     """Lets calls through whose token has the scope. Without tokens the agent listens on loopback only, and all may."""
 
     def __init__(self, access: Access) -> None:
-        self._tokens = access.tokens
-        self._audit = access.audit
-        self._wrong = WrongAttempts("tokens")
+        self._access = access
 
     def check(self, call: str, metadata: Metadata) -> Caller | None:
         """Who calls, None for somebody unknown who asks for what is open; raises AgentError for one who may not.
@@ -47,7 +44,7 @@ class CallAccess:
         `call` is the name in the protocol: `ModelInfer`.
         """
         rule = _rule(call)
-        if not self._tokens.required:
+        if not self._access.tokens.required:
             return LOCAL
         token = _token(metadata)
         if token is None:
@@ -56,17 +53,17 @@ class CallAccess:
             detail = "this agent wants a token, and the call brought none"
             hint = "send it as the metadata `authorization: Bearer TOKEN`"
             raise AgentError(ErrorCode.UNAUTHORIZED, detail, hint=hint)
-        caller = self._tokens.caller(token)
+        caller = self._access.tokens.caller(token)
         if caller is None:
             raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
         caller.require(rule.scopes, call)
         return caller
 
-    def count(self, error: AgentError, metadata: Metadata, address: str) -> None:
+    def count(self, metadata: Metadata, address: str) -> None:
         """A call was refused; raises AgentError TOO_MANY_ATTEMPTS for an address that keeps sending wrong tokens."""
-        if error.code is ErrorCode.UNAUTHORIZED and _token(metadata) is not None:
-            self._audit.login_refused(address)
-            self._wrong.count(address)
+        token = _token(metadata)
+        if token is not None:
+            self._access.authenticate(token, address)
 
     def note(self, call: str, metadata: Metadata, address: str, target: str, status: int) -> None:
         """Note a change in the audit log; what changes nothing is not noted. `status`: as HTTP has it."""
@@ -78,7 +75,7 @@ class CallAccess:
         except AgentError:  # revoked meanwhile
             caller = None
         name = caller.name if caller is not None else None
-        self._audit.note(Change(name, caller is None, False, address, action, target, status, request_id=""))
+        self._access.audit.note(Change(name, caller is None, False, address, action, target, status, request_id=""))
 
 
 def _rule(call: str) -> Rule:

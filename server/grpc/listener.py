@@ -179,7 +179,7 @@ class _Guard(grpc.aio.ServerInterceptor):
     def _refusal(self, error: AgentError, metadata: Metadata) -> Callable[[Any, Any], Awaitable[None]]:
         async def refuse(requests: Any, context: Any) -> None:
             try:
-                self._access.count(error, metadata, _address(context.peer()))
+                self._access.count(metadata, _address(context.peer()))
             except AgentError as too_many:
                 await _abort(context, too_many)
             await _abort(context, error)

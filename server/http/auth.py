@@ -15,7 +15,6 @@ from server.access.access import Access
 from server.access.audit import Change
 from server.access.callers import LOCAL, Caller
 from server.errors import AgentError
-from server.http.attempts import WrongAttempts
 from server.http.callers import caller_in, changed_in, keep_caller
 from server.http.exchange import exchange_of
 from server.http.origins import DEFAULT_PORTS, host_of, one_header, parse_origin
@@ -55,12 +54,10 @@ class Authentication:
         """
         self._app = app
         self._probe_secret = probe_secret.encode()
-        self._tokens = access.tokens
-        self._audit = access.audit
+        self._access = access
         self._sessions = sessions
         self._is_routed = is_routed
         self._rules = rules
-        self._wrong = WrongAttempts("tokens")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
@@ -94,25 +91,19 @@ class Authentication:
 
     def _caller(self, scope: MutableMapping[str, Any], rule: Rule | None) -> Caller | None:
         """Who sent a request, None for somebody unknown who asks for what is open; raises AgentError."""
-        if not self._tokens.required:
+        if not self._access.tokens.required:
             _require_local(scope)
             return LOCAL
         authorization = one_header(scope, b"authorization")
         if authorization is None:
             return self._browser(scope, rule)
         scheme, _, token = authorization.partition(" ")
-        token = token.strip()
-        if scheme.lower() == "bearer" and token:
-            caller = self._tokens.caller(token)
-            if caller is not None:
-                return caller
         if not token:
             raise _no_token()
+        token = token.strip() if scheme.lower() == "bearer" else ""
         if scope["path"] == HEALTH_READY and hmac.compare_digest(token.encode(), self._probe_secret):
             return None
-        self._audit.login_refused(address_of(scope))
-        self._wrong.count(address_of(scope))
-        raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
+        return self._access.authenticate(token, address_of(scope))
 
     def _browser(self, scope: MutableMapping[str, Any], rule: Rule | None) -> Caller | None:
         """A request without a token: for what is open, or with the cookie of a session."""
@@ -144,7 +135,7 @@ class Authentication:
 
     def _note(self, scope: Scope, found: Found, status: int | None) -> None:
         caller = caller_in(scope)
-        self._audit.note(
+        self._access.audit.note(
             Change(
                 token=caller.name if caller is not None else None,
                 anonymous=caller is None,

@@ -21,10 +21,10 @@ from starlette.types import Scope
 
 from contract.codes import ErrorCode
 from contract.session import Session, SessionCode
+from server.access.attempts import WrongAttempts
 from server.access.callers import Caller, Token
 from server.access.tokens import Tokens
 from server.errors import AgentError
-from server.http.attempts import WrongAttempts
 from server.storage.atomic import write_atomically
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from client import AsyncEdgeClient, EdgeClient, EdgeError, Host
 from contract.jobs import BenchmarkRequest
 from contract.models import ModelManifest
 from contract.specs import BenchmarkSpec
+from contract.tokens import Scope
 
 AT_ONCE = 16
 JOB = "0123456789abcdef"
@@ -32,6 +33,11 @@ CALLS: Mapping[str, Callable[[Any], Any]] = {
     "ready": lambda client: client.ready(),
     "info": lambda client: client.info(),
     "new_session_code": lambda client: client.new_session_code(),
+    "access": lambda client: client.access(),
+    "tokens": lambda client: client.tokens(),
+    "create_token": lambda client: client.create_token("x", [Scope.READ]),
+    "revoke_token": lambda client: client.revoke_token("x"),
+    "audit": lambda client: client.audit(),
     "runtimes": lambda client: client.runtimes(),
     "models": lambda client: client.models(),
     "model": lambda client: client.model("digits"),

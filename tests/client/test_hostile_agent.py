@@ -123,6 +123,10 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "models write": ("models", "write", "resnet20-int8"),
     "models rm": ("models", "rm", "x"),
     "models default": ("models", "default", "x"),
+    "tokens create": ("tokens", "create", "x", "--scope", "read"),
+    "tokens ls": ("tokens", "ls"),
+    "tokens revoke": ("tokens", "revoke", "x"),
+    "tokens audit": ("tokens", "audit"),
 }
 
 

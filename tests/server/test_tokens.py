@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,6 +199,16 @@ def test_a_first_token_that_was_revoked_stays_so(tmp_path: Path) -> None:
 
 
 ENTRY = {"name": "a", "sha256": hashlib.sha256(b"known").hexdigest(), "scopes": ["admin"], "created_s": 1.0}
+WRONG: Sequence[Mapping[str, object]] = (
+    {"name": "../b"},
+    {"sha256": "known"},
+    {"sha256": None},
+    {"scopes": ["everything"]},
+    {"scopes": []},
+    {"created_s": "nan"},
+    {"expires_s": -1},
+    {"first": True},
+)
 DAMAGED = [
     "",
     "damaged",
@@ -208,19 +218,7 @@ DAMAGED = [
     '{"version": 2, "tokens": []}',
     json.dumps({"version": 1, "tokens": [ENTRY], "more": 1}),
     json.dumps({"version": 1, "tokens": [ENTRY, {**ENTRY, "sha256": "cd" * 32}]}),
-    *(
-        json.dumps({"version": 1, "tokens": [ENTRY, {**ENTRY, "name": "b", **wrong}]})
-        for wrong in (
-            {"name": "../b"},
-            {"sha256": "known"},
-            {"sha256": None},
-            {"scopes": ["everything"]},
-            {"scopes": []},
-            {"created_s": "nan"},
-            {"expires_s": -1},
-            {"first": True},
-        )
-    ),
+    *(json.dumps({"version": 1, "tokens": [ENTRY, {**ENTRY, "name": "b", **wrong}]}) for wrong in WRONG),
     json.dumps({"version": 1, "tokens": [{**ENTRY, "name": f"n{n}"} for n in range(TOKENS_MAX + 1)]}),
     " " * (1 << 19),
 ]
