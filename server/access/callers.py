@@ -26,6 +26,7 @@ class Token:
     first: bool = False
     last_used_s: float | None = None
     revoked_s: float | None = None
+    """On the monotonic clock, which nobody sets back."""
 
     @property
     def digest(self) -> bytes:
@@ -34,18 +35,18 @@ class Token:
 
     @property
     def ends_s(self) -> float:
-        """When it opens nothing any more."""
-        return min(_or_never(self.expires_s), _or_never(self.revoked_s))
+        """When it expires."""
+        return math.inf if self.expires_s is None else self.expires_s
 
     def is_good(self, now_s: float) -> bool:
         """Whether it opens anything."""
         early = self.expires_s is not None and now_s < self.created_s - CLOCK_TOLERANCE_S
-        return now_s < self.ends_s and not early
+        return self.revoked_s is None and now_s < self.ends_s and not early
 
     @property
     def keeps_the_agent_open(self) -> bool:
         """Whether tokens can be made with it at any time: an admin's, not revoked, that never expires."""
-        return Scope.ADMIN in self.scopes and self.ends_s == math.inf
+        return Scope.ADMIN in self.scopes and self.revoked_s is None and self.expires_s is None
 
 
 @dataclass(eq=False, slots=True)
@@ -69,11 +70,14 @@ class Caller:
 
     @property
     def ends_s(self) -> float:
-        """When it is over: the session ended, the token was revoked or expired."""
+        """When it is over by itself: the session ends, or the token expires."""
         return self.session_ends_s if self.token is None else min(self.session_ends_s, self.token.ends_s)
 
     def is_over(self, since_s: float = 0.0) -> bool:
-        """Whether it has been over for so long."""
+        """Whether it has been over for so long, by itself or because its token was revoked."""
+        revoked_s = None if self.token is None else self.token.revoked_s
+        if revoked_s is not None:
+            return time.monotonic() >= revoked_s + since_s
         return time.time() >= self.ends_s + since_s
 
     def require(self, needed: frozenset[Scope], *what: str) -> None:
@@ -88,10 +92,6 @@ class Caller:
 
 LOCAL = Caller(None)
 """A program of this machine, to an agent without tokens."""
-
-
-def _or_never(at_s: float | None) -> float:
-    return math.inf if at_s is None else at_s
 
 
 def _listed(scopes: frozenset[Scope], between: str) -> str:

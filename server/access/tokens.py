@@ -95,7 +95,7 @@ class Tokens:
         async with self._changing:
             token = self._named(name)
             self._require_another_admin(token)
-            token.revoked_s = token.revoked_s or time.time()
+            token.revoked_s = token.revoked_s or time.monotonic()
             rest = [each for each in self._tokens if each is not token]
             try:
                 await asyncio.to_thread(self._forget, token, rest)

@@ -109,7 +109,7 @@ class Sessions:
         """End the session that a request's cookies name, if any; gives the cookie that removes the browser's."""
         ended = [session for digest in self._named_in(cookies) if (session := self._sessions.pop(digest, None))]
         for session in ended:
-            session.session_ends_s = time.time()  # its streams end too
+            session.session_ends_s = 0.0  # its streams end too
         if ended:
             self._save()
         return self._cookie("", 0)

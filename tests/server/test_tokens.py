@@ -276,6 +276,20 @@ def test_a_token_expires_and_its_name_is_free_again(tmp_path: Path, monkeypatch:
     assert tokens.caller(made.token) is None
 
 
+def test_a_clock_that_is_set_back_revives_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that was revoked stays so for those who hold on to it: sessions, and connections under way."""
+    tokens = Tokens(tmp_path, FIRST_SHA256, Room(tmp_path))
+    made = asyncio.run(tokens.create(TokenRequest(name="gone", scopes=[Scope.READ])))
+    caller = tokens.caller(made.token)
+    assert caller is not None
+    assert caller.token is not None
+    asyncio.run(tokens.revoke("gone"))
+    yesterday_s = time.time() - 86400
+    monkeypatch.setattr(time, "time", lambda: yesterday_s)
+    assert caller.is_over()
+    assert not caller.token.is_good(time.time())
+
+
 def test_an_admin_that_expires_does_not_count_as_the_last(tmp_path: Path) -> None:
     """Else everybody would be locked out one day."""
     tokens = Tokens(tmp_path, FIRST_SHA256, Room(tmp_path))
