@@ -26,9 +26,10 @@ from image_model.download import PulledModel
 BIN = Path(sys.executable).parent
 
 POST_SCRIPT = """
-local file = io.open(os.getenv("PICTURE"), "rb")
+local file = io.open(os.getenv("BODY"), "rb")
 wrk.method, wrk.body = "POST", file:read("*a")
-wrk.headers["Content-Type"] = "image/jpeg"
+wrk.headers["Content-Type"] = os.getenv("CONTENT_TYPE")
+if os.getenv("HEADER_BYTES") then wrk.headers["Inference-Header-Content-Length"] = os.getenv("HEADER_BYTES") end
 file:close()
 done = function(summary, latency)
   local errors = summary.errors.connect + summary.errors.read + summary.errors.write
@@ -96,6 +97,13 @@ class BenchmarkedAgent:
     process: subprocess.Popen[bytes]
     started: float
     """`time.monotonic` just before it was started."""
+    data: Path
+    """Its data folder."""
+
+    @property
+    def grpc_port(self) -> int:
+        """Where it listens for gRPC, if it was started to."""
+        return int(json.loads((self.data / "agent.json").read_text())["grpc_port"])
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def agent(
         arguments = ["--host", "127.0.0.1", "--port", "0", "--data", str(home), *options]
         process = subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.DEVNULL)
         try:
-            yield BenchmarkedAgent(_ready(home, token), process, started)
+            yield BenchmarkedAgent(_ready(home, token), process, started, home)
         finally:
             process.terminate()
             process.wait()
@@ -173,14 +181,17 @@ def require_wrk() -> None:
 
 def load(host: Host, image: Path, clients: int, seconds: float) -> Load:
     """Post a picture from so many concurrent clients for so long."""
+    return post_load(f"{host.url}/v1/classify", image, clients, seconds, CONTENT_TYPE="image/jpeg")
+
+
+def post_load(url: str, body: Path, clients: int, seconds: float, **variables: str) -> Load:
+    """Post a file from so many concurrent clients for so long; `variables` are those of `POST_SCRIPT`."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(POST_SCRIPT)
         script.flush()
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", script.name]
-        environment = {**os.environ, "PICTURE": str(image)}
-        done = subprocess.run(
-            [*command, f"{host.url}/v1/classify"], env=environment, capture_output=True, text=True, check=True
-        )
+        environment = {**os.environ, "BODY": str(body), **variables}
+        done = subprocess.run([*command, url], env=environment, capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("JSON "))
     return Load(**json.loads(line.removeprefix("JSON ")))
 

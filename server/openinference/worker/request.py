@@ -11,6 +11,8 @@ from server.openinference.worker.faults import kind, refuse, shown
 ID_MAX = 1024
 """Characters of a request's id, which is sent back."""
 RANK_MAX = 32
+NUMBER_MAX = (1 << 64) - 1
+"""The largest dimension or size, which the protocol has as an unsigned number of 64 bits."""
 JSON_MEMORY_MAX_BYTES = 128 << 20
 """Memory that a JSON header may take once it is parsed."""
 
@@ -130,8 +132,8 @@ def _shape(value: Any, where: str) -> tuple[int, ...]:
     if len(sizes) > RANK_MAX:
         refuse(f"{where} has {len(sizes)} dimensions, at most {RANK_MAX} are possible")
     for size in sizes:
-        if type(size) is not int or size < 0:
-            refuse(f"the shape of {where} holds {shown(size)}, dimensions are whole numbers from 0")
+        if type(size) is not int or not 0 <= size <= NUMBER_MAX:
+            refuse(f"the shape of {where} holds {shown(size)}, dimensions are whole numbers from 0 to 2^64-1")
     return tuple(sizes)
 
 
@@ -156,7 +158,7 @@ def _flag(parameters: Mapping[str, Any], name: str, where: str) -> bool | None:
 
 def _whole(parameters: Mapping[str, Any], name: str, where: str) -> int | None:
     value = parameters.get(name)
-    if value is not None and (type(value) is not int or value < 0):
+    if value is not None and (type(value) is not int or not 0 <= value <= NUMBER_MAX):
         refuse(f"the parameter `{name}` of {where} is a whole number from 0, not {shown(value)}")
     return value
 
