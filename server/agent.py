@@ -115,18 +115,19 @@ class Agent:
         await self.jobs.start()
         self.access.start()
         self.provided.start()
-        if self.settings.grpc_port is not None:
-            await self._listen_for_grpc(self.settings.grpc_port)
 
-    async def _listen_for_grpc(self, port: int) -> None:
+    async def listen_for_grpc(self) -> None:
+        """Open the port for gRPC where the settings want one; raises OSError where it cannot be had."""
+        settings = self.settings
+        if settings.grpc_port is None:
+            return
         from server.grpc.access import CallAccess
         from server.grpc.listener import Endpoint, GrpcListener
         from server.grpc.service import Service
 
-        settings = self.settings
         service = Service(self.open_inference, self.pools, settings.max_image_bytes, lambda: self.ready)
         connections = connections_possible(settings.connections)
-        endpoint = Endpoint(settings.host, port, settings.max_image_bytes, connections, self.certificate)
+        endpoint = Endpoint(settings.host, settings.grpc_port, settings.max_image_bytes, connections, self.certificate)
         self.grpc = GrpcListener(endpoint, service, CallAccess(self.access))
         self.grpc_port = await self.grpc.start()
 

@@ -192,6 +192,12 @@ def _serve(agent: "Agent", listener: socket.socket) -> None:
             await self.lifespan.startup()
             if self.lifespan.should_exit:
                 sys.exit(STARTUP_FAILURE)
+            try:
+                await agent.listen_for_grpc()
+            except OSError as error:
+                print(f"server: {error}", file=sys.stderr)
+                await self.lifespan.shutdown()
+                sys.exit(EXIT_CANNOT_START)
             self.servers = []  # uvicorn's own would accept without a limit
             connections = self.server_state.connections
             self._acceptor = Acceptor(

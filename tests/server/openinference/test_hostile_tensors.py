@@ -9,10 +9,13 @@ from contextlib import closing, suppress
 import tritonclient.grpc
 from tritonclient.grpc import service_pb2
 
+from tests.agents import wait_for
 from tests.images import digit
 from tests.server.openinference.conftest import ARITHMETIC, TOTAL, Served
 from tests.server.openinference.hostile import hostile
 
+RUNTIMES = ("litert", "openvino")
+"""For `digits` and for models in ONNX: each has two workers."""
 REQUESTS = 10_000
 SENDERS = 4
 ERROR_MAX = 600
@@ -40,7 +43,8 @@ def send(served: Served, seeds: range) -> Counter[int]:
 def test_ten_thousand_hostile_requests_are_refused_and_nothing_dies(served: Served) -> None:
     """Wrong sizes, overflowing shapes, NaN, cut binaries, odd types: 4xx each, by the same processes as before."""
     agent = served.agent
-    agent.post("/v1/classify", digit(1))
+    assert agent.post(f"/v2/repository/models/{ARITHMETIC}/load", b"").status_code == 200
+    wait_for(lambda: len(agent.workers()) == 2 * len(RUNTIMES))
     workers = sorted(agent.workers())
     with ThreadPoolExecutor(SENDERS) as pool:
         statuses = sum(
