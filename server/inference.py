@@ -11,7 +11,7 @@ from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
 from server.openinference.worker.format import BodyFormat
 from server.workers.arena import Slot
-from server.workers.messages import Hello, Infer, Inferred, Predict, Predicted, Ran
+from server.workers.messages import Infer, Inferred, Predict, Predicted, Ran
 from server.workers.pool import Pool
 from server.workers.pools import Pools
 
@@ -66,6 +66,16 @@ class Admitted:
         self._max_pixels = max_pixels
         self._check_free = check_free
 
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.description.name
+
+    @property
+    def runtime(self) -> str:
+        """What runs the model."""
+        return self._pool.runtime
+
     async def predict(self, slot: Slot, waited_ns: int, decode: DecodeMode, options: dict[str, Any]) -> Prediction:
         """Have a worker do the model's task on the picture in a slot; raises AgentError.
 
@@ -103,18 +113,9 @@ class Admitted:
         )
         return await self._pool.infer(order)
 
-    @property
-    def runtime(self) -> str:
-        """The runtime that answers."""
-        return self._hello.runtime
-
-    @property
-    def _hello(self) -> Hello:
-        assert self._pool.hello is not None  # a worker has answered
-        return self._pool.hello
-
     def _used(self, ran: Ran) -> RuntimeUsed:
-        hello = self._hello
+        hello = self._pool.hello
+        assert hello is not None  # a worker has answered
         return RuntimeUsed(
             name=hello.runtime, version=hello.version, device=ran.device, delegate=ran.delegate, threads=ran.threads
         )

@@ -109,10 +109,14 @@ class Service:
             detail = f"the request has {size} bytes, at most {self._max_body_bytes} are allowed here"
             raise AgentError(ErrorCode.TOO_MANY_BYTES, detail)
         format = BodyFormat(header_bytes=len(body.header), max_bytes=self._max_body_bytes)
-        with await self._pools.admission.enter(None) as place, self._pools.arena.take() as slot:
+        with (
+            self._open_inference.counted(called) as counted,
+            await self._pools.admission.enter(None) as place,
+            self._pools.arena.take() as slot,
+        ):
             for part in (body.header, *body.tensors):
                 slot.append(part)
-            answer = await self._open_inference.infer(called, slot, format, place.waited_ns)
+            answer = await self._open_inference.infer(called, slot, format, place.waited_ns, counted)
         try:
             return to_response(answer.body, answer.header_bytes)
         except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -143,7 +143,7 @@ def _inferences(records: list[ModelRecord]) -> Iterator[Metric]:
     )
     yield _histogram(
         "inference_stage_seconds",
-        "Time of each stage of an execution: queue, load, decode, preprocess, inference, postprocess.",
+        "Time of each stage of an execution: queue, load, decode, preprocess, inference, postprocess, suppression.",
         (*by_runtime, "stage"),
         (
             ((each.model, each.task, runtime, stage), durations)
@@ -166,8 +166,11 @@ def _models(agent: Observed) -> Iterator[Metric]:
     yield _gauge(
         "model_info",
         "A model: its digest and format, and whether it answers requests that name none.",
-        ("model", "digest", "format", "default"),
-        (((each.name, each.digest, each.format, str(each.name == default).lower()), 1) for each in held[:MODELS_MAX]),
+        ("model", "task", "digest", "format", "default"),
+        (
+            ((each.name, each.task, each.digest, each.format, str(each.name == default).lower()), 1)
+            for each in held[:MODELS_MAX]
+        ),
     )
     yield _gauge(
         "model_load_seconds",

@@ -90,7 +90,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class ModelStatistics:
+class ModelFigures:
     """Figures of a model since the agent started, as the Open Inference Protocol's statistics extension has them."""
 
     inference_count: int
@@ -122,7 +122,7 @@ class InferenceLog:
         self._forget_removed()
         return [record.copy() for record in self._records.values()]
 
-    def statistics(self, model: str) -> ModelStatistics:
+    def statistics(self, model: str) -> ModelFigures:
         """The figures of one model, all tasks and runtimes together; zeros for one that nobody asked."""
         found = ModelRecord(model, "")
         for record in self._records.values():
@@ -157,7 +157,7 @@ class InferenceRequest:
         self._began_ns = time.perf_counter_ns() - waited_ns
 
     def executed(self, runtime: str, stages: Stages, batch_size: int = 1, executions: int = 1) -> None:
-        """The model ran for so many inputs, together unless it took more than one run."""
+        """The model ran so often, for so many inputs altogether."""
         self._executed = True
         runtimes = self._record.runtimes
         done = runtimes.get(runtime)
@@ -206,21 +206,20 @@ def _outcome(error: BaseException) -> str:
     return CANCELLED if isinstance(error, ClientDisconnect | asyncio.CancelledError) else ErrorCode.INTERNAL_ERROR
 
 
-def _statistics(record: ModelRecord) -> ModelStatistics:
+def _statistics(record: ModelRecord) -> ModelFigures:
     done = list(record.runtimes.values())
-    executions = sum(each.executions for each in done)
     stages: Counter[str] = Counter()
     for each in done:
         stages.update({stage: durations.sum_ns for stage, durations in each.stages.items()})
 
     def total(ns: int) -> Total:
-        return Total(executions, ns)
+        return Total(record.answered.count, ns)
 
     before = (*NO_COMPUTING, *COMPUTE_INPUT, *COMPUTE_INFER)
     answered = record.answered
-    return ModelStatistics(
+    return ModelFigures(
         inference_count=sum(each.inferences for each in done),
-        execution_count=executions,
+        execution_count=sum(each.executions for each in done),
         last_inference_ms=int((record.last_inference_at_s or 0) * 1e3),
         success=Total(answered.count, answered.sum_ns),
         fail=Total(sum(record.outcomes.values()) - answered.count, record.failed_ns),

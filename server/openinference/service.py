@@ -18,13 +18,11 @@ from contract.openinference import (
     ServerMetadata,
 )
 from contract.paths import V2_LOAD
-from contract.tasks import Task
 from contract.tensors import MODEL_VERSION
 from server import __version__
 from server.errors import AgentError
 from server.inference import Admitted, InferenceService
-from server.metrics.inferences import InferenceLog, Stages, Total
-from server.metrics.inferences import ModelStatistics as Figures
+from server.metrics.inferences import InferenceLog, InferenceRequest, ModelFigures, Total
 from server.models.registry import ModelRegistry
 from server.models.stored_model import StoredModel
 from server.openinference.metadata import model_config, model_metadata
@@ -114,14 +112,18 @@ class OpenInference:
             raise AgentError(ErrorCode.MODEL_UNLOADED, f"{name} was unloaded", hint=hint)
         return Called(await self._inference.admit(name, None, None), name)
 
-    async def infer(self, called: Called, slot: Slot, format: BodyFormat, waited_ns: int) -> Inferred:
-        """Have a worker answer the body in a slot; raises AgentError."""
+    def counted(self, called: Called) -> InferenceRequest:
+        """The count of a request, to be used as a context around all that is done for it."""
+        return self._inferences.request(called.name, called.admitted.model.description.task)
+
+    async def infer(
+        self, called: Called, slot: Slot, format: BodyFormat, waited_ns: int, counted: InferenceRequest
+    ) -> Inferred:
+        """Have a worker answer the body in a slot, which waited before it was let in; raises AgentError."""
         arrived_ns = time.perf_counter_ns() - waited_ns
-        with self._inferences.request(called.name, Task.TENSOR) as counted:
-            counted.arrived(waited_ns)
-            answer = await called.admitted.infer(slot, format)
-            stages = _stages(answer, arrived_ns)
-            counted.executed(called.admitted.runtime, stages, answer.batch, answer.executions)
+        counted.arrived(waited_ns)
+        answer = await called.admitted.infer(slot, format)
+        counted.executed(called.admitted.runtime, _stages(answer, arrived_ns), answer.batch, answer.executions)
         return answer
 
     def statistics(self, name: str | None, version: str | None) -> list[ModelStatistics]:
@@ -135,25 +137,23 @@ class OpenInference:
         return sorted(self._registry.store, key=lambda model: model.description.name)
 
 
-def _stages(answer: Inferred, arrived_ns: int) -> Stages:
-    """Milliseconds of an answer's stages, by the names that pictures' have."""
-    moments = {
-        "queue": (arrived_ns, answer.started_ns),
-        "load": (answer.started_ns, answer.loaded_ns),
-        "preprocess": (answer.loaded_ns, answer.prepared_ns),
-        "inference": (answer.prepared_ns, answer.inferred_ns),
-        "postprocess": (answer.inferred_ns, answer.done_ns),
-    }
-    took_ms = {stage: (end_ns - start_ns) / 1e6 for stage, (start_ns, end_ns) in moments.items()}
-    return {stage: ms for stage, ms in took_ms.items() if stage != "load" or ms}
-
-
 def _entry(name: str, reason: str | None) -> IndexEntry:
     state = MODEL_READY if reason is None else MODEL_UNAVAILABLE
     return IndexEntry.model_validate({"name": name, "version": MODEL_VERSION, "state": state, "reason": reason or ""})
 
 
-def _statistics(name: str, counts: Figures) -> ModelStatistics:
+def _stages(answer: Inferred, arrived_ns: int) -> dict[str, float | None]:
+    """Milliseconds of each stage; tensors are not decoded, and their checks count as preprocessing."""
+    return {
+        "queue": (answer.started_ns - arrived_ns) / 1e6,
+        "load": (answer.loaded_ns - answer.started_ns) / 1e6 if answer.loaded_ns != answer.started_ns else None,
+        "preprocess": (answer.prepared_ns - answer.loaded_ns) / 1e6,
+        "inference": (answer.inferred_ns - answer.prepared_ns) / 1e6,
+        "postprocess": (answer.done_ns - answer.inferred_ns) / 1e6,
+    }
+
+
+def _statistics(name: str, counts: ModelFigures) -> ModelStatistics:
     def duration(total: Total) -> DurationStatistic:
         return DurationStatistic(count=total.count, ns=total.ns)
 

@@ -38,15 +38,6 @@ Reply = ClassifyReply | DetectReply
 
 
 @dataclass(frozen=True)
-class Asked(Generic[Options]):
-    """A request that may go ahead."""
-
-    admitted: Admitted
-    options: Options
-    counted: InferenceRequest
-
-
-@dataclass(frozen=True)
 class ImageRoute(Generic[Options]):
     """What a task makes of a request that brings pictures, and of the answer."""
 
@@ -83,27 +74,29 @@ class ImageRoute(Generic[Options]):
         """
         agent, options = agent_of(request), _options(self.options, request.scope["query_string"])
         admitted = await agent.inference.admit(request.path_params.get("name"), options.runtime, self.task)
-        with agent.inferences.request(admitted.model.description.name, self.task) as counted:
+        with agent.inferences.request(admitted.name, self.task) as counted:
             place = await agent.pools.admission.enter(exchange_of(request.scope))
             if request.headers.get("content-type", "").startswith("multipart/form-data"):
                 async with agent.bodies.parts(request, place) as parts:
                     counted.arrived()
-                    batch = await self._answer_all(parts, Asked(admitted, options, counted), request)
+                    batch = await self._answer_all(parts, admitted, options, request, counted)
                 return Response(batch.model_dump_json(), media_type=JSON)
             with place, agent.pools.arena.take() as slot:
                 await agent.bodies.image(request, slot)
                 place.received()
                 counted.arrived(place.waited_ns)
-                reply = await self._one(Asked(admitted, options, counted), slot, place, request_id(request.scope))
+                reply = await self._one(admitted, slot, place, options, request_id(request.scope))
+                counted.executed(admitted.runtime, vars(reply.timing_ms))
         headers = {SERVER_TIMING_HEADER: server_timing(reply.timing_ms)}
         return Response(reply.model_dump_json(), media_type=JSON, headers=headers)
 
-    async def _one(self, asked: Asked[Options], slot: Slot, place: Place, identifier: str) -> Reply:
-        found = await asked.admitted.predict(slot, place.waited_ns, asked.options.decode, self.order(asked.options))
-        asked.counted.executed(found.runtime.name, vars(found.timing_ms))
-        return self.reply(found, asked.admitted.model.labels, identifier)
+    async def _one(self, admitted: Admitted, slot: Slot, place: Place, options: Options, identifier: str) -> Reply:
+        found = await admitted.predict(slot, place.waited_ns, options.decode, self.order(options))
+        return self.reply(found, admitted.model.labels, identifier)
 
-    async def _answer_all(self, parts: list[Part], asked: Asked[Options], request: Request) -> BaseModel:
+    async def _answer_all(
+        self, parts: list[Part], admitted: Admitted, options: Options, request: Request, counted: InferenceRequest
+    ) -> BaseModel:
         """Keep the workers busy without filling the queue that others wait in; a bad picture spoils no other."""
         agent, identifier = agent_of(request), request_id(request.scope)
         turn = asyncio.Semaphore(2 * agent.settings.worker_count)
@@ -115,10 +108,11 @@ class ImageRoute(Generic[Options]):
                         slot.append(part.content)
                         if not slot.size:
                             raise AgentError(ErrorCode.EMPTY_BODY, f"{part.name} holds no bytes")
-                        result = await self._one(asked, slot, place, identifier)
+                        result = await self._one(admitted, slot, place, options, identifier)
+                        counted.executed(admitted.runtime, vars(result.timing_ms))
                         return self.entry(name=part.name, result=result)
             except AgentError as error:
-                asked.counted.part_failed(error.code)
+                counted.part_failed(error.code)
                 problem = as_problem(error, instance=request.scope["path"], request_id=identifier)
                 return self.entry(name=part.name, problem=problem)
 

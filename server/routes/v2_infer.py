@@ -89,11 +89,12 @@ async def infer(request: Request) -> Response:
     service: OpenInference = agent.open_inference
     format = body_format(request.headers, agent.settings.max_image_bytes)
     called = await service.admit(parameters["name"], parameters.get("version"))
-    place = await agent.pools.admission.enter(exchange_of(request.scope))
-    with place, agent.pools.arena.take() as slot:
-        await agent.bodies.image(request, slot)
-        place.received()
-        answer = await service.infer(called, slot, format, place.waited_ns)
+    with service.counted(called) as counted:
+        place = await agent.pools.admission.enter(exchange_of(request.scope))
+        with place, agent.pools.arena.take() as slot:
+            await agent.bodies.image(request, slot)
+            place.received()
+            answer = await service.infer(called, slot, format, place.waited_ns, counted)
     return Response(answer.body, headers=_headers(answer))
 
 

@@ -122,6 +122,11 @@ class Pool:
         """The processes that are up, or starting."""
         return self._workers
 
+    @property
+    def runtime(self) -> str:
+        """Its name."""
+        return self._worker_options.runtime
+
     def check_able(self) -> None:
         """Raise AgentError when a request could only be refused, because workers cannot start."""
         if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not self.ready:
