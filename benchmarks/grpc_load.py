@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -36,7 +37,7 @@ async def _load(address: str, request: bytes, clients: int, seconds: float) -> t
         nonlocal errors
         # Without an option of its own each channel would share one connection with the others.
         async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            call = channel.unary_unary(CALL)
+            call: Any = channel.unary_unary(CALL)
             while time.monotonic() < began + seconds:
                 before = time.perf_counter_ns()
                 try:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import contract
+from contract import openinference
 from contract.classify import (
     BatchReply,
     ClassifyOptions,
@@ -335,7 +336,42 @@ SAMPLE = TelemetrySample(
 TOKEN = TokenInfo(name="grafana", scopes=[Scope.READ], created_at=NOW, expires_at=NOW, expired=True, last_used_at=NOW)
 CHANGE = AuditEntry(number=7, at=NOW, token=None, address="192.0.2.7", action="login.refused", count=3)
 
+COUNTED = openinference.DurationStatistic(count=3, ns=4_000)
+FIGURES = openinference.ModelStatistics(
+    name="digits",
+    version="1",
+    last_inference=1_700_000_000_000,
+    inference_count=8,
+    execution_count=1,
+    inference_stats=openinference.InferenceStatistics(
+        success=COUNTED,
+        fail=COUNTED,
+        queue=COUNTED,
+        compute_input=COUNTED,
+        compute_infer=COUNTED,
+        compute_output=COUNTED,
+    ),
+)
+OF_TENSOR = openinference.TensorMetadata(name="image", datatype="UINT8", shape=[-1, 8, 8, 1])
+CONFIGURED = openinference.ConfigTensor(name="image", data_type="TYPE_UINT8", dims=[8, 8, 1])
+OPEN_INFERENCE: list[BaseModel] = [
+    openinference.ProtocolError(error="no such model"),
+    openinference.ServerLive(live=True),
+    openinference.ServerReady(ready=False),
+    openinference.ServerMetadata(name="edgerun", version="0.1.0", extensions=["statistics"]),
+    openinference.ModelReady(name="digits", ready=True),
+    *(OF_TENSOR, CONFIGURED, COUNTED, FIGURES, FIGURES.inference_stats),
+    openinference.ModelMetadata(name="a", versions=["1"], platform="b", inputs=[OF_TENSOR], outputs=[OF_TENSOR]),
+    openinference.ModelConfig(
+        name="a", platform="b", backend="c", max_batch_size=64, input=[CONFIGURED], output=[CONFIGURED]
+    ),
+    openinference.IndexRequest(ready=True),
+    openinference.IndexEntry(name="a", version="1", state="UNAVAILABLE", reason="unloaded"),
+    openinference.RepositoryRequest(parameters={"unload_dependents": False}),
+    openinference.StatisticsReply(model_stats=[FIGURES]),
+]
 EXAMPLES: list[BaseModel] = [
+    *OPEN_INFERENCE,
     *(TOKEN, TokenList(tokens=[TOKEN]), NewToken(**TOKEN.model_dump(), token="a" * 43), CHANGE),
     TokenRequest(name="ci", scopes=[Scope.RUN, Scope.INFER], expires_in_s=3600.0),
     Access(token="ci", scopes=[Scope.RUN], expires_at=NOW, agent_version="0.1.0", features=["jobs"]),

@@ -81,7 +81,7 @@ def test_no_call_is_forgotten_by_the_guard(guarded: RunningAgent) -> None:
     names = [method.name for method in service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods]
     with grpc.secure_channel(f"127.0.0.1:{grpc_port(guarded)}", credentials, options) as channel:
         for name in [*names, "Nothing"]:
-            call = channel.stream_stream(f"/inference.GRPCInferenceService/{name}")
+            call: Any = channel.stream_stream(f"/inference.GRPCInferenceService/{name}")
             with pytest.raises(grpc.RpcError) as refused:
                 list(call(iter([b"\xff" * 100_000])))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, name

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from typing import Any
 
 import tritonclient.grpc
 from tritonclient.grpc import service_pb2
@@ -64,7 +65,7 @@ def test_hostile_messages_over_grpc_are_refused(served: Served) -> None:
     tensor = service_pb2.ModelInferRequest.InferInputTensor
     contents = service_pb2.InferTensorContents
 
-    def request(*inputs: tensor, raw: tuple[bytes, ...] = (), **fields: object) -> service_pb2.ModelInferRequest:
+    def request(*inputs: Any, raw: tuple[bytes, ...] = (), **fields: object) -> service_pb2.ModelInferRequest:
         return service_pb2.ModelInferRequest(model_name=TOTAL, inputs=inputs, raw_input_contents=raw, **fields)
 
     x = tensor(name="x", datatype="INT64", shape=[4])
