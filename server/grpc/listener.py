@@ -20,7 +20,7 @@ from server.http.tls import Certificate
 log = logging.getLogger(__name__)
 
 SERVICE = messages.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-STREAM = "ModelStreamInfer"
+LIVE, STREAM = "ServerLive", "ModelStreamInfer"
 OVERHEAD_BYTES = 64 * 1024
 """What a message may have besides its tensors."""
 CALLS_MAX = 64
@@ -104,11 +104,19 @@ def _handlers(service: Service, access: CallAccess) -> grpc.GenericRpcHandler:
     methods = {
         name: grpc.unary_unary_rpc_method_handler(
             _answered(name, call, access),
-            request_deserializer=_message(SERVICE.methods_by_name[name].input_type).FromString,
+            request_deserializer=_reader(_message(SERVICE.methods_by_name[name].input_type)),
             response_serializer=_message(SERVICE.methods_by_name[name].output_type).SerializeToString,
         )
         for name, call in service.unary().items()
     }
+
+    async def live(requests: Any, context: Any) -> Any:
+        return await service.server_live(messages.ServerLiveRequest())
+
+    # Strangers may ask: their messages are not even read.
+    methods[LIVE] = grpc.stream_unary_rpc_method_handler(
+        live, response_serializer=messages.ServerLiveResponse.SerializeToString
+    )
 
     async def stream(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for response in service.stream_infer(requests):
@@ -120,7 +128,7 @@ def _handlers(service: Service, access: CallAccess) -> grpc.GenericRpcHandler:
 
     methods[STREAM] = grpc.stream_stream_rpc_method_handler(
         stream,
-        request_deserializer=messages.ModelInferRequest.FromString,
+        request_deserializer=_reader(messages.ModelInferRequest),
         response_serializer=messages.ModelStreamInferResponse.SerializeToString,
     )
     return grpc.method_handlers_generic_handler(SERVICE.full_name, methods)
@@ -128,6 +136,18 @@ def _handlers(service: Service, access: CallAccess) -> grpc.GenericRpcHandler:
 
 def _message(descriptor: Any) -> Any:
     return getattr(messages, descriptor.name)
+
+
+def _reader(message: Any) -> Callable[[bytes], Any]:
+    """Reads a message, None for bytes that are none of its kind: gRPC itself would call that a fault of the agent."""
+
+    def read(content: bytes) -> Any:
+        try:
+            return message.FromString(content)
+        except Exception:  # the library's own, which this module need not import
+            return None
+
+    return read
 
 
 def _answered(
@@ -141,6 +161,8 @@ def _answered(
 
     async def answer(request: Any, context: Any) -> Any:
         try:
+            if request is None:
+                raise AgentError(ErrorCode.INVALID_TENSOR, f"the message is no request of {name}")
             response = await call(request)
             note(request, context, HTTPStatus.OK)
             return response

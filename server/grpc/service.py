@@ -91,10 +91,16 @@ class Service:
         return await asyncio.shield(asyncio.ensure_future(self._infer(request)))
 
     async def stream_infer(
-        self, requests: AsyncIterator[messages.ModelInferRequest]
+        self, requests: AsyncIterator[messages.ModelInferRequest | None]
     ) -> AsyncIterator[messages.ModelStreamInferResponse]:
-        """One answer to each request, in their order; an error ends nothing but its own request."""
+        """One answer to each request, in their order; an error ends nothing but its own request.
+
+        None stands for a message that cannot be read.
+        """
         async for request in requests:
+            if request is None:
+                yield messages.ModelStreamInferResponse(error_message="the message is no ModelInferRequest")
+                continue
             try:
                 yield messages.ModelStreamInferResponse(infer_response=await self.infer(request))
             except AgentError as error:

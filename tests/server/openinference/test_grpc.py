@@ -66,22 +66,26 @@ def test_the_token_and_the_pinned_certificate_open_the_port(guarded: RunningAgen
     ids=["nothing", "no scheme", "another scheme", "no token"],
 )
 def test_without_the_token_no_call_is_answered(guarded: RunningAgent, headers: dict[str, str]) -> None:
-    """Liveness included."""
+    """Liveness alone is open."""
     client = client_of(guarded)
     with pytest.raises(InferenceServerException, match="authorization: Bearer TOKEN") as refused:
-        client.is_server_live(headers=headers)
+        client.is_server_ready(headers=headers)
     assert refused.value.status() == "StatusCode.UNAUTHENTICATED"
+    assert client.is_server_live(headers=headers)
     client.close()
 
 
 def test_no_call_is_forgotten_by_the_guard(guarded: RunningAgent) -> None:
-    """Every call of the protocol, and calls that are not there, are refused without the token; none reads a message."""
+    """Every call, also one that is not there, is refused without the token, liveness excepted; none reads a message."""
     credentials = grpc.ssl_channel_credentials((guarded.data / "tls" / "cert.pem").read_bytes())
     options = [("grpc.ssl_target_name_override", TLS_SERVER_NAME)]
     names = [method.name for method in service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods]
     with grpc.secure_channel(f"127.0.0.1:{grpc_port(guarded)}", credentials, options) as channel:
         for name in [*names, "Nothing"]:
             call: Any = channel.stream_stream(f"/inference.GRPCInferenceService/{name}")
+            if name == "ServerLive":
+                assert list(call(iter([b"\xff" * 100_000]))) == [b"\x08\x01"]
+                continue
             with pytest.raises(grpc.RpcError) as refused:
                 list(call(iter([b"\xff" * 100_000])))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, name
@@ -93,11 +97,11 @@ def test_wrong_tokens_are_counted_and_the_right_one_is_not_slowed_down(guarded: 
     said = []
     for number in range(STRANGERS):
         with pytest.raises(InferenceServerException) as refused:
-            client.is_server_live(headers={"authorization": f"Bearer wrong{number}"})
+            client.is_server_ready(headers={"authorization": f"Bearer wrong{number}"})
         said.append(refused.value.status())
     assert said[:10] == ["StatusCode.UNAUTHENTICATED"] * 10
     assert said[10:] == ["StatusCode.RESOURCE_EXHAUSTED"] * 10
-    assert client.is_server_live(headers={"authorization": f"Bearer {TOKEN}"})
+    assert client.is_server_ready(headers={"authorization": f"Bearer {TOKEN}"})
     assert TOKEN not in guarded.log()
     assert "wrong5" not in guarded.log()
     client.close()
@@ -161,6 +165,16 @@ def test_calls_that_are_given_up_leave_everything_in_order(served: Served) -> No
     for thread in threads:
         thread.join()
     assert failures == []
+    assert "Traceback" not in served.agent.log()
+
+
+def test_bytes_that_are_no_message_are_the_senders_fault(served: Served) -> None:
+    """Not the agent's: nothing is logged as one."""
+    with grpc.insecure_channel(served.grpc_address) as channel:
+        for name in ("ModelInfer", "ModelConfig", "RepositoryModelLoad"):
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary(f"/inference.GRPCInferenceService/{name}")(b"\xff" * 100)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "Traceback" not in served.agent.log()
 
 
