@@ -23,7 +23,7 @@ DeviceType = Annotated[
     typer.Option(help="Type of the device: what the agent reports, such as pi4; with --for also the kind to lease."),
 ]
 AllowCommands = Annotated[
-    bool, typer.Option("--allow-commands", help="Let whoever has the token run programs there: `client run`.")
+    bool, typer.Option("--allow-commands", help="Let tokens with the scope run start programs: `client run`.")
 ]
 With = Annotated[
     str | None,
