@@ -50,7 +50,7 @@ def create_app(agent: Agent) -> ASGIApp:
     def is_routed(scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
-    rules = Rules({**RULES, **OPEN_METRICS}) if agent.settings.open_metrics else Rules()
+    rules = Rules({**RULES, **OPEN_METRICS} if agent.settings.open_metrics else RULES)
     agent.requests.add_route(OPENAPI, ["GET"])
     for route in (each for module in ROUTES for each in module.router.routes):
         if isinstance(route, APIRoute):

@@ -38,7 +38,8 @@ app = typer.Typer(
 
 def _name(text: str) -> str:
     if not re.fullmatch(TOKEN_NAME_PATTERN, text):
-        raise typer.BadParameter(f"a name has up to 64 small letters, digits, dots, _ and -, not {text[:80]!a}")
+        rule = "up to 64 small letters, digits, dots, _ and -, a letter or digit first"
+        raise typer.BadParameter(f"a name has {rule}, not {text[:80]!a}")
     return text
 
 

@@ -46,18 +46,19 @@ class Authentication:
         sessions: Sessions,
         probe_secret: str,
         is_routed: Callable[[Scope], bool],
-        rules: Rules = Rules(RULES),  # noqa: B008
+        rules: Rules | None = None,
     ) -> None:
         """`probe_secret` opens readiness alone.
 
         `is_routed` tells whether the app has a route for a request: one that no rule knows is refused.
+        `rules` are those of every agent where none are given.
         """
         self._app = app
         self._probe_secret = probe_secret.encode()
         self._access = access
         self._sessions = sessions
         self._is_routed = is_routed
-        self._rules = rules
+        self._rules = rules or Rules(RULES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:

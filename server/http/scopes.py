@@ -120,9 +120,10 @@ class Found:
 class Rules:
     """The table, arranged so that looking a path up takes a microsecond."""
 
-    def __init__(self, rules: Mapping[tuple[str, str], Rule] = RULES) -> None:
+    def __init__(self, rules: Mapping[tuple[str, str], Rule]) -> None:
         """Raises ValueError where templates with different rules could mean one path: the router may take either."""
         self._root: dict[Any, Any] = {}
+        self._exact = {route: Found(rule, None) for route, rule in rules.items() if "{" not in route[1]}
         for (method, template), rule in rules.items():
             for (other_method, other), other_rule in rules.items():
                 if method == other_method and rule != other_rule and _may_be_one(template, other):
@@ -134,7 +135,7 @@ class Rules:
 
     def find(self, method: str, path: str) -> Found | None:
         """The rule for a request, None where the table has none."""
-        return _find(self._root, method, path.split("/"), 1, None)
+        return self._exact.get((method, path)) or _find(self._root, method, path.split("/"), 1, None)
 
 
 def _find(node: dict[Any, Any], method: str, segments: list[str], index: int, parameter: str | None) -> Found | None:

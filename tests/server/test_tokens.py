@@ -17,6 +17,7 @@ import pytest
 from client.sdk.hosts import Host
 from contract.codes import ErrorCode
 from contract.tokens import TOKENS_MAX, NewToken, Scope, TokenInfo, TokenList, TokenRequest
+from server.access.access import Access
 from server.access.token_file import REVOKED_FIRST_NAME, TOKENS_NAME, USES_NAME
 from server.access.tokens import Tokens
 from server.errors import AgentError
@@ -288,6 +289,28 @@ def test_a_clock_that_is_set_back_revives_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(time, "time", lambda: yesterday_s)
     assert caller.is_over()
     assert not caller.token.is_good(time.time())
+
+
+def test_any_protocol_can_ask_who_sends_a_token_and_what_it_may(tmp_path: Path) -> None:
+    """Without a request of HTTP: wrong ones are refused, counted and slowed down; right ones have their scopes."""
+    access = Access(tmp_path, FIRST_SHA256, Room(tmp_path))
+    made = asyncio.run(access.tokens.create(TokenRequest(name="reader", scopes=[Scope.READ])))
+    codes = []
+    for guess in ("", *map(str, range(10))):
+        with pytest.raises(AgentError) as refused:
+            access.authenticate(guess, "192.0.2.7")
+        codes.append(refused.value.code)
+    assert codes == [ErrorCode.UNAUTHORIZED] * 10 + [ErrorCode.TOO_MANY_ATTEMPTS]
+    caller = access.authenticate(made.token, "192.0.2.7")
+    caller.require(frozenset({Scope.READ, Scope.INFER}), "ModelMetadata")
+    with pytest.raises(AgentError, match="ModelInfer needs the scope infer; the token 'reader' has read"):
+        caller.require(frozenset({Scope.INFER}), "ModelInfer")
+    access.audit.sum_up()
+    page = asyncio.run(access.audit.page(10, None))
+    assert [(entry.action, entry.address, entry.count) for entry in page.entries] == [
+        ("login.refused", "192.0.2.7", 11)
+    ]
+    access.audit.stop()
 
 
 def test_an_admin_that_expires_does_not_count_as_the_last(tmp_path: Path) -> None:
