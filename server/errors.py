@@ -127,7 +127,7 @@ FAULTS: dict[ErrorCode, Fault] = {
     ErrorCode.INVALID_TENSOR: Fault(
         HTTPStatus.BAD_REQUEST,
         "The request does not fit the protocol or the model",
-        "GET /v2/models/{name} tells names, datatypes and shapes",
+        "GET /v2/models/NAME tells names, datatypes and shapes",
     ),
     ErrorCode.UNSUPPORTED_CODING: Fault(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
