@@ -70,7 +70,7 @@ async def _agent_with(data: Path, count: int) -> Authentication:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
-    return Authentication(app, access, Sessions(data, access.tokens, tls=True), lambda scope: False)
+    return Authentication(app, access, Sessions(data, access.tokens, tls=True), "probe", lambda scope: False)
 
 
 def _request(guarded: Authentication, path: str) -> Request:

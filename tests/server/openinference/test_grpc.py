@@ -172,8 +172,9 @@ def test_bytes_that_are_no_message_are_the_senders_fault(served: Served) -> None
     """Not the agent's: nothing is logged as one."""
     with grpc.insecure_channel(served.grpc_address) as channel:
         for name in ("ModelInfer", "ModelConfig", "RepositoryModelLoad"):
+            call: Any = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
             with pytest.raises(grpc.RpcError) as refused:
-                channel.unary_unary(f"/inference.GRPCInferenceService/{name}")(b"\xff" * 100)
+                call(b"\xff" * 100)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "Traceback" not in served.agent.log()
 
