@@ -179,9 +179,9 @@ def require_wrk() -> None:
     sys.exit("wrk makes the load; on Debian and Ubuntu: sudo apt-get install wrk")
 
 
-def load(host: Host, image: Path, clients: int, seconds: float) -> Load:
+def load(host: Host, image: Path, clients: int, seconds: float, query: str = "") -> Load:
     """Post a picture from so many concurrent clients for so long."""
-    return post_load(f"{host.url}/v1/classify", image, clients, seconds, CONTENT_TYPE="image/jpeg")
+    return post_load(f"{host.url}/v1/classify{query}", image, clients, seconds, CONTENT_TYPE="image/jpeg")
 
 
 def post_load(url: str, body: Path, clients: int, seconds: float, **variables: str) -> Load:

@@ -22,6 +22,8 @@ from server.tasks.images import input_spec
 
 SIZES = (None, (1280, 960), (2560, 1920), (4000, 3000))
 REPEATS = 15
+PARTS = 100
+PART_SIZE = (1200, 1200)
 MAX_PIXELS = 40_000_000
 
 
@@ -55,6 +57,37 @@ def main() -> None:
     header = ["picture", "decode", "decoded as", "ms", "times exact", "most logits apart", "same first three"]
     print(table(header, rows))
     print("\nms: decode and resize, medians of", REPEATS)
+    print(f"\n{PARTS} parts of the picture, each a photo of {PART_SIZE[0]} x {PART_SIZE[1]}:")
+    print(table(["decode", "same best class", "same first three"], _agreement(model, files)))
+
+
+def _agreement(model: LoadedModel, files: Supplied) -> list[list[str]]:
+    """How often each mode names the same classes as decoding every pixel does, on parts of the picture."""
+    parts = _parts(files)
+    exact = [_logits(model, image, headroom=None) for image in parts]
+    rows = []
+    for mode, headroom in MODES.items():
+        found = [_logits(model, image, headroom=headroom) for image in parts]
+        same = [
+            sum(np.array_equal(top_k(one, k), top_k(two, k)) for one, two in zip(exact, found, strict=True))
+            for k in (1, 3)
+        ]
+        rows.append([mode, *(f"{count / len(parts):.0%}" for count in same)])
+    return rows
+
+
+def _parts(files: Supplied) -> list[bytes]:
+    """Parts of the picture, chosen at random from a fixed seed, as photos of their own."""
+    source, whole = np.random.default_rng(7), Image.open(files.image).convert("RGB")
+    parts = []
+    for _ in range(PARTS):
+        side = int(source.integers(120, min(whole.size)))
+        left, top = (int(source.integers(0, length - side + 1)) for length in whole.size)
+        out = io.BytesIO()
+        part = whole.crop((left, top, left + side, top + side))
+        part.resize(PART_SIZE, Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)
+        parts.append(out.getvalue())
+    return parts
 
 
 def _image(files: Supplied, size: tuple[int, int] | None) -> bytes:
