@@ -133,7 +133,7 @@ class ModelDescription(BaseModel):
     """Names of the files beside the main one."""
     size_bytes: int
     embedded: bool
-    """True for the model that ships with the agent and cannot be removed."""
+    """True for a model that ships with the agent and cannot be removed."""
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
     task: Task

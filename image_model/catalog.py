@@ -1,17 +1,20 @@
 """The models edgerun knows by name: files, digests, origin and preprocessing, read from catalog.toml."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from contract.tasks import BoxCoordinates, DetectionForm, Task
+
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 SAMPLES_FOLDER = EMBEDDED_FOLDER / "samples"
 
 EMBEDDED_MODEL = "digits"
+"""Of the models that ship with the agent, the one that answers where none is named and nothing better is there."""
 PREFERRED_MODEL = "mobilenet_v2_1.0_224_quant"
 
 
@@ -45,6 +48,11 @@ class CatalogEntry:
     labels: CatalogFile
     samples: tuple[CatalogFile, ...] = ()
     embedded: bool = False
+    """Whether its files ship with the agent, under EMBEDDED_FOLDER."""
+    task: Task = Task.CLASSIFICATION
+    form: DetectionForm | None = None
+    coordinates: BoxCoordinates | None = None
+    """How a detector's boxes are written."""
 
     @property
     def files(self) -> tuple[CatalogFile, ...]:
@@ -60,9 +68,20 @@ def load_catalog() -> Mapping[str, CatalogEntry]:
     return MappingProxyType(entries)
 
 
+def embedded_entries() -> Mapping[str, CatalogEntry]:
+    """The models that ship with the agent, by name."""
+    return {name: entry for name, entry in load_catalog().items() if entry.embedded}
+
+
 def _entry(name: str, table: dict[str, Any]) -> CatalogEntry:
     files = table.pop("files")
     model, labels = (CatalogFile(**files[role]) for role in ("model", "labels"))
     samples = tuple(CatalogFile(**fields) for fields in table.pop("samples", ()))
     low, high = table.pop("input_range")
-    return CatalogEntry(name=name, input_range=(low, high), model=model, labels=labels, samples=samples, **table)
+    chosen = {key: kind(table.pop(key)) for key, kind in _CHOICES.items() if key in table}
+    return CatalogEntry(
+        name=name, input_range=(low, high), model=model, labels=labels, samples=samples, **chosen, **table
+    )
+
+
+_CHOICES: dict[str, Callable[[str], Any]] = {"task": Task, "form": DetectionForm, "coordinates": BoxCoordinates}

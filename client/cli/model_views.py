@@ -50,7 +50,7 @@ def list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> Re
             size = f"{model.size_bytes / 1e6:.2f} MB"
             mark = "*" if row["default"] else ""
             name = f"{model.name} (synthetic weights)" if row["synthetic"] else model.name
-            table.add_row(host, mark, name, *map(str, values), size, str(row["runtimes"]))
+            table.add_row(host, mark, name, *map(str, values), size, str(row["runtimes"]) or "not tried")
     several = len(lists) > 1
     notes = [
         Text(f"{host + ': ' if several else ''}written when first used, with synthetic weights: {', '.join(names)}")

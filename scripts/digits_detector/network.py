@@ -12,8 +12,8 @@ SIDE = INPUT_SIDE // STRIDE
 CLASSES = 10
 EDGES = 4
 """Distances from a place to the left, top, right and bottom edge of a digit's box, in strides."""
-LAYERS = ((1, 8, 2), (8, 16, 2), (16, 32, 2), (32, 48, 1), (48, 48, 1), (48, 48, 1))
-"""Inputs, outputs and stride of each convolution; the last place sees 63 x 63 pixels."""
+LAYERS = ((1, 8, 2), (8, 16, 2), (16, 24, 1), (24, 40, 2), (40, 48, 1), (48, 48, 1), (48, 48, 1))
+"""Inputs, outputs and stride of each convolution; the last place sees 71 x 71 pixels."""
 USUAL_EDGE = 1.5
 """What the untrained network takes for the distance of an edge, in strides."""
 RARE = -4.0
@@ -21,7 +21,7 @@ RARE = -4.0
 
 
 class Network:
-    """Six convolutions of 3 x 3 with ReLU, and one of 1 x 1 to ten classes and four edges."""
+    """Seven convolutions of 3 x 3 with ReLU, and one of 1 x 1 to ten classes and four edges."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.convs = [Conv(rng, inputs, outputs, stride) for inputs, outputs, stride in LAYERS]

@@ -19,7 +19,7 @@ Plane = NDArray[np.float32]
 SIDES = (160, 320)
 """Shortest and longest side of a scene in pixels."""
 DIGITS_MAX = 8
-HEIGHT_SHARES = (0.1, 0.32)
+HEIGHT_SHARES = (0.13, 0.36)
 """Least and greatest height of a digit, as shares of the longer side."""
 TURN_DEGREES = 12.0
 INK_MIN = 0.3
@@ -52,7 +52,8 @@ class SceneDrawer:
     def __init__(self, *, held_out: bool, seed: int) -> None:
         digits = load_digits()
         chosen = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
-        self._inks = (digits.images[chosen] / 16).astype(np.float32)
+        self.inks = (digits.images[chosen] / 16).astype(np.float32)
+        """Shares of ink of the pictures it draws with [n, 8, 8]."""
         self._labels = digits.target[chosen].astype(np.intp)
         self._rng = np.random.default_rng(seed)
 
@@ -65,8 +66,8 @@ class SceneDrawer:
         boxes: list[tuple[int, int, int, int]] = []
         digits = []
         for _ in range(rng.integers(0, count_max + 1)):
-            chosen = int(rng.integers(len(self._inks)))
-            ink = _ink(rng, self._inks[chosen], max(width, height))
+            chosen = int(rng.integers(len(self.inks)))
+            ink = _ink(rng, self.inks[chosen], max(width, height))
             place = _free_place(rng, ink.shape, (width, height), boxes)
             if place is not None:
                 boxes.append(_paint(rng, sheet, paper, ink, place))

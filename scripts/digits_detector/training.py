@@ -12,7 +12,7 @@ from scripts.digits_detector.scenes import Scene, SceneDrawer
 from scripts.digits_model.network import Array
 
 SEED = 11
-POOL = 6_000
+POOL = 7_000
 """Training scenes that are drawn; each is seen several times, shifted and with another exposure."""
 BATCH = 16
 STEPS = 6_000
@@ -25,7 +25,7 @@ CORE = 0.8
 """Strides from a digit's centre within which a place answers for it, at most, in either direction."""
 VISIBLE_MIN = 0.6
 """Share of a digit that a shift must leave within the picture, or no place answers for it."""
-BOX_WEIGHT = 1.0
+BOX_WEIGHT = 0.5
 INPUT = InputSpec(INPUT_SIDE, INPUT_SIDE, 1, "uint8")
 
 

@@ -69,7 +69,7 @@ def train(x: Array, labels: Labels) -> Network:
 
 def tensor_card(details: dict[str, Any]) -> dict[str, Any]:
     """A tensor as `contract.models.TensorInfo` writes it."""
-    scale, zero_point = details["quantization"]
+    scale, zero_point = details["quantization"] if details["quantization"][0] else (None, None)
     shape = [int(size) for size in details["shape"]]
     dtype = np.dtype(details["dtype"]).name
     return {"name": details["name"], "shape": shape, "dtype": dtype, "scale": scale, "zero_point": zero_point}

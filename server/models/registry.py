@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.codes import ErrorCode
 from contract.models import DamagedModel, ModelDescription, ModelList, ModelManifest, RuntimeCheck
-from image_model.catalog import EMBEDDED_MODEL
+from image_model.catalog import EMBEDDED_MODEL, embedded_entries
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
 from server.models.description import describe
@@ -41,8 +41,8 @@ class ModelRegistry:
         return self.store.default if name is None else self.store.get(name)
 
     def describe(self, model: StoredModel) -> ModelDescription:
-        """What is known of a model; for the embedded one, as the running workers found it."""
-        if not model.description.embedded:
+        """What is known of a model; for the one that workers try first, as they found it."""
+        if model.description.name != EMBEDDED_MODEL:
             return model.description
         checks = {
             name: RuntimeCheck(ok=True, load_ms=pool.hello.load_ms, first_inference_ms=pool.hello.first_inference_ms)
@@ -87,7 +87,7 @@ class ModelRegistry:
         Raises AgentError: UNKNOWN_BLOB, NOT_A_MODEL, BAD_LABELS, MODEL_REJECTED, MODEL_CRASHED, INVALID_REQUEST,
         MODEL_PROTECTED, MEASURING.
         """
-        if name == EMBEDDED_MODEL:
+        if name in embedded_entries():
             raise AgentError(ErrorCode.MODEL_PROTECTED, f"{name} is part of the agent and cannot be replaced")
         async with self._one_at_a_time:  # each check may need as much memory as a worker
             if (known := self.store.find(name)) is not None and known.manifest == manifest:

@@ -22,9 +22,9 @@ from contract.codes import ErrorCode
 from contract.digests import identity
 from contract.models import MODEL_NAME_PATTERN, ModelDescription, ModelManifest
 from contract.tasks import Task
-from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL
+from image_model.catalog import EMBEDDED_MODEL, PREFERRED_MODEL, embedded_entries
 from server.errors import AgentError
-from server.models.stored_model import StoredModel, embedded_model
+from server.models.stored_model import StoredModel, embedded_models
 from server.runtimes import MAIN_NAMES
 from server.storage.atomic import ensure_folder, move_aside, put_in_place, storage_faults, write_atomically
 from server.storage.trees import Folder
@@ -47,7 +47,7 @@ class ModelStore:
         self._laid_out = folder / "files"
         for path in (self._blobs, self._models, self._laid_out):
             ensure_folder(path)
-        self._stored = {EMBEDDED_MODEL: embedded_model()}
+        self._stored = dict(embedded_models())
         self.damaged: dict[str, str] = {}
         """Models that cannot be used any more, with the reason of each."""
         for path in sorted(self._models.glob("*.json")):
@@ -175,6 +175,11 @@ class ModelStore:
         if not re.fullmatch(MODEL_NAME_PATTERN, path.stem):
             log.warning("%r describes no model that has a name, and is ignored", path.name)
             return
+        if path.stem in embedded_entries():
+            reason = "the agent itself has a model of that name now: push this one under another"
+            log.warning("model %s is left out: %s", path.stem, reason)
+            self.damaged[path.stem] = reason
+            return
         try:
             self._stored[path.stem] = self._read(path)
         except DAMAGES as error:
@@ -186,7 +191,7 @@ class ModelStore:
         document = json.loads(path.read_bytes())
         manifest = ModelManifest.model_validate(document["manifest"])
         description = ModelDescription.model_validate(document["description"])
-        if description.name != path.stem or path.stem == EMBEDDED_MODEL:
+        if description.name != path.stem:
             raise ValueError(f"{path.name} describes a model {description.name!r}")
         for digest in manifest.digests:
             if self.blob(digest) is None:

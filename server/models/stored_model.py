@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from contract.codes import ErrorCode
-from contract.models import Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
+from contract.models import DetectionReading, Fit, ModelDescription, ModelManifest, Preprocessing, TensorInfo
 from contract.tasks import Task
-from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
+from image_model.catalog import EMBEDDED_FOLDER, CatalogEntry, embedded_entries
 from image_model.labels import LabelError, parse_labels
 from server.errors import AgentError
 from server.workers.messages import ImageFeed, ModelSource, ModelSpec
@@ -26,7 +26,7 @@ class StoredModel:
     source: ModelSource
     labels_path: Path | None
     manifest: ModelManifest | None
-    """What was declared when it was put; None for the embedded model."""
+    """What was declared when it was put; None for an embedded model."""
 
     @cached_property
     def labels(self) -> Mapping[int, str]:
@@ -83,10 +83,16 @@ def _reading(described: ModelDescription) -> dict[str, str]:
     return {}
 
 
-def embedded_model() -> StoredModel:
-    """The model that ships with the agent."""
-    entry = load_catalog()[EMBEDDED_MODEL]
-    card = json.loads((EMBEDDED_FOLDER / f"{EMBEDDED_MODEL}.json").read_bytes())
+def embedded_models() -> Mapping[str, StoredModel]:
+    """The models that ship with the agent, by name."""
+    return {name: _embedded(entry) for name, entry in embedded_entries().items()}
+
+
+def _embedded(entry: CatalogEntry) -> StoredModel:
+    card = json.loads((EMBEDDED_FOLDER / f"{entry.name}.json").read_bytes())
+    labels_path = EMBEDDED_FOLDER / entry.labels.name
+    classes = len(parse_labels(labels_path.read_bytes()))
+    classifies = entry.task is Task.CLASSIFICATION
     description = ModelDescription(
         name=entry.name,
         digest=entry.model.digest,
@@ -95,15 +101,15 @@ def embedded_model() -> StoredModel:
         embedded=True,
         inputs=[TensorInfo(**fields) for fields in card["inputs"]],
         outputs=[TensorInfo(**fields) for fields in card["outputs"]],
-        task=Task.CLASSIFICATION,
-        class_count=card["outputs"][0]["shape"][-1],
-        label_count=card["outputs"][0]["shape"][-1],
+        task=entry.task,
+        detection=DetectionReading(form=entry.form, coordinates=entry.coordinates) if entry.form else None,
+        class_count=classes,
+        label_count=classes,
         preprocessing=Preprocessing(input_range=entry.input_range, fit=Fit(entry.fit)),
-        output_kind="probabilities",
+        output_kind="probabilities" if classifies else None,
         runtimes={},
         source=entry.source,
         licence=entry.licence,
     )
-    folder = EMBEDDED_FOLDER
-    source = ModelSource("tflite", str(folder / entry.model.name), entry.model.digest, {})
-    return StoredModel(description, source, folder / entry.labels.name, manifest=None)
+    source = ModelSource("tflite", str(EMBEDDED_FOLDER / entry.model.name), entry.model.digest, {})
+    return StoredModel(description, source, labels_path, manifest=None)

@@ -5,7 +5,7 @@ import io
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -15,12 +15,12 @@ from image_model.average_precision import Box, Detection, Picture, Truth, averag
 CLASSES = 4
 
 
-def cocos(pictures: list[Picture]) -> tuple[float, float, float]:
+def cocos(pictures: list[Picture], classes: int = CLASSES) -> tuple[float, float, float]:
     """The same by pycocotools: mAP, and at overlaps 0.5 and 0.75."""
     truth, found = COCO(), []
     truth.dataset = {
         "images": [{"id": number} for number in range(len(pictures))],
-        "categories": [{"id": index} for index in range(CLASSES)],
+        "categories": [{"id": index} for index in range(classes)],
         "annotations": [],
     }
     for number, picture in enumerate(pictures):
@@ -108,6 +108,7 @@ def test_odd_findings_are_measured_as_pycocotools_does(picture: Picture) -> None
     assert_as_coco([*random_pictures(1), picture, Picture([], [])])
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_the_order_in_which_a_class_is_found_counts_as_in_pycocotools(data: st.DataObject) -> None:
     """Overlapping things, overlapping findings and equal scores, in any order."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, SAMPLES_FOLDER, load_catalog
+from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, SAMPLES_FOLDER, embedded_entries, load_catalog
 from image_model.download import file_sha256
 from image_model.preprocess import InputSpec, pixel_table, resize, to_tensor
 from server.runtimes import open_runtime
@@ -18,13 +18,15 @@ CARD = json.loads((EMBEDDED_FOLDER / "digits.json").read_text())
 HELD_OUT = 360
 
 
-def test_embedded_files_have_the_catalogs_digests() -> None:
+@pytest.mark.parametrize("name", embedded_entries())
+def test_embedded_files_have_the_catalogs_digests(name: str) -> None:
     """Size and SHA-256 of the committed files are those of the catalog and of the model's card."""
-    entry = load_catalog()[EMBEDDED_MODEL]
+    entry = load_catalog()[name]
     for file in (entry.model, entry.labels):
         path = EMBEDDED_FOLDER / file.name
         assert (path.stat().st_size, file_sha256(path)) == (file.size_bytes, file.sha256)
-    assert CARD["sha256"] == entry.model.sha256
+    card = json.loads((EMBEDDED_FOLDER / f"{name}.json").read_text())
+    assert card["sha256"] == entry.model.sha256
 
 
 def test_entries_are_complete() -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from contract.models import ModelList, ModelManifest
+from image_model.catalog import embedded_entries
 from server.errors import AgentError
 from server.http import tls
 from server.http.tls import Clock, ensure_certificate
@@ -119,6 +120,15 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 """What may become of a model's files; each leaves the model unusable."""
 
 
+def test_a_model_whose_name_the_agent_has_itself_by_now_is_left_out(tmp_path: Path) -> None:
+    """A model pushed before one of its name came with the agent: that one answers, and the reason is told."""
+    store_with_a_model(tmp_path)
+    (tmp_path / "models" / "mine.json").rename(tmp_path / "models" / "digits-detector.json")
+    store = ModelStore(tmp_path)
+    assert "push this one under another" in store.damaged["digits-detector"]
+    assert store.get("digits-detector").description.embedded
+
+
 def store_with_a_model(data: Path) -> ModelStore:
     """A store in which the embedded model's files have another name, too."""
     store, digests = ModelStore(data), []
@@ -141,7 +151,7 @@ def test_a_damaged_model_is_left_out_and_can_be_stored_again(tmp_path: Path, dam
     DAMAGES[damage](tmp_path)
     store = ModelStore(tmp_path)
     assert list(store.damaged) == ["mine"]
-    assert [model.description.name for model in store] == ["digits"]
+    assert [model.description.name for model in store] == sorted(embedded_entries())
     assert store.default.description.name == "digits"
     with pytest.raises(AgentError, match="damaged"):
         store.get("mine")

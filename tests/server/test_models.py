@@ -9,7 +9,7 @@ import pytest
 
 from contract.codes import ErrorCode
 from contract.models import ModelDescription, ModelManifest
-from image_model.catalog import EMBEDDED_FOLDER
+from image_model.catalog import EMBEDDED_FOLDER, embedded_entries
 from tests.agents import RunningAgent, running_agent
 from tests.conftest import TFLITE_RUNTIMES, SuppliedModel
 from tests.images import digit
@@ -162,11 +162,12 @@ def test_a_bad_label_file_is_refused(agent: RunningAgent) -> None:
         assert problem(put_model(http, "badlabels", DIGITS, labels=labels)).code == ErrorCode.BAD_LABELS
 
 
-def test_the_embedded_model_is_protected(agent: RunningAgent) -> None:
+@pytest.mark.parametrize("name", embedded_entries())
+def test_an_embedded_model_is_protected(agent: RunningAgent, name: str) -> None:
     """It can be neither replaced nor removed."""
     with agent.http() as http:
-        assert problem(http.delete("/v1/models/digits")).code == ErrorCode.MODEL_PROTECTED
-        assert problem(put_model(http, "digits", DIGITS)).code == ErrorCode.MODEL_PROTECTED
+        assert problem(http.delete(f"/v1/models/{name}")).code == ErrorCode.MODEL_PROTECTED
+        assert problem(put_model(http, name, DIGITS)).code == ErrorCode.MODEL_PROTECTED
 
 
 @pytest.mark.parametrize("name", ["Upper", "..", "a%2Fb", "-x"])
@@ -209,7 +210,7 @@ def test_a_description_that_cannot_be_read_does_not_stop_the_agent(tmp_path: Pat
     assert ModelManifest.model_validate(document["manifest"]).outputs == "probabilities"
     (tmp_path / "data" / "blobs" / digest_of(DIGITS).removeprefix("sha256:")).unlink()
     with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
-        assert [model["name"] for model in http.get("/v1/models").json()["models"]] == ["digits"]
+        assert [model["name"] for model in http.get("/v1/models").json()["models"]] == sorted(embedded_entries())
         assert put_model(http, "mine", DIGITS).status_code == 201
 
 

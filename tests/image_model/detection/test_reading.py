@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -159,6 +159,7 @@ SHAPES: dict[Form, list[tuple[int, ...]]] = {
 }
 
 
+@settings(deadline=None)
 @given(data=st.data(), form=st.sampled_from(Form), coordinates=st.sampled_from(Coordinates))
 def test_hostile_numbers_give_candidates_or_a_value_error(
     data: st.DataObject, form: Form, coordinates: Coordinates

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_model.detection import Candidates, suppress
@@ -36,6 +36,7 @@ def test_suppression_is_the_plain_loops(count: int, spread: float, class_wise: b
     assert as_list(kept) == reference.suppress(as_list(given_candidates), 0.45, 300, class_wise=class_wise)
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(0, 60),
     seed=st.integers(0, 1000),
