@@ -109,6 +109,8 @@ declare namespace Agent {
     input: RandomInput | ImageInput;
   }
 
+  type BoxCoordinates = "pixels" | "normalised";
+
   type CheckCode =
     | "throttle_flag"
     | "under_voltage"
@@ -190,6 +192,13 @@ declare namespace Agent {
     reason: string;
   }
 
+  type DetectionForm = "tflite_postprocess" | "detection_output" | "yolo_v5" | "yolo_v8";
+
+  interface DetectionReading {
+    form: DetectionForm | null;
+    coordinates: BoxCoordinates | null;
+  }
+
   interface DeviceEvent {
     at_s: number;
     step: DeviceStep;
@@ -238,9 +247,15 @@ declare namespace Agent {
     | "model_quarantined"
     | "bad_labels"
     | "not_a_classifier"
+    | "not_a_detector"
+    | "takes_no_image"
+    | "answer_too_large"
     | "model_protected"
     | "runtime_unavailable"
     | "device_unavailable"
+    | "invalid_tensor"
+    | "unsupported_coding"
+    | "model_unloaded"
     | "unknown_job"
     | "job_active"
     | "job_not_ended"
@@ -269,7 +284,7 @@ declare namespace Agent {
     detail: string;
   }
 
-  type Fit = "stretch" | "crop";
+  type Fit = "stretch" | "crop" | "letterbox";
 
   type Hint = "latency" | "throughput";
 
@@ -279,7 +294,7 @@ declare namespace Agent {
     height: number;
     decoded_width: number;
     decoded_height: number;
-    decode: "full" | "reduced";
+    decode: "full" | "reduced" | "coarse";
     exif_orientation: number;
   }
 
@@ -382,8 +397,10 @@ declare namespace Agent {
     embedded: boolean;
     inputs: TensorInfo[];
     outputs: TensorInfo[];
-    classifier: boolean;
-    not_a_classifier_because: string | null;
+    task: Task;
+    task_assumed: boolean;
+    unfit: Record<string, string>;
+    detection: DetectionReading | null;
     class_count: number | null;
     label_count: number | null;
     preprocessing: Preprocessing | null;
@@ -609,8 +626,11 @@ declare namespace Agent {
     preprocess: number;
     inference: number;
     postprocess: number;
+    suppression: number | null;
     total: number;
   }
+
+  type Task = "classification" | "detection" | "tensor";
 
   interface TelemetrySample {
     schema_version: number;
