@@ -14,6 +14,7 @@ from client.sdk.edge_client import AsyncEdgeClient, EdgeClient
 from client.sdk.events import JobEvent
 from client.sdk.hosts import Host, HostsFile
 from client.sdk.replies import Classification, Detections
+from client.sdk.tensors import Tensor
 
 __all__ = [
     "AgentFault",
@@ -30,5 +31,6 @@ __all__ = [
     "NotAuthorized",
     "NotTrusted",
     "Refused",
+    "Tensor",
     "Unreachable",
 ]

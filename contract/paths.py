@@ -64,6 +64,9 @@ V2_UNLOAD = "/v2/repository/models/{name}/unload"
 INFERENCE_HEADER_LENGTH = "Inference-Header-Content-Length"
 """Bytes of the JSON at the beginning of a body that binary tensors follow in."""
 
+ERROR_CODE_HEADER = "Edgerun-Code"
+"""The `ErrorCode` of an error under /v2, whose body has no place for it; over gRPC it is in the trailing metadata."""
+
 
 def of_version(path: str) -> str:
     """The same path of a model with its version named: `/v2/models/{name}/versions/{version}/infer`."""

@@ -1,7 +1,7 @@
 """Every request the client can make, described once for the synchronous and the asynchronous client."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from client.errors import EdgeError, Malformed
 from client.sdk.answers import DOCUMENT_MAX_BYTES, LARGE_MAX_BYTES, Answer, nothing, reply_as
+from client.sdk.tensors import REPLY_MAX_BYTES, Tensor, body_of, outputs_of
 from contract import paths
 from contract.classify import ClassifyOptions, ClassifyReply
 from contract.detect import DetectOptions, DetectReply
@@ -138,6 +139,13 @@ def classify(image: bytes, model: str | None, options: ClassifyOptions) -> Call[
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
     return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=image)
+
+
+def infer(model: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> Call[dict[str, Tensor]]:
+    """Run a model on tensors; raises NoTensor. It changes nothing on the agent, so it may be sent again."""
+    body, headers = body_of(inputs, outputs)
+    path = located(paths.V2_INFER, name=model)
+    return Call("POST", path, outputs_of, headers=headers, body=body, bytes_max=REPLY_MAX_BYTES)
 
 
 def detect(image: bytes, model: str, options: DetectOptions) -> Call[DetectReply]:

@@ -1,7 +1,7 @@
 """EdgeClient and AsyncEdgeClient: the same calls, one blocking, one for asyncio."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -10,6 +10,7 @@ from client.sdk.calls import Progress
 from client.sdk.job_methods import AsyncJobMethods, JobMethods
 from client.sdk.replies import Classification, Detections
 from client.sdk.request import Stopwatch
+from client.sdk.tensors import Array, Tensor
 from client.sdk.token_methods import AsyncTokenMethods, TokenMethods
 from contract.classify import ClassifyOptions, DecodeMode, QuantMode
 from contract.detect import DetectOptions
@@ -18,6 +19,8 @@ from contract.lease import LeaseTime
 from contract.models import ModelDescription, ModelList, ModelManifest, SyntheticModels
 from contract.session import SessionCode
 
+TensorLike = bytes | memoryview | Array | Tensor
+"""An array, a buffer with a shape, a tensor, or the bytes of a picture file."""
 Image = bytes | str | Path
 """The bytes of a picture file, or where the file is."""
 
@@ -53,6 +56,13 @@ class EdgeClient(JobMethods, TokenMethods):
         """Find objects in one picture; raises EdgeError, OSError for a file that cannot be read."""
         call, watch = calls.detect(_content(image), model, DetectOptions(**options)), Stopwatch()
         return Detections.seen(self._run(call, watch), self.host.name, watch)
+
+    def infer(self, model: str, inputs: Mapping[str, TensorLike], outputs: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Run any model on tensors by name; bytes are the file of a picture. Raises EdgeError.
+
+        Gives the outputs that are named, or all: `reply["scores"].numpy()`, or `.elements()` without NumPy.
+        """
+        return self._run(calls.infer(model, inputs, outputs))
 
     def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""
@@ -127,6 +137,15 @@ class AsyncEdgeClient(AsyncJobMethods, AsyncTokenMethods):
         content = await asyncio.to_thread(_content, image)
         call, watch = calls.detect(content, model, DetectOptions(**options)), Stopwatch()
         return Detections.seen(await self._run(call, watch), self.host.name, watch)
+
+    async def infer(
+        self, model: str, inputs: Mapping[str, TensorLike], outputs: Sequence[str] = ()
+    ) -> dict[str, Tensor]:
+        """Run any model on tensors by name; bytes are the file of a picture. Raises EdgeError.
+
+        Gives the outputs that are named, or all: `reply["scores"].numpy()`, or `.elements()` without NumPy.
+        """
+        return await self._run(calls.infer(model, inputs, outputs))
 
     async def live(self) -> Health:
         """Whether the agent's process answers; needs no token."""

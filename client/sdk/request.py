@@ -28,11 +28,14 @@ from client.sdk.hosts import Host
 from client.sdk.trust import mismatch
 from contract.codes import ErrorCode
 from contract.errors import PROBLEM_MEDIA_TYPE, Problem
+from contract.openinference import ProtocolError
+from contract.paths import ERROR_CODE_HEADER
 
 T = TypeVar("T")
 
 WAIT_MAX_S = 10.0
 """The longest Retry-After that is waited for."""
+CODE_MAX = 64
 WORDS_MAX = 2000
 """Characters of an error's text that are shown."""
 RETRIED_CODES = frozenset(
@@ -170,6 +173,10 @@ def error_of(host: Host, answer: Answer) -> Answered:
     if answer.media_type == PROBLEM_MEDIA_TYPE:
         with suppress(ValidationError, Malformed):
             problem = Problem.model_validate(parsed(answer.content))
+    elif (code := answer.headers.get(ERROR_CODE_HEADER)) is not None:
+        with suppress(ValidationError, Malformed):
+            said = ProtocolError.model_validate(parsed(answer.content)).error
+            problem = Problem(type="about:blank", title=said, status=answer.status, detail=said, code=code[:CODE_MAX])
     for name in ("title", "detail", "hint"):
         if words := getattr(problem, name):
             setattr(problem, name, words[:WORDS_MAX])

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from contract.codes import ErrorCode
+from contract.paths import ERROR_CODE_HEADER
 from server.errors import AgentError
 from server.grpc import open_inference_pb2 as messages
 from server.grpc.access import CallAccess, Metadata
@@ -180,7 +181,7 @@ def _answered(
 async def _abort(context: Any, error: AgentError) -> None:
     text = f"{error.detail}; {error.hint}" if error.hint else error.detail
     code = STATUS.get(error.status, grpc.StatusCode.INTERNAL)
-    await context.abort(code, text, (("edgerun-code", str(error.code)),))
+    await context.abort(code, text, ((ERROR_CODE_HEADER.lower(), str(error.code)),))
 
 
 class _Guard(grpc.aio.ServerInterceptor):

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.codes import ErrorCode
 from contract.openinference import ProtocolError
-from contract.paths import OPENAPI, REQUEST_ID_HEADER, V2
+from contract.paths import ERROR_CODE_HEADER, OPENAPI, REQUEST_ID_HEADER, V2
 from contract.text import visible
 from server.errors import AgentError, as_http
 from server.http.exchange import exchange_of
@@ -87,7 +87,7 @@ def error_response(error: AgentError, scope: Scope) -> Response:
     status, headers, body = as_http(error, instance=path, request_id=request_id(scope))
     if path == V2 or path.startswith(f"{V2}/"):
         said = ProtocolError(error=f"{error.detail}; {error.hint}" if error.hint else error.detail)
-        headers["content-type"] = "application/json"
+        headers |= {"content-type": "application/json", ERROR_CODE_HEADER: str(error.code)}
         body = said.model_dump_json().encode()
     return Response(body, status, headers)
 

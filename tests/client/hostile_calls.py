@@ -29,6 +29,7 @@ LARGE = Path("large.bin")
 
 CALLS: Mapping[str, Callable[[Any], Any]] = {
     "classify": lambda client: client.classify(b"x"),
+    "infer": lambda client: client.infer("digits", {"image": b"x"}),
     "live": lambda client: client.live(),
     "ready": lambda client: client.ready(),
     "info": lambda client: client.info(),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.agents import TOKEN, RunningAgent, running_agent
 from tests.home import Home
+from tests.images import digit
 from tests.server.openinference.conftest import grpc_port
 
 ROOT = Path(__file__).parents[3]
@@ -53,14 +54,20 @@ def test_the_programs_run(guarded: RunningAgent, home: Home) -> None:
     """As they stand, but for the address."""
     home.knows(guarded)
     assert home.client("hosts", "prometheus", "edge1", "--folder", str(home.folder)).returncode == 0
-    rest, grpc = blocks("python")
+    (home.folder / "digit.png").write_bytes(digit(3))
+    rest, grpc, own = blocks("python")
     given = f"import numpy\npixels = numpy.zeros((1, 8, 8, 1), 'int8')\ntoken = {TOKEN!r}\n"
     asked = "\nprint(agent.get_server_metadata(headers={'authorization': f'Bearer {token}'}))"
-    for program in (rest, grpc + asked):
+    for program in (rest, grpc + asked, own):
         code = program.replace("192.0.2.7:8080", guarded.url.partition("//")[2])
         code = code.replace("192.0.2.7:8081", f"127.0.0.1:{grpc_port(guarded)}")
         done = subprocess.run(
-            [sys.executable, "-c", given + code], cwd=home.folder, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", given + code],
+            cwd=home.folder,
+            env=home.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from contract.codes import ErrorCode
 from contract.openinference import ModelConfig, ModelMetadata, ProtocolError, StatisticsReply
 from contract.paths import INFERENCE_HEADER_LENGTH
 from tests.agents import TOKEN, RunningAgent
@@ -40,6 +41,7 @@ def refused(response: httpx.Response, status: int) -> str:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
+    assert response.headers["edgerun-code"] in list(ErrorCode)
     assert set(response.json()) == {"error"}
     return ProtocolError.model_validate_json(response.content).error
 
