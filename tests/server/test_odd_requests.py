@@ -154,7 +154,9 @@ def test_every_reference_of_the_description_leads_somewhere(agent: RunningAgent)
             found = found[step]
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            assert path in ("/health/live", "/v2/health/live") or {"401", "403", "429", "500", "503"} <= set(operation["responses"])
+            assert path in ("/health/live", "/v2/health/live") or {"401", "403", "429", "500", "503"} <= set(
+                operation["responses"]
+            )
 
 
 def _references(document: object) -> set[str]:
