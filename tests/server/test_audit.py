@@ -43,9 +43,8 @@ def test_every_kind_of_change_leaves_a_line(audited: RunningAgent) -> None:
     digest = f"sha256:{hashlib.sha256(DIGITS.read_bytes()).hexdigest()}"
     already = len(entries(audited))
     runner = with_token(audited, make(audited, "runner", "run", "read").token)
-    with runner.http() as http, audited.http() as admin:
-        for each in (http, admin):
-            each.event_hooks["request"] = [lambda request: request.extensions.update(SNI)]
+    hooks = {"request": [lambda request: request.extensions.update(SNI)]}
+    with runner.http(event_hooks=hooks) as http, audited.http(event_hooks=hooks) as admin:
         http.put(f"/v1/blobs/{digest}", content=DIGITS.read_bytes()).raise_for_status()
         http.put("/v1/models/mine", json={"model": digest}).raise_for_status()
         assert http.put("/v1/default-model", json={"name": "mine"}).status_code == 403
@@ -57,10 +56,8 @@ def test_every_kind_of_change_leaves_a_line(audited: RunningAgent) -> None:
         http.delete(f"/v1/jobs/{job}").raise_for_status()
         admin.put("/v1/lease", json={"left_s": 3600}).raise_for_status()
         admin.put("/v1/lease", json={"left_s": None}).raise_for_status()
-        code = http.post("/v1/session-codes").raise_for_status().json()["code"]
-    browse(audited, code)
-    with audited.http() as admin:
-        admin.delete("/v1/tokens/runner", extensions=SNI).raise_for_status()
+        browse(audited, http.post("/v1/session-codes").raise_for_status().json()["code"])
+        admin.delete("/v1/tokens/runner").raise_for_status()
     found = entries(audited)[already:]
     assert [(each.token, each.session, each.action, each.target, each.status) for each in found] == [
         ("first", False, "token.create", "runner (read, run)", 201),
