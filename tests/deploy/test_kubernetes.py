@@ -19,7 +19,10 @@ from server.settings import DEFAULT_PORT, ENVIRONMENT_PREFIX, Settings
 from tests.deploy.schemas import FOLDER, faults_of, schema
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = [ROOT / "deploy" / "kubernetes" / name for name in ("base", "overlays/raspberry-pi", "kserve")]
+FOLDERS = [
+    ROOT / "deploy" / "kubernetes" / name
+    for name in ("base", "overlays/raspberry-pi", "kserve", "overlays/kserve-grpc")
+]
 MANIFESTS = [
     path
     for folder in FOLDERS
@@ -85,6 +88,24 @@ def test_the_overlay_changes_what_it_says() -> None:
     assert pod["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
 
 
+def test_the_overlay_for_grpc_changes_runtime_port_and_protocol() -> None:
+    """One port is passed on by Knative, over HTTP/2 by its name; the agent listens there."""
+    found = {each["kind"]: each for each in built(FOLDERS[3])}
+    (container,) = found["ServingRuntime"]["spec"]["containers"]
+    assert [(each["name"], each["containerPort"]) for each in container["ports"]] == [("h2c", 9000)]
+    assert _settings(container).grpc_port == 9000
+    model = found["InferenceService"]["spec"]["predictor"]["model"]
+    assert model["runtime"] == found["ServingRuntime"]["metadata"]["name"]
+    assert [model["protocolVersion"]] == found["ServingRuntime"]["spec"]["protocolVersions"] == ["grpc-v2"]
+
+
+def _settings(container: Any) -> Settings:
+    """What the agent makes of a container's arguments, in which KServe has filled in a name."""
+    command, *arguments = container.get("args", ["server"])
+    assert command == "server"
+    return _parse([each.replace("{{.Name}}", "mobilenet") for each in arguments])
+
+
 def changed(path: Path, *way: Any, value: Any) -> Any:
     """A manifest with one value replaced, or removed where it is None."""
     document = copy.deepcopy(documents(path)[0])
@@ -134,9 +155,7 @@ def test_the_agent_takes_what_the_manifests_set() -> None:
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.__dataclass_fields__}
     for container in every_container():
         assert {each["name"] for each in container["env"]} <= known
-        command, *arguments = container.get("args", ["server"])
-        assert command == "server"
-        settings = _parse([each.replace("{{.Name}}", "mobilenet") for each in arguments])
+        settings = _settings(container)
         assert settings.port == DEFAULT_PORT == container["ports"][0]["containerPort"]
         assert settings.models in ((), (("mobilenet", Path("/mnt/models")),))
 
