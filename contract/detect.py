@@ -16,6 +16,10 @@ from contract.classify import (
 from contract.errors import Problem
 
 DETECTIONS_MAX = 300
+EDGE_MAX_PX = 2**31 - 1
+"""The widest picture that PNG allows."""
+
+Edge = Annotated[float, Field(ge=0, le=EDGE_MAX_PX, allow_inf_nan=False)]
 
 
 class DetectOptions(ImageOptions):
@@ -35,10 +39,10 @@ class Box(BaseModel):
     What rotated the picture for the model (EXIF orientation) or brought it to the model's size is undone.
     """
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: Edge
+    top: Edge
+    right: Edge
+    bottom: Edge
 
 
 class Detection(BaseModel):
@@ -47,8 +51,8 @@ class Detection(BaseModel):
     index: int = Field(ge=0, le=CLASS_INDEX_MAX)
     """Of its class."""
     label: str | None
-    score: float
-    """0 to 1, as the model has it."""
+    score: float = Field(ge=0, le=1)
+    """As the model has it."""
     box_px: Box
 
 

@@ -23,7 +23,9 @@ from client.console import Output, counting, emit, plain_table
 from client.files.images import find_images
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.replies import Classification
-from contract.classify import TOP_K_MAX, DecodeMode, QuantMode
+from contract.classify import TOP_K_MAX, DecodeMode, Prediction, QuantMode
+
+_COLUMNS = tuple(Prediction.model_fields)
 
 
 def classify(
@@ -57,7 +59,7 @@ def classify(
     emit(
         output,
         document=lambda: {"results": [document_of(outcome) for outcome in outcomes]},
-        rows=lambda: [row for outcome in outcomes for row in rows_of(outcome, _found)],
+        rows=lambda: [row for outcome in outcomes for row in rows_of(outcome, _found, _COLUMNS)],
         view=lambda: _view(outcomes),
     )
     end_with(outcomes)

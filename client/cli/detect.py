@@ -21,15 +21,18 @@ from client.cli.on_images import (
     times_table,
 )
 from client.cli.options import AllHosts, Decode, Hosts, OutputForm, Quiet, Recursive, ServingRuntime, Timeout, chosen
-from client.console import Output, counting, emit, note, plain_table
-from client.files.drawing import check_drawable, draw_boxes
+from client.console import EXIT_FAILED, EXIT_OK, Output, complain, counting, emit, note, plain_table
+from client.errors import EdgeError
+from client.files.drawing import Targets, draw_boxes, drawing_targets
 from client.files.images import find_images
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.replies import Detections, name_of
 from contract.classify import DecodeMode
-from contract.detect import DETECTIONS_MAX, Detection, DetectOptions
+from contract.detect import DETECTIONS_MAX, Box, Detection, DetectOptions
 
 _DEFAULT = DetectOptions()
+_EDGES = tuple(Box.model_fields)
+_COLUMNS = ("index", "label", "score", *(f"{edge}_px" for edge in _EDGES))
 
 
 def detect(
@@ -48,7 +51,11 @@ def detect(
         int, typer.Option("--max", min=1, max=DETECTIONS_MAX, help="Objects to show of one picture.")
     ] = _DEFAULT.max_detections,
     draw: Annotated[
-        Path | None, typer.Option(help="Write the picture with its boxes; of several pictures, into this folder.")
+        Path | None,
+        typer.Option(
+            help="Write the picture with its boxes to this .png, .jpg or .webp file; a name without ending is a "
+            "folder, for several pictures."
+        ),
     ] = None,
     runtime: ServingRuntime = None,
     decode: Decode = DecodeMode.FAST,
@@ -62,8 +69,8 @@ def detect(
     Example: client detect car.png --model plates --host edge1 --draw out.png
     """
     sources = find_images(images, recursive=recursive)
-    check_drawable(draw, one=len(sources) == 1)
     hosts = chosen(host, all_hosts)
+    targets = drawing_targets(draw, sources, [each.name for each in hosts]) if draw is not None else {}
 
     async def ask(client: AsyncEdgeClient, content: bytes) -> Detections:
         return await client.detect(
@@ -81,33 +88,29 @@ def detect(
     emit(
         output,
         document=lambda: {"results": [document_of(outcome) for outcome in outcomes]},
-        rows=lambda: [row for outcome in outcomes for row in rows_of(outcome, _found)],
+        rows=lambda: [row for outcome in outcomes for row in rows_of(outcome, _found, _COLUMNS)],
         view=lambda: _view(outcomes, min_score),
     )
-    if draw is not None:
-        for outcome, answer, path in _drawings(outcomes, draw):
-            draw_boxes(outcome.source.read(), answer.detections, path)
+    drawn = _draw_all(outcomes, targets, quiet=quiet)
+    end_with(outcomes, EXIT_OK if drawn else EXIT_FAILED)
+
+
+def _draw_all(outcomes: Sequence[Outcome[Detections]], targets: Targets, *, quiet: bool) -> bool:
+    """Draw what was found to where it belongs; says whether all went well, and complains where not."""
+    well = True
+    for outcome in outcomes:
+        target = targets.get((outcome.host, outcome.source.name))
+        if target is None or outcome.done is None:
+            continue
+        try:
+            draw_boxes(outcome.source.read(), outcome.done.detections, target)
+        except EdgeError as error:
+            complain(error, outcome.image)
+            well = False
+        else:
             if not quiet:
-                note(f"{path} shows the boxes")
-    end_with(outcomes)
-
-
-def _drawings(
-    outcomes: Sequence[Outcome[Detections]], target: Path
-) -> list[tuple[Outcome[Detections], Detections, Path]]:
-    """What to draw, and where to: into the file itself for one picture, else into a folder, a file each."""
-    done = [(outcome, outcome.done) for outcome in outcomes if outcome.done is not None]
-    if len(outcomes) == 1 and not target.is_dir():
-        return [(outcome, answer, target) for outcome, answer in done]
-    several_hosts = len({outcome.host for outcome in outcomes}) > 1
-    found, taken = [], set[str]()
-    for outcome, answer in done:
-        stem = Path(outcome.image).stem + (f"-{outcome.host}" if several_hosts else "")
-        names = (f"{stem}{number}.png" for number in ("", *(f"-{count}" for count in range(2, len(done) + 2))))
-        name = next(each for each in names if each not in taken)
-        taken.add(name)
-        found.append((outcome, answer, target / name))
-    return found
+                note(f"{target} shows the boxes")
+    return well
 
 
 def _found(answer: Detections) -> list[dict[str, object]]:
@@ -141,10 +144,15 @@ def _detailed(image: str, answer: Detections, min_score: float) -> RenderableTyp
     foot: list[RenderableType] = [blank, times_table(answer), *decoding_notes(answer)]
     if not answer.detections:
         return Group(heading(image, answer), blank, Text(f"no object with a score of {min_score:g} or more"), *foot)
-    edges = ("left", "top", "right", "bottom")
-    objects = plain_table("rank", "score", "label", *edges, right=("rank", "score", *edges))
+    objects = plain_table("rank", "score", "label", *_EDGES, right=("rank", "score", *_EDGES))
     for rank, found in enumerate(answer.detections, 1):
-        box = found.box_px
-        corners = (f"{value:.0f}" for value in (box.left, box.top, box.right, box.bottom))
+        corners = (f"{value:.0f}" for value in found.box_px.model_dump().values())
         objects.add_row(str(rank), f"{found.score:.4f}", found.label or f"class {found.index}", *corners)
-    return Group(heading(image, answer), blank, objects, Text("boxes in pixels of the file", "dim"), *foot)
+    return Group(heading(image, answer), blank, objects, Text(_unit_of(answer), "dim"), *foot)
+
+
+def _unit_of(answer: Detections) -> str:
+    """What the boxes are measured in, where that is not what a viewer shows."""
+    orientation = answer.reply.image.exif_orientation
+    stored = f", which is stored turned: EXIF orientation {orientation}" if orientation != 1 else ""
+    return f"boxes in pixels of the file{stored}"

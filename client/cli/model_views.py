@@ -8,9 +8,11 @@ from rich.text import Text
 from client.console import plain_table
 from contract.models import (
     SYNTHETIC_SOURCE,
+    Fit,
     ModelDescription,
     ModelList,
 )
+from contract.tasks import DetectionForm
 
 
 def summary_of(model: ModelDescription) -> str:
@@ -19,7 +21,17 @@ def summary_of(model: ModelDescription) -> str:
     fails = "".join(f"; not on {name}: {check.detail}" for name, check in model.runtimes.items() if not check.ok)
     kind = f"; its task is {model.task}{', guessed from its tensors' if model.task_assumed else ''}"
     assumed = "; preprocessing is assumed, see `client models show`" if model.preprocessing_assumed else ""
-    return f"{model.name} is there, runs on {runs}{fails}{kind}{assumed}"
+    return f"{model.name} is there, runs on {runs}{fails}{kind}{assumed}{_stretched(model)}"
+
+
+def _stretched(model: ModelDescription) -> str:
+    """What is to be said of a YOLO model whose pictures are brought to its shape in a way that few are trained with."""
+    form = model.detection.form if model.detection else None
+    if form not in (DetectionForm.YOLO_V5, DetectionForm.YOLO_V8) or model.preprocessing is None:
+        return ""
+    if model.preprocessing_assumed or model.preprocessing.fit is not Fit.STRETCH:
+        return ""
+    return "; pictures are stretched to its shape, and most YOLO models are trained with --fit letterbox"
 
 
 def model_row(host: str, models: ModelList, model: ModelDescription) -> dict[str, object]:
@@ -42,7 +54,9 @@ def model_row(host: str, models: ModelList, model: ModelDescription) -> dict[str
 
 def list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> RenderableType:
     """The models of several hosts, and what else there is to know of them."""
-    table = plain_table("host", "", "name", "input", "type", "classes", "size", "runs on", right=("classes", "size"))
+    table = plain_table(
+        "host", "", "name", "task", "input", "type", "classes", "size", "runs on", right=("classes", "size")
+    )
     for host, models in lists.items():
         for model in models.models:
             row = model_row(host, models, model)
@@ -50,7 +64,7 @@ def list_view(lists: dict[str, ModelList], writable: dict[str, list[str]]) -> Re
             size = f"{model.size_bytes / 1e6:.2f} MB"
             mark = "*" if row["default"] else ""
             name = f"{model.name} (synthetic weights)" if row["synthetic"] else model.name
-            table.add_row(host, mark, name, *map(str, values), size, str(row["runtimes"]) or "not tried")
+            table.add_row(host, mark, name, model.task, *map(str, values), size, str(row["runtimes"]) or "not tried")
     several = len(lists) > 1
     notes = [
         Text(f"{host + ': ' if several else ''}written when first used, with synthetic weights: {', '.join(names)}")
@@ -73,6 +87,13 @@ def rows_view(rows: Sequence[dict[str, object]]) -> RenderableType:
     return table
 
 
+def _boxes_of(model: ModelDescription) -> str | None:
+    """How a detector's outputs hold boxes."""
+    if model.detection is None:
+        return None
+    return ", ".join(each for each in (model.detection.form, model.detection.coordinates) if each)
+
+
 def model_view(model: ModelDescription) -> RenderableType:
     """Everything about one model."""
     table = plain_table("", "")
@@ -86,6 +107,7 @@ def model_view(model: ModelDescription) -> RenderableType:
         "classes": model.class_count,
         "labels": model.label_count,
         "outputs": model.output_kind,
+        "boxes": _boxes_of(model),
         "source": model.source,
         "licence": model.licence,
     }

@@ -40,7 +40,9 @@ def list_models(
     host: Hosts = [],  # noqa: B006
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """List the models that agents hold; * marks the default. What they can write themselves is named below.
+    """List the models that agents hold, and what each is for; * marks the default.
+
+    What agents can write themselves is named below.
 
     Example: client models ls --host edge1
     """
@@ -171,8 +173,11 @@ def push_model(
     The .bin beside an OpenVINO .xml, and external data beside an .onnx, are sent with it.
 
     Example: client models push mine.tflite --labels labels.txt --input-range -1,1
-    or: client models push yolov8n.onnx --name objects --labels coco.txt --task detection
+
+    A detector: client models push yolov8n.onnx --name objects --labels coco.txt
     """
+    if (boxes or coordinates) and task not in (None, Task.DETECTION):
+        raise typer.BadParameter(f"--boxes and --coordinates tell of a detector's outputs, not with --task {task}")
     preprocessing = None
     if input_range is not None:
         preprocessing = Preprocessing(input_range=_range(input_range), fit=fit)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from client.console import EXIT_SOME_HOSTS_FAILED, complain, error_document, plain_table
+from client.console import EXIT_OK, EXIT_SOME_HOSTS_FAILED, complain, error_document, plain_table
 from client.errors import EdgeError
 from client.files.images import ImageSource
 from client.sdk.edge_client import AsyncEdgeClient
@@ -91,8 +91,14 @@ def document_of(outcome: Outcome[Any]) -> dict[str, Any]:
     return document | reply | {"client_timing_ms": _client_times(outcome.done)}
 
 
-def rows_of(outcome: Outcome[Answer], found: Callable[[Answer], Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """An outcome as rows, one for each thing found in the picture, ranked, with what they have in common."""
+def rows_of(
+    outcome: Outcome[Answer], found: Callable[[Answer], Sequence[dict[str, Any]]], columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """An outcome as rows, one for each thing found in the picture, ranked, with what they have in common.
+
+    A picture in which nothing was found is a row without a rank, so that no picture is lost; `columns` are those of
+    a thing found.
+    """
     common: dict[str, Any] = {"host": outcome.host, "file": outcome.image}
     if outcome.done is None:
         return [common | {"error": str(outcome.result)}]
@@ -100,7 +106,8 @@ def rows_of(outcome: Outcome[Answer], found: Callable[[Answer], Sequence[dict[st
     times = {f"{name}_ms": value for name, value in reply.timing_ms.model_dump().items()}
     times |= {f"{name}_ms": value for name, value in _client_times(outcome.done).items()}
     of_all = {"model": reply.model.name, "runtime": reply.runtime.name, "threads": reply.runtime.threads, **times}
-    return [common | {"rank": rank} | row | of_all | {"error": None} for rank, row in enumerate(found(outcome.done), 1)]
+    ranked = list(enumerate(found(outcome.done), 1)) or [(None, dict.fromkeys(columns))]
+    return [common | {"rank": rank} | row | of_all | {"error": None} for rank, row in ranked]
 
 
 def heading(image: str, answer: Classification | Detections) -> Text:
@@ -134,12 +141,12 @@ def decoding_notes(answer: Classification | Detections) -> list[Text]:
     return [Text(f"decoded at {size}, {enough}; --decode exact uses every pixel", "dim")]
 
 
-def end_with(outcomes: Sequence[Outcome[Any]]) -> None:
-    """Say what failed, and end the command with the exit code for it."""
+def end_with(outcomes: Sequence[Outcome[Any]], otherwise: int = EXIT_OK) -> None:
+    """Say what failed, and end the command with the exit code for it, else with another."""
     for outcome in outcomes:
         if isinstance(outcome.result, EdgeError):
             complain(outcome.result, outcome.image)
-    raise typer.Exit(_exit_code(outcomes))
+    raise typer.Exit(_exit_code(outcomes) or otherwise)
 
 
 def _client_times(answer: Classification | Detections) -> dict[str, float]:

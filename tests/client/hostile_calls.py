@@ -30,6 +30,7 @@ LARGE = Path("large.bin")
 CALLS: Mapping[str, Callable[[Any], Any]] = {
     "classify": lambda client: client.classify(b"x"),
     "infer": lambda client: client.infer("digits", {"image": b"x"}),
+    "detect": lambda client: client.detect(b"x", model="x"),
     "live": lambda client: client.live(),
     "ready": lambda client: client.ready(),
     "info": lambda client: client.info(),

@@ -101,6 +101,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "classify": ("classify", "picture.png"),
+    "detect": ("detect", "picture.png", "--model", "x", "--draw", "asked"),
     "bench": ("bench", "--model", "digits", "--iterations", "5", "--save", "asked"),
     "profile": ("profile", "--model", "digits"),
     "run": ("run", "--output", "asked", "--", "true"),
