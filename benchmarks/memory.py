@@ -81,9 +81,7 @@ def held_by(pid: int) -> Held:
 
 
 def _name(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    module = next((word.decode() for word in words if word.startswith(b"server.")), "agent")
-    return f"{module} {pid}"
+    return f"{Path(f'/proc/{pid}/comm').read_text().strip()} {pid}"
 
 
 def _wait_for_workers(host: Host) -> None:

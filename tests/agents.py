@@ -61,8 +61,12 @@ class RunningAgent:
             return http.post(path, content=content, extensions={"sni_hostname": TLS_SERVER_NAME}, **arguments)  # type: ignore[arg-type]
 
     def workers(self) -> list[int]:
-        """Process ids of its workers, children that run the worker's main module."""
-        return [pid for pid in children(self.process.pid) if "server.workers.main" in command_line(pid)]
+        """Process ids of its workers, children that go by a worker's name."""
+        return [pid for pid in children(self.process.pid) if process_name(pid) == "edgerun-worker"]
+
+    def templates(self) -> list[int]:
+        """Process ids of the processes that workers are forked from."""
+        return [pid for pid in children(self.process.pid) if process_name(pid) == "edgerun-fork"]
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -129,6 +133,14 @@ def command_line(pid: int) -> str:
     """A process's command line, empty when it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def process_name(pid: int) -> str:
+    """The name that a process gave itself, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 

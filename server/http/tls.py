@@ -1,26 +1,31 @@
 """The agent's own certificate: made once, kept in the data folder, pinned by clients."""
 
+import contextlib
 import ctypes
 import hashlib
 import logging
 import ssl
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contract.paths import TLS_SERVER_NAME
+from server.processes.children import child_command, child_settings, exit_text
 from server.storage.atomic import ensure_folder, write_atomically
 
 log = logging.getLogger(__name__)
 
-VALID_FROM = datetime(2024, 1, 1, tzinfo=UTC)
-"""Fixed, so that a board without a clock does not make a certificate of 1970 that clients refuse."""
 LIFETIME = timedelta(days=3650)
 RENEW_BEFORE = timedelta(days=30)
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock is right that shows an earlier time. To be raised with each release."""
 IN_USE = timedelta(days=5 * 365)
 """For so long after it was built this program may be in use, so that a clock is taken at its word."""
+MAKING_MAX_S = 120.0
+_LEAF = b"-----BEGIN CERTIFICATE-----"
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, to which Python gives no name."""
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512
 """More than `struct timex` has on any platform."""
@@ -73,8 +78,8 @@ def ensure_certificate(folder: Path, clock: Clock | None = None) -> Certificate:
 
     A clock that may be wrong makes no certificate old: every client that pinned it would be locked out for good.
 
-    A P-256 key and a self-signed leaf (RFC 5280: not a CA, server authentication only) for the fixed name that
-    clients ask for. Key and certificate stay over restarts, so that pins stay valid.
+    Self-signed, for the fixed name that clients ask for. Key and certificate stay over restarts, so that pins stay
+    valid. Raises OSError when it cannot be made or written.
     """
     certificate = Certificate(folder / "cert.pem", folder / "key.pem")
     clock = clock or this_clock()
@@ -85,53 +90,49 @@ def ensure_certificate(folder: Path, clock: Clock | None = None) -> Certificate:
 
 
 def _usable(certificate: Certificate, clock: Clock) -> bool:
-    from cryptography import x509
-
     try:
-        loaded = x509.load_pem_x509_certificate(certificate.certificate_path.read_bytes())
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate.certificate_path, certificate.key_path)
+        end = _end_of(certificate)
     except (OSError, ValueError, ssl.SSLError):
         return False
-    if loaded.not_valid_after_utc > clock.now + RENEW_BEFORE:
+    if end > clock.now + RENEW_BEFORE:
         return True
     if not clock.plausible:
         log.warning(
             "the certificate is good until %s and is kept: the clock shows %s, but nobody (NTP) has set it; "
             "remove %s for a new one",
-            *(loaded.not_valid_after_utc, clock.now, certificate.certificate_path),
+            *(end, clock.now, certificate.certificate_path),
         )
     return not clock.plausible
 
 
-def _make(certificate: Certificate, clock: Clock) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+def _end_of(certificate: Certificate) -> datetime:
+    """When a certificate ends, as a client sees that pinned it and connects, at whatever time.
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TLS_SERVER_NAME)])
-    key_usage = {field: False for field in (
-        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-        "crl_sign", "encipher_only", "decipher_only",
-    )}  # fmt: skip
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(VALID_FROM)
-        .not_valid_after(clock.not_before + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(TLS_SERVER_NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, **key_usage), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    key_pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_atomically(certificate.key_path, key_pem)
-    write_atomically(certificate.certificate_path, leaf.public_bytes(serialization.Encoding.PEM))
+    Without a library for certificates, which would stay in this process's memory: the two sides speak in memory.
+    Raises OSError, ValueError or ssl.SSLError for files that no client could connect with.
+    """
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate.certificate_path, certificate.key_path)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(certificate.certificate_path)
+    client.verify_flags = ssl.VerifyFlags(client.verify_flags | _NO_CHECK_TIME)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    caller = client.wrap_bio(to_client, to_server, server_hostname=TLS_SERVER_NAME)
+    answerer = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (caller, answerer, caller):  # the three flights of TLS 1.3
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    end = (caller.getpeercert() or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(end)), UTC)
+
+
+def _make(certificate: Certificate, clock: Clock) -> None:
+    command = child_command("server.http.certificate_main", (clock.not_before + LIFETIME).isoformat())
+    settings = child_settings(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    made = subprocess.run(command, **settings, check=False, timeout=MAKING_MAX_S)
+    key, mark, leaf = made.stdout.partition(_LEAF)
+    if made.returncode != 0 or not mark:
+        reason = (made.stderr.decode(errors="replace").strip().splitlines() or [exit_text(made.returncode)])[-1]
+        raise OSError(f"the certificate could not be made: {reason}")
+    write_atomically(certificate.key_path, key)
+    write_atomically(certificate.certificate_path, mark + leaf)

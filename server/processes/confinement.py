@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_MADV_DONTNEED = 4
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LIBC = ctypes.CDLL(None)
 
 
-def confine(parent_pid: int, memory_bytes: int) -> None:
+def confine(parent_pid: int, memory_bytes: int | None) -> None:
     """Give up what a worker does not need, and never outlive the agent.
 
     No new privileges, no core dumps, no files written, a ceiling on private memory, first in line when the
@@ -45,6 +47,11 @@ def die_with(parent_pid: int, by: signal.Signals = signal.SIGKILL) -> bool:
     """Have this process sent a signal when its parent dies (`PR_SET_PDEATHSIG`); False when it died already."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
     return os.getppid() == parent_pid
+
+
+def name_process(name: str) -> None:
+    """Give this process a name that `ps -o comm` and `top` show, of at most 15 bytes (`PR_SET_NAME`)."""
+    _LIBC.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def adopt_orphans() -> None:
@@ -82,3 +89,26 @@ def keep_freed_memory(mmap_threshold_bytes: int = 16 << 20, trim_threshold_bytes
     if hasattr(_LIBC, "mallopt"):
         _LIBC.mallopt(_M_MMAP_THRESHOLD, mmap_threshold_bytes)
         _LIBC.mallopt(_M_TRIM_THRESHOLD, trim_threshold_bytes)
+
+
+def return_freed_memory() -> None:
+    """Give the kernel back what is free now. Where the C library has no malloc_trim, nothing changes."""
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
+
+
+def forget_file_pages() -> None:
+    """Let go of the pages of programs and libraries that this process has mapped; used again, they are mapped again.
+
+    Importing a library touches far more of it than running it does. Only what may not be written, and holds nothing
+    but the file's own content, is let go (`MADV_DONTNEED`, man madvise).
+    """
+    mapping: tuple[int, int] | None = None
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        words = line.split(maxsplit=5)
+        if not words[0].endswith(":"):  # addresses, permissions, offset, device, inode, path
+            start, end = (int(address, 16) for address in words[0].split("-"))
+            of_file = words[1] in ("r-xp", "r--p") and words[4] != "0"
+            mapping = (start, end - start) if of_file else None
+        elif words[0] == "Anonymous:" and mapping is not None and words[1] == "0":
+            _LIBC.madvise(ctypes.c_void_p(mapping[0]), ctypes.c_size_t(mapping[1]), _MADV_DONTNEED)

@@ -34,11 +34,15 @@ class RuntimePackage:
     """By way of timing operators, preferred first, the module of `server.profilers` that does it."""
     splits_graphs: bool = False
     """Whether it takes HETERO, one graph on several devices."""
+    forks: bool = False
+    """Whether a process that has imported it can be forked: importing it starts no threads and opens no device."""
 
 
 KNOWN = {
-    "litert": RuntimePackage(("ai-edge-litert",), ("tflite",), profilers={NATIVE: "native", SINGLE_OPERATOR: "single"}),
-    "tflite": RuntimePackage(("tflite-runtime",), ("tflite",), profilers={SINGLE_OPERATOR: "single"}),
+    "litert": RuntimePackage(
+        ("ai-edge-litert",), ("tflite",), profilers={NATIVE: "native", SINGLE_OPERATOR: "single"}, forks=True
+    ),
+    "tflite": RuntimePackage(("tflite-runtime",), ("tflite",), profilers={SINGLE_OPERATOR: "single"}, forks=True),
     "openvino": RuntimePackage(
         ("openvino",), ("tflite", "openvino", "onnx"), "openvino", {NATIVE: "openvino"}, splits_graphs=True
     ),
@@ -59,6 +63,12 @@ def formats_of(name: str) -> Sequence[str]:
     """Model formats a runtime reads; one from another distribution is given every format to refuse."""
     package = KNOWN.get(name)
     return package.formats if package else tuple(MAIN_NAMES)
+
+
+def forks(name: str) -> bool:
+    """Whether workers of a runtime may be forked from one process; of one from another distribution nobody knows."""
+    package = KNOWN.get(name)
+    return package is not None and package.forks
 
 
 def profilers_of(name: str) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
 from server.processes.children import EDGETPU_VARIABLE
 from server.runtimes.base import FoundDevice, LoadedModel, LoadOptions, ModelFault, ModelFiles
 from server.runtimes.interpreter import InterpreterModel, InterpreterRuntime, resolver
-from server.runtimes.litert_gpu import CompiledGpuModel
 
 EDGETPU = "EDGETPU"
 EDGETPU_LIBRARY = "libedgetpu.so.1"
@@ -34,6 +33,8 @@ class LiteRt(InterpreterRuntime):
     def load(self, files: ModelFiles, options: LoadOptions) -> LoadedModel:
         """Prepare a model; raises ModelFault."""
         if options.device == "GPU":
+            from server.runtimes.litert_gpu import CompiledGpuModel
+
             details = InterpreterModel(lambda: self.make(files.content, options.threads), options.batch)
             return CompiledGpuModel(files.content, details.inputs, details.outputs)
         if options.device == EDGETPU:
@@ -64,6 +65,8 @@ def _edgetpu() -> Any:
 
 
 def _try_gpu() -> None:
+    from server.runtimes.litert_gpu import CompiledGpuModel  # most workers need nothing of it
+
     path = EMBEDDED_FOLDER / load_catalog()[EMBEDDED_MODEL].model.name
     CompiledGpuModel(path.read_bytes(), [], []).close()
 

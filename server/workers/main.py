@@ -1,7 +1,7 @@
 """A worker process: take an order, execute it, answer; end when the agent hangs up.
 
 Started as `python -P -m server.workers.main SOCKET_FD MEMORY_FD RESULTS_FD AGENT_PID RUNTIME DELEGATES MEMORY_BYTES
-DEVICE...`.
+DEVICE...`, or forked by `server.workers.template`.
 """
 
 import mmap
@@ -15,7 +15,7 @@ import numpy as np
 
 from contract.codes import ErrorCode
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
-from server.processes.confinement import confine, keep_freed_memory
+from server.processes.confinement import confine, keep_freed_memory, name_process
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, Runtime, tflite_files
 from server.tasks.base import OrderFailed
@@ -36,10 +36,14 @@ from server.workers.results import SLOT_BYTES
 from server.workers.runner import Runner, Setting
 from server.workers.tensors import infer
 
+WORKER_NAME = "edgerun-worker"
+"""Shown by `ps -o comm`; a forked worker has its template's command line."""
+
 
 def main(argv: list[str]) -> int:
     """Run one worker until its socket closes."""
     socket_fd, memory_fd, results_fd, agent_pid, runtime_name, delegates, memory_bytes, *devices = argv
+    name_process(WORKER_NAME)
     confine(int(agent_pid), int(memory_bytes))
     keep_freed_memory()
     memory = _mapped(memory_fd, mmap.PROT_READ)

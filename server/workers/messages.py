@@ -5,7 +5,7 @@ JSON and not pickle, because a worker that a hostile model took over must not be
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from contract.codes import ErrorCode
 from contract.tasks import Task
@@ -128,6 +128,13 @@ class Infer:
 
 
 @dataclass(frozen=True)
+class Born:
+    """Worker to agent, from one that was forked: it has begun, under this process id."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
 class Hello:
     """Worker to agent: the runtime is imported and ran the embedded model once."""
 
@@ -215,13 +222,13 @@ Work = Predict | Infer
 """Orders that somebody waits for."""
 Done = Predicted | Inferred
 Order = Prepare | Work
-Answer = Hello | Prepared | Done | Failed
+Answer = Born | Hello | Prepared | Done | Failed
 
 ANSWERED_BY: dict[type[Order], type[Answer]] = {Prepare: Prepared, Predict: Predicted, Infer: Inferred}
 """What a worker that is well answers to each order."""
 
 _ORDERS: dict[str, type[Order]] = {kind.__name__: kind for kind in (Prepare, Predict, Infer)}
-_ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Hello, Prepared, Predicted, Inferred, Failed)}
+_ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in get_args(Answer)}
 
 
 def encode(message: Order | Answer) -> bytes:

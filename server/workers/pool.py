@@ -28,7 +28,8 @@ from server.workers.messages import (
     Prepare,
     Work,
 )
-from server.workers.process import PendingOrder, WorkerOptions, WorkerProcess
+from server.workers.process import PendingOrder, WorkerProcess
+from server.workers.starting import Starter, WorkerOptions
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class PoolOptions:
     lone_threads: int
     """Threads of an inference while the device does nothing else."""
     worker: WorkerOptions
+    shared: bool = False
+    """Whether its workers are forked from one process."""
 
 
 class Pool:
@@ -65,6 +68,7 @@ class Pool:
         self._options = options
         self._arena = arena
         self._worker_options = options.worker
+        self._starter = Starter(options.worker.runtime, shared=options.shared)
         self._agent_in_flight = in_flight
         self._queue: deque[PendingOrder] = deque()
         self._workers: list[WorkerProcess] = []
@@ -84,7 +88,7 @@ class Pool:
 
     def spawn_first(self) -> None:
         """Start the first worker; may be called before there is an event loop, to use the time until there is."""
-        self._workers.append(WorkerProcess(self._worker_options, self._arena))
+        self._workers.append(WorkerProcess(self._starter, self._worker_options, self._arena))
 
     async def start(self) -> None:
         """Begin to supervise; returns before the workers are ready."""
@@ -102,9 +106,10 @@ class Pool:
                 await self._supervisor
         for worker in self._workers:
             worker.dismiss()
+        self._starter.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                while self._workers:
+                while self._workers or not self._starter.ended:
                     await asyncio.sleep(STOP_POLL_S)
 
     @property
@@ -218,7 +223,7 @@ class Pool:
         self.hello = hello
         self._failed_starts = 0
         log.info(
-            "worker %d is up: %s %s, %s", worker.pid, hello.runtime, hello.version, hello.delegate or "built-in kernels"
+            "worker %s is up: %s %s, %s", worker.pid, hello.runtime, hello.version, hello.delegate or "built-in kernels"
         )
         self._prepare(worker)
         self._fill()
@@ -235,7 +240,7 @@ class Pool:
         if self._stopping:
             return
         self.exits[code] += 1
-        log.warning("worker %d is gone: %s", worker.pid, self._last_end)
+        log.warning("worker %s is gone: %s", worker.pid, self._last_end)
         if worker.held:
             self._fail_current(worker, code)
         if worker.hello is None:
@@ -264,7 +269,7 @@ class Pool:
         """Start workers up to the pool's size, the first alone: what it finds out serves the others."""
         wanted = self._options.size if self.ready else 1
         while len(self._workers) < wanted and not self._stopping:
-            worker = WorkerProcess(self._worker_options, self._arena)
+            worker = WorkerProcess(self._starter, self._worker_options, self._arena)
             self._workers.append(worker)
             worker.attach(self)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contract.codes import ErrorCode
 from server.errors import AgentError
 from server.resources import allowed_resources
-from server.runtimes import KNOWN, formats_of, installed_runtimes
+from server.runtimes import KNOWN, forks, formats_of, installed_runtimes
 from server.runtimes.devices import Devices
 from server.runtimes.selection import CPU, NoDevice, choose
 from server.settings import Settings
@@ -15,7 +15,8 @@ from server.workers.arena import Arena, MemoryBudget
 from server.workers.gate import DeviceGate
 from server.workers.messages import ModelSpec
 from server.workers.pool import Pool, PoolOptions
-from server.workers.process import DEPTH, WorkerOptions
+from server.workers.process import DEPTH
+from server.workers.starting import WorkerOptions
 
 
 class Pools:
@@ -123,4 +124,5 @@ def _options(settings: Settings, runtime: str, devices: tuple[str, ...]) -> Pool
         busy_threads=settings.threads or 1,
         lone_threads=settings.threads or allowed_resources().whole_cpus,
         worker=WorkerOptions(runtime, True, settings.worker_memory_limit_bytes, devices),
+        shared=settings.worker_count > 1 and forks(runtime),  # of one alone the template would only take memory
     )

@@ -5,20 +5,20 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
 from contract.codes import ErrorCode
-from server.processes.children import child_command, child_settings, exit_text
+from server.processes.children import exit_text
 from server.resources import private_bytes
 from server.workers.arena import Arena
 from server.workers.messages import (
     ANSWERED_BY,
     MAX_MESSAGE_BYTES,
     Answer,
+    Born,
     Failed,
     Hello,
     Infer,
@@ -29,6 +29,7 @@ from server.workers.messages import (
     encode,
 )
 from server.workers.results import ResultMemory
+from server.workers.starting import ForkedWorker, Starter, WorkerOptions
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +40,6 @@ STDERR_LINES_KEPT = 20
 REAP_INTERVAL_S = 0.005
 GOODBYE_S = 2.0
 READ_BYTES = 16 * 1024
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """What every worker of a runtime is started with."""
-
-    runtime: str
-    delegates: bool
-    memory_bytes: int
-    """Private memory at which it is replaced."""
-    devices: tuple[str, ...] = ("CPU",)
-    """The devices on which models run, best first."""
 
 
 @dataclass
@@ -82,7 +71,7 @@ class WorkerProcess:
     The worker answers in the order it was asked, so the first held order is the one it is working on.
     """
 
-    def __init__(self, options: WorkerOptions, arena: Arena) -> None:
+    def __init__(self, starter: Starter, options: WorkerOptions, arena: Arena) -> None:
         self.held: deque[PendingOrder] = deque()
         self.hello: Hello | None = None
         self.started_at = time.monotonic()
@@ -97,14 +86,14 @@ class WorkerProcess:
         self._stderr_fd, stderr = os.pipe()
         os.set_blocking(self._stderr_fd, False)
         try:
-            self._process = _spawn(options, (theirs.fileno(), arena.fd, self._results.fd), stderr)
+            self._process = starter.start(options, (theirs.fileno(), arena.fd, self._results.fd), stderr)
         finally:
             theirs.close()
             os.close(stderr)
 
     @property
-    def pid(self) -> int:
-        """Process id."""
+    def pid(self) -> int | None:
+        """Process id, None as long as it is not known."""
         return self._process.pid
 
     @property
@@ -134,7 +123,7 @@ class WorkerProcess:
         try:
             self._socket.send(encode(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
-            log.debug("worker %d is gone", self.pid)
+            log.debug("worker %s is gone", self.pid)
 
     def busy_s(self) -> float:
         """Seconds the order at the head has been worked on; 0 when there is none."""
@@ -146,7 +135,7 @@ class WorkerProcess:
 
     def private_bytes(self) -> int:
         """Memory of its own, 0 when the process is gone."""
-        return private_bytes(self.pid) or 0
+        return (self.pid and private_bytes(self.pid)) or 0
 
     def kill(self, code: ErrorCode, because: str) -> None:
         """End the process at once; its end is noticed like any other."""
@@ -198,6 +187,10 @@ class WorkerProcess:
         if isinstance(answer, Hello):
             self.hello = answer
             self._keeper.on_worker_ready(self, answer)
+        elif isinstance(answer, Born):
+            if not isinstance(self._process, ForkedWorker):
+                raise ValueError("its process id is known")
+            self._process.introduce(answer.pid)
         else:
             if answer.id != self.held[0].order.id:
                 raise ValueError(f"answer {answer.id} out of turn")
@@ -230,7 +223,7 @@ class WorkerProcess:
             return
         for line in text.decode(errors="replace").splitlines():
             self._stderr.append(line)
-            log.debug("worker %d: %s", self.pid, line)
+            log.debug("worker %s: %s", self.pid, line)
         if not text:
             self._loop.remove_reader(self._stderr_fd)
 
@@ -247,10 +240,3 @@ class WorkerProcess:
         self._socket.close()
         self._results.close()
         self._keeper.on_worker_exit(self)
-
-
-def _spawn(options: WorkerOptions, fds: tuple[int, int, int], stderr: int) -> subprocess.Popen[bytes]:
-    """`fds`: the socket, the memory of requests, the memory of results."""
-    delegates = "delegates" if options.delegates else "builtin"
-    arguments = (*fds, os.getpid(), options.runtime, delegates, options.memory_bytes, *options.devices)
-    return subprocess.Popen(child_command("server.workers.main", *arguments), **child_settings(fds, stderr=stderr))

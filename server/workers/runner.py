@@ -1,9 +1,11 @@
 """The work itself, in the worker process: orders to answers, each stage timed."""
 
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from contract.codes import ErrorCode
 from image_model.preprocess import Decoded
@@ -59,6 +61,8 @@ class Runner:
         self._models: OrderedDict[tuple[str, Setting], ReadyModel] = OrderedDict()
         self._unbatched: dict[str, None] = {}
         """Digests of models whose graph takes no batch, oldest first."""
+        self._files: weakref.WeakValueDictionary[str, ModelFiles] = weakref.WeakValueDictionary()
+        """By digest, files that a loaded model holds: loaded with other threads, it holds the same."""
 
     def predict(self, order: Predict, image: memoryview) -> Predicted:
         """Decode, preprocess, run and read one picture; raises OrderFailed."""
@@ -113,7 +117,7 @@ class Runner:
             return ready
         reference = Reference(frame, invoke(single.loaded, frame))
         options = LoadOptions(threads=setting.threads, batch=batch, device=single.loaded.execution.device)
-        found = load_batched(self._runtime, _files(spec), options, reference)
+        found = load_batched(self._runtime, self._read(spec), options, reference)
         if isinstance(found, str):
             self._unbatched[spec.digest] = None
             while len(self._unbatched) > UNBATCHED_KEPT:
@@ -133,18 +137,20 @@ class Runner:
 
     def _load(self, spec: ModelSpec, setting: Setting) -> ReadyModel:
         try:
-            loaded = load_on_first(self._runtime, _files(spec), LoadOptions(threads=setting.threads), self._devices)
+            loaded = load_on_first(self._runtime, self._read(spec), LoadOptions(threads=setting.threads), self._devices)
         except ModelFault as fault:
             detail = f"{self._runtime.name} {self._runtime.version}: {fault}"
             raise OrderFailed(ErrorCode.MODEL_REJECTED, detail) from fault
         return _ready(loaded, spec, setting)
 
-
-def _files(spec: ModelSpec) -> ModelFiles:
-    try:
-        return read_files(spec.source)
-    except SourceError as error:
-        raise OrderFailed(error.code, str(error)) from error
+    def _read(self, spec: ModelSpec) -> ModelFiles:
+        files = self._files.get(spec.digest)
+        if files is None or files.path != Path(spec.source.path):
+            try:
+                files = self._files[spec.digest] = read_files(spec.source)
+            except SourceError as error:
+                raise OrderFailed(error.code, str(error)) from error
+        return files
 
 
 def _ready(loaded: LoadedModel, spec: ModelSpec, setting: Setting) -> ReadyModel:

@@ -164,7 +164,7 @@ def test_stopping_finishes_what_runs_and_leaves_nothing(tmp_path: Path) -> None:
                     time.sleep(0.02)
             assert reply.result().status_code == 200
         assert agent.process.wait(timeout=60) == 0
-        wait_for(lambda: not any(_alive(pid) for pid in workers))
+        wait_for(lambda: not any(alive(pid) for pid in workers))
         assert not (agent.data / "agent.json").exists()
 
 
@@ -175,7 +175,7 @@ def test_workers_end_when_their_agent_is_killed(tmp_path: Path) -> None:
         workers = agent.workers()
         agent.process.kill()
         agent.process.wait()
-        wait_for(lambda: not any(_alive(pid) for pid in workers))
+        wait_for(lambda: not any(alive(pid) for pid in workers))
 
 
 def test_ctrl_c_reaches_the_agent_alone(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_load_goes_on_while_workers_are_killed(tmp_path: Path, kills: int) -> No
         assert statuses[200] > 100
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
