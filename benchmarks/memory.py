@@ -106,8 +106,9 @@ def _print(when: str, pid: int, mappings: int) -> float:
     """Print what the agent and all below it hold; gives the sum of PSS in MiB."""
     processes = [pid, *descendants(pid)]
     held = [held_by(each) for each in processes]
-    total = Held("together", *(sum(getattr(each, key) for each in held) for key in ("rss", "pss", "private")), {})
-    total.kinds.update({kind: sum(each.kinds[kind] for each in held) for kind in KINDS.values()})
+    kinds = {kind: sum(each.kinds[kind] for each in held) for kind in KINDS.values()}
+    rss, pss, private = (sum(getattr(each, key) for each in held) for key in ("rss", "pss", "private"))
+    total = Held("together", rss, pss, private, kinds)
     header = ["MiB", "PSS", *(f"of it {kind}" for kind in KINDS.values()), "RSS", "private"]
     rows = [
         [each.name, *(f"{value:.1f}" for value in (each.pss, *each.kinds.values(), each.rss, each.private))]

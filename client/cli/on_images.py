@@ -100,14 +100,17 @@ def rows_of(
     a thing found.
     """
     common: dict[str, Any] = {"host": outcome.host, "file": outcome.image}
-    if outcome.done is None:
+    done = outcome.done
+    if done is None:
         return [common | {"error": str(outcome.result)}]
-    reply = outcome.done.reply
+    reply = done.reply
     times = {f"{name}_ms": value for name, value in reply.timing_ms.model_dump().items()}
-    times |= {f"{name}_ms": value for name, value in _client_times(outcome.done).items()}
+    times |= {f"{name}_ms": value for name, value in _client_times(done).items()}
     of_all = {"model": reply.model.name, "runtime": reply.runtime.name, "threads": reply.runtime.threads, **times}
-    ranked = list(enumerate(found(outcome.done), 1)) or [(None, dict.fromkeys(columns))]
-    return [common | {"rank": rank} | row | of_all | {"error": None} for rank, row in ranked]
+    things: Sequence[dict[str, Any]] = found(done)
+    if not things:
+        return [common | {"rank": None} | dict.fromkeys(columns) | of_all | {"error": None}]
+    return [common | {"rank": rank} | row | of_all | {"error": None} for rank, row in enumerate(things, 1)]
 
 
 def heading(image: str, answer: Classification | Detections) -> Text:
