@@ -26,7 +26,9 @@ OVERHEAD_BYTES = 64 * 1024
 """What a message may have besides its tensors."""
 CALLS_MAX = 64
 """Calls at a time: each may hold a message in memory."""
-IDLE_MS = 300_000
+CONNECTIONS_MAX = 128
+"""Besides those of HTTP: more would leave too few descriptors."""
+IDLE_MS = 60_000
 HANDSHAKE_MS = 10_000
 
 STATUS = {
@@ -73,7 +75,7 @@ class GrpcListener:
                 ("grpc.so_reuseport", 0),  # two agents on one port would share its calls
                 ("grpc.max_connection_idle_ms", IDLE_MS),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
-                ("grpc.max_allowed_incoming_connections", endpoint.connections),
+                ("grpc.max_allowed_incoming_connections", min(endpoint.connections, CONNECTIONS_MAX)),
             ],
         )
         self._server.add_generic_rpc_handlers((_handlers(service, access),))

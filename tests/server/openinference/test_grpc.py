@@ -1,9 +1,11 @@
 """gRPC as a port of its own: token, certificate, limits, streams, calls that are given up, and an agent without it."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
@@ -17,7 +19,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from contract.paths import TLS_SERVER_NAME
-from tests.agents import TOKEN, RunningAgent, running_agent
+from tests.agents import TOKEN, RunningAgent, running_agent, wait_for
 from tests.images import digit
 from tests.server.openinference.conftest import DIGITS, TOTAL, Served, grpc_port
 
@@ -177,6 +179,30 @@ def test_bytes_that_are_no_message_are_the_senders_fault(served: Served) -> None
                 call(b"\xff" * 100)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "Traceback" not in served.agent.log()
+
+
+def test_silent_connections_are_bounded_and_go(tmp_path: Path) -> None:
+    """Many more than there is room for: a few descriptors are taken, HTTP answers, and gRPC does again."""
+    with running_agent(tmp_path, "--grpc-port", "0", "--workers", "1", "--connections", "16") as agent:
+        address = ("127.0.0.1", grpc_port(agent))
+        before = len(descriptors(agent))
+        silent = [socket.create_connection(address) for _ in range(200)]
+        try:
+            assert agent.get("/v2/health/live").status_code == 200
+            time.sleep(1)
+            assert len(descriptors(agent)) < before + 30
+            wait_for(lambda: len(descriptors(agent)) < before + 5, timeout_s=30)
+            client = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{address[1]}")
+            assert client.is_server_live()
+            client.close()
+        finally:
+            for each in silent:
+                each.close()
+
+
+def descriptors(agent: RunningAgent) -> list[Path]:
+    """The open files of an agent's process."""
+    return list(Path(f"/proc/{agent.process.pid}/fd").iterdir())
 
 
 def test_typed_contents_are_taken_too(served: Served) -> None:
