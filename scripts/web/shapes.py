@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from client.report.model import ReportData
 from contract.classify import ClassifyReply
+from contract.detect import DetectReply
 from contract.errors import Problem
 from contract.info import AgentInfo
 from contract.jobs import Job, JobList, Progress
@@ -25,7 +26,7 @@ from contract.tokens import Access
 FOLDER = Path(__file__).parent / "types"
 NAMESPACES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "Agent": (
-        *(Access, AgentInfo, LeaseTime, ModelList, ClassifyReply, Problem, TelemetrySample),
+        *(Access, AgentInfo, LeaseTime, ModelList, ClassifyReply, DetectReply, Problem, TelemetrySample),
         *(JobList, Job, Progress, Window, BenchmarkResult, ProfileResult, CommandResult),
     ),
     "Report": (ReportData,),

@@ -1,25 +1,38 @@
 /**
- * A picture in, labels and stage times out.
+ * A picture in; labels or boxes, and stage times, out.
  */
 
 import { may } from "./access.js";
+import { createAnswer, createLabels } from "./answers.js";
 import { post, Refusal, readJson } from "./api.js";
+import { createObjects } from "./boxes.js";
 import { byId, create, find, targetOf } from "./dom.js";
-import { createButton, createDefinitions, say } from "./elements.js";
-import { milliseconds, percent } from "./readings.js";
-
-/** @typedef {import("./elements.js").Definition} Definition */
+import { createButton, say } from "./elements.js";
+import { percent } from "./readings.js";
 
 /** @typedef {"file" | "draw" | "camera"} Source */
 
-/** @typedef {Exclude<keyof Agent.StageTimes, "total">} Stage */
+/** @typedef {Exclude<Agent.Task, "tensor">} ImageTask what is done with a picture */
+
+/** @typedef {{ heading: string, shoot: string }} TaskWords */
 
 /** @type {readonly Source[]} */
 const SOURCES = ["file", "draw", "camera"];
-/** @type {readonly Stage[]} */
-const STAGES = ["queue", "load", "decode", "preprocess", "inference", "postprocess"];
+/** @type {Record<ImageTask, TaskWords>} */
+const WORDS = {
+  classification: {
+    heading: "Classify a picture",
+    shoot: "Classify what it sees",
+  },
+  detection: {
+    heading: "Find objects in a picture",
+    shoot: "Find objects in what it sees",
+  },
+};
+const BYTES = "application/octet-stream";
 const TOP_K = 5;
 const DIGITS = "digits";
+const READS_DIGITS = [DIGITS, "digits-detector"];
 
 /** @param {Source} source */
 const inputOf = (source) => find(document, `[name="try-source"][value="${source}"]`, HTMLInputElement);
@@ -28,6 +41,16 @@ const inputOf = (source) => find(document, `[name="try-source"][value="${source}
 export class Classify {
   constructor() {
     this.sent = 0;
+    /**
+     * What each model does.
+     * @type {Map<string, ImageTask>}
+     */
+    this.tasks = new Map();
+    /**
+     * Gives what is drawn: cut to the ink, as a classifier of digits knows them, or the whole paper.
+     * @type {((whole: boolean) => Promise<Blob | null>) | null}
+     */
+    this.drawing = null;
     /** The model before a digit was drawn. */
     this.chosen = "";
     /** @type {Blob | null} */
@@ -40,22 +63,55 @@ export class Classify {
     this.model = byId("try-model", HTMLSelectElement);
     /** @type {(source: Source) => void} */
     this.onSource = () => {};
+    /** @type {() => void} */
+    this.onModel = () => {};
     byId("try-input").addEventListener("change", (event) => this.file(targetOf(event, HTMLInputElement).files?.[0]));
-    this.model.addEventListener("change", () => this.again());
+    this.model.addEventListener("change", () => this.modelChanged());
+    this.score = byId("try-score", HTMLInputElement);
+    this.score.addEventListener("input", () => this.showScore());
+    this.score.addEventListener("change", () => this.again());
     for (const source of SOURCES) inputOf(source).addEventListener("change", () => this.source(source));
     takeDrops((file) => this.file(file));
     this.loadModels();
   }
 
-  /** List the models that classify pictures; called again when the list may have changed. */
+  /** What the chosen model does. */
+  get task() {
+    return this.tasks.get(this.model.value) ?? "classification";
+  }
+
+  /** List the models that take pictures; called again when the list may have changed. */
   async loadModels() {
     /** @type {Agent.ModelList} */
     const { models, default: preferred } = await readJson("/v1/models");
     const chosen = this.model.value || preferred;
-    const names = models.filter((model) => model.task === "classification").map((model) => model.name);
+    this.tasks.clear();
+    for (const { name, task } of models) if (task !== "tensor") this.tasks.set(name, task);
     this.model.replaceChildren(
-      ...names.map((name) => create("option", { value: name, selected: name === chosen }, name)),
+      ...createGroups(this.tasks, (name) => create("option", { value: name, selected: name === chosen }, name)),
     );
+    this.showTask();
+  }
+
+  /** Say what will be done with a picture. */
+  showTask() {
+    const { heading, shoot } = WORDS[this.task];
+    say(byId("try-heading"), heading);
+    say(byId("camera-shoot"), shoot);
+    byId("try-scores").hidden = this.task !== "detection";
+    this.showScore();
+  }
+
+  /** Show the score that objects need. */
+  showScore() {
+    say(byId("try-score-value"), percent(this.score.valueAsNumber));
+  }
+
+  /** Another model was chosen. */
+  modelChanged() {
+    this.showTask();
+    this.onModel();
+    this.again();
   }
 
   /**
@@ -72,17 +128,19 @@ export class Classify {
   }
 
   /**
-   * Choose the model: drawn digits are for the one that knows them; afterwards the one that was chosen is back.
+   * Choose the model: drawn digits are for one that knows them; afterwards the one that was chosen is back.
    * @param {boolean} forDigits
    */
   chooseModel(forDigits) {
     if (forDigits) this.chosen = this.model.value;
-    const wanted = forDigits ? DIGITS : this.chosen;
-    if ([...this.model.options].some((option) => option.value === wanted)) this.model.value = wanted;
+    const wanted = forDigits && !READS_DIGITS.includes(this.chosen) ? DIGITS : this.chosen;
+    if (this.tasks.has(wanted)) this.model.value = wanted;
+    this.showTask();
+    this.onModel();
   }
 
   /**
-   * Show a file and classify it.
+   * Show a file and ask about it.
    * @param {File | null | undefined} file
    */
   file(file) {
@@ -96,18 +154,25 @@ export class Classify {
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(file);
     preview.alt = `The picture ${file.name}`;
-    preview.hidden = false;
+    preview.hidden = this.task === "detection"; // which is shown with its boxes
     say(byId("try-drop-text"), file.name);
     this.send(file);
   }
 
-  /** Classify the last picture again. */
+  /** Ask about the last picture again. */
   again() {
-    if (this.image) this.send(this.image);
+    if (inputOf("draw").checked) this.sendDrawing();
+    else if (this.image) this.send(this.image);
+  }
+
+  /** Ask about what is drawn. */
+  async sendDrawing() {
+    const drawn = await this.drawing?.(this.task === "detection");
+    if (drawn) await this.send(drawn);
   }
 
   /**
-   * Classify the bytes of a picture; of several the newest answer is shown.
+   * Ask about the bytes of a picture; of several the newest answer is shown.
    * @param {Blob} image
    */
   async send(image) {
@@ -116,14 +181,34 @@ export class Classify {
     this.waiting = null;
     const began = performance.now();
     try {
-      const model = encodeURIComponent(this.model.value);
-      const reply = await (
-        await post(`/v1/models/${model}/classify?top_k=${TOP_K}`, image, "application/octet-stream")
-      ).json();
-      if (number === this.sent) byId("try-answer").replaceChildren(...createAnswer(reply, performance.now() - began));
+      const { reply, show } = await this.ask(image);
+      const seen_ms = performance.now() - began;
+      const found = await show();
+      if (number !== this.sent) return;
+      const preview = byId("try-preview", HTMLImageElement);
+      preview.hidden = this.task === "detection" || !preview.src;
+      byId("try-answer").replaceChildren(...createAnswer(reply, found, seen_ms));
     } catch (error) {
       if (number === this.sent) this.refused(error);
     }
+  }
+
+  /**
+   * Ask the chosen model about a picture; gives the reply, and how what was found is shown.
+   * @param {Blob} image
+   * @returns {Promise<{ reply: Agent.ClassifyReply | Agent.DetectReply, show: () => Promise<Element[]> }>}
+   */
+  async ask(image) {
+    const path = `/v1/models/${encodeURIComponent(this.model.value)}`;
+    if (this.task === "detection") {
+      const least = this.score.valueAsNumber;
+      /** @type {Agent.DetectReply} */
+      const reply = await (await post(`${path}/detect?min_score=${least}`, image, BYTES)).json();
+      return { reply, show: () => createObjects(reply, image, least) };
+    }
+    /** @type {Agent.ClassifyReply} */
+    const reply = await (await post(`${path}/classify?top_k=${TOP_K}`, image, BYTES)).json();
+    return { reply, show: async () => [createLabels(reply)] };
   }
 
   /**
@@ -156,6 +241,19 @@ export class Classify {
 }
 
 /**
+ * Create the list of models, those of a task together where there are several tasks.
+ * @param {ReadonlyMap<string, ImageTask>} tasks
+ * @param {(name: string) => HTMLOptionElement} createOption
+ */
+function createGroups(tasks, createOption) {
+  const groups = [...new Set(tasks.values())].map((task) => {
+    const names = [...tasks].filter(([, each]) => each === task).map(([name]) => name);
+    return create("optgroup", { label: WORDS[task].heading }, ...names.map(createOption));
+  });
+  return groups.length > 1 ? groups : [...tasks.keys()].map(createOption);
+}
+
+/**
  * Take pictures that are dropped anywhere on the page, or pasted.
  * @param {(file: File | undefined) => void} take
  */
@@ -176,64 +274,4 @@ function takeDrops(take) {
     take(event.dataTransfer?.files[0]);
   });
   addEventListener("paste", (event) => take(event.clipboardData?.files[0]));
-}
-
-/**
- * @param {Agent.ClassifyReply} reply
- * @param {number} seen_ms
- */
-function createAnswer(reply, seen_ms) {
-  return [createLabels(reply), createStages(reply.timing_ms, seen_ms), createModelLine(reply)];
-}
-
-/** @param {Agent.ClassifyReply} reply */
-function createLabels(reply) {
-  const items = reply.predictions.map((prediction) => {
-    const bar = create("span", { class: "bar" });
-    bar.style.width = `${100 * prediction.score}%`;
-    return create(
-      "li",
-      {},
-      create("span", { class: "label" }, prediction.label ?? `class ${prediction.index}`),
-      create("span", { class: "track", "aria-hidden": "true" }, bar),
-      create("span", { class: "score" }, percent(prediction.score, 1)),
-    );
-  });
-  return create("ol", { class: "labels", "aria-label": "Classes, best first" }, ...items);
-}
-
-/**
- * @param {Agent.StageTimes} times
- * @param {number} seen_ms
- */
-function createStages(times, seen_ms) {
-  const there = STAGES.filter((stage) => times[stage] !== null && times[stage] !== undefined);
-  const strip = create(
-    "div",
-    { class: "stages", "aria-hidden": "true" },
-    ...there.map((stage) => {
-      const part = create("span", { class: `stage ${stage}`, title: `${stage} ${milliseconds(times[stage])}` });
-      part.style.flexGrow = String(times[stage]);
-      return part;
-    }),
-  );
-  const list = createDefinitions([
-    ...there.map((stage) => /** @type {Definition} */ ([stage, milliseconds(times[stage])])),
-    ["agent in all", milliseconds(times.total)],
-    ["seen from here", milliseconds(seen_ms)],
-  ]);
-  list.className = "stage-times";
-  for (const [index, stage] of there.entries()) list.children[index].classList.add(stage);
-  return create("div", {}, strip, list);
-}
-
-/** @param {Agent.ClassifyReply} reply */
-function createModelLine({ model: { name }, runtime, image }) {
-  const parts = [
-    name,
-    `${runtime.name} ${runtime.version} on ${runtime.device}`,
-    runtime.delegate,
-    `${image.width} \u00d7 ${image.height} ${image.format}`,
-  ];
-  return create("p", { class: "quiet" }, parts.filter(Boolean).join(", "));
 }

@@ -1,10 +1,12 @@
 /**
- * Paper to draw a digit on. What is sent is cut to the ink, as the pictures were that the model learned from.
+ * Paper to draw digits on. A classifier is sent one cut to the ink, as the pictures were that it learned from; a
+ * detector the whole paper.
  */
 
 import { byId } from "./dom.js";
 
 const PEN = 32;
+const FINE_PEN = 12; // for several digits on one paper
 const SENT = 128; // pixels a side
 const INK_HEIGHT = 112; // the pictures that the model learned from are nearly filled from top to bottom,
 const INK_WIDTH = 88; // and two thirds as wide
@@ -12,9 +14,9 @@ const SETTLE_MS = 400; // after the last stroke
 
 /**
  * Make the paper ready.
- * @param {(image: Blob) => void} send is called with what was drawn
+ * @param {() => void} onDrawn is called when something was drawn
  */
-export function preparePaper(send) {
+export function preparePaper(onDrawn) {
   const canvas = byId("draw-canvas", HTMLCanvasElement);
   const pen = penOn(canvas.getContext("2d", { willReadFrequently: true }));
   /** @type {number | undefined} */
@@ -24,7 +26,7 @@ export function preparePaper(send) {
     clearTimeout(timer);
     pen.fillStyle = "#fff";
     pen.fillRect(0, 0, canvas.width, canvas.height);
-    Object.assign(pen, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
+    Object.assign(pen, { lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
   }
 
   /**
@@ -53,11 +55,23 @@ export function preparePaper(send) {
     pen.stroke();
   });
   canvas.addEventListener("pointerup", () => {
-    timer = setTimeout(() => cutInk(canvas, pen)?.convertToBlob({ type: "image/png" }).then(send), SETTLE_MS);
+    timer = setTimeout(onDrawn, SETTLE_MS);
   });
   byId("draw-clear").addEventListener("click", clear);
+  pen.lineWidth = PEN;
   clear();
-  return { clear };
+  return {
+    clear,
+    /** @param {boolean} isFine */
+    takePen: (isFine) => {
+      pen.lineWidth = isFine ? FINE_PEN : PEN;
+    },
+    /** @param {boolean} isWhole */
+    image: async (isWhole) => {
+      const ink = cutInk(canvas, pen);
+      return isWhole && ink ? wholeOf(canvas) : (ink?.convertToBlob({ type: "image/png" }) ?? null);
+    },
+  };
 }
 
 /**
@@ -70,6 +84,12 @@ function penOn(pen) {
   if (pen === null) throw new TypeError("This browser cannot draw on a canvas");
   return pen;
 }
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @returns {Promise<Blob | null>}
+ */
+const wholeOf = (canvas) => new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 
 /**
  * Cut out the ink, as large as it fits on fresh paper; null where there is none.

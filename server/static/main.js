@@ -44,10 +44,12 @@ function showAlarm(reasons, job) {
   say(find(alarm, "span"), reasons.length ? ` ${reasons.join(". ")}.${consequence}` : "");
 }
 
-/** Show the part of the page that classifies pictures. */
+/** Show the part of the page that takes pictures. */
 function showClassify() {
   const classify = new Classify();
-  const sheet = preparePaper((image) => classify.send(image));
+  const sheet = preparePaper(() => classify.sendDrawing());
+  classify.drawing = sheet.image;
+  classify.onModel = () => sheet.takePen(classify.task === "detection");
   const camera = new Camera((image) => classify.send(image));
   classify.onSource = (source) => {
     sheet.clear();
@@ -72,7 +74,7 @@ function showDeviceAtWork(classify) {
   new Telemetry((reasons) => showAlarm(reasons, running.job));
 }
 
-/** Say that there is nothing to be shown but the part that classifies pictures. */
+/** Say that there is nothing to be shown but the part that takes pictures. */
 function hideDeviceAtWork() {
   for (const id of ["telemetry", "jobs", "pause"]) byId(id).hidden = true;
   say(byId("running-heading"), "Sensors and jobs are not shown");

@@ -109,6 +109,13 @@ declare namespace Agent {
     input: RandomInput | ImageInput;
   }
 
+  interface Box {
+    left: number;
+    top: number;
+    right: number;
+    bottom: number;
+  }
+
   type BoxCoordinates = "pixels" | "normalised";
 
   type CheckCode =
@@ -190,6 +197,22 @@ declare namespace Agent {
   interface DamagedModel {
     name: string;
     reason: string;
+  }
+
+  interface DetectReply {
+    request_id: string;
+    model: ModelRef;
+    runtime: RuntimeUsed;
+    detections: Detection[];
+    image: ImageInfo;
+    timing_ms: StageTimes;
+  }
+
+  interface Detection {
+    index: number;
+    label: string | null;
+    score: number;
+    box_px: Box;
   }
 
   type DetectionForm = "tflite_postprocess" | "detection_output" | "yolo_v5" | "yolo_v8";
