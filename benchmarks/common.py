@@ -22,6 +22,7 @@ from contract.jobs import AnyRequest
 from contract.results import AnyResult
 from image_model.catalog import PREFERRED_MODEL
 from image_model.download import PulledModel
+from server.workers.starting import WORKER_NAME
 
 BIN = Path(sys.executable).parent
 
@@ -141,6 +142,12 @@ def _ready(home: Path, token: str | None) -> Host:
             return host
         except (OSError, ValueError, EdgeError):
             time.sleep(0.002)
+
+
+def workers_of(agent_pid: int) -> list[int]:
+    """Process ids of the workers of an agent that are up."""
+    children = Path(f"/proc/{agent_pid}/task/{agent_pid}/children").read_text().split()
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == WORKER_NAME]
 
 
 def push(host: Host, model: Supplied) -> None:

@@ -8,9 +8,8 @@ import statistics
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
-from benchmarks.common import agent, push, supplied, table
+from benchmarks.common import agent, push, supplied, table, workers_of
 from client.errors import Answered, EdgeError
 from client.sdk.edge_client import EdgeClient
 
@@ -57,9 +56,8 @@ def main() -> None:
 
 def _kill_one(agent_pid: int) -> float:
     time.sleep(random.uniform(0.5, 1.0))
-    workers = Path(f"/proc/{agent_pid}/task/{agent_pid}/children").read_text().split()
-    if workers:
-        os.kill(int(random.choice(workers)), signal.SIGKILL)
+    if workers := workers_of(agent_pid):
+        os.kill(random.choice(workers), signal.SIGKILL)
     return time.monotonic()
 
 

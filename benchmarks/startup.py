@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import agent, push, supplied, table
+from benchmarks.common import agent, push, supplied, table, workers_of
 from client.sdk.edge_client import EdgeClient
 
 MIB = 1 << 20
@@ -31,7 +31,7 @@ def main() -> None:
                     answered_s = time.monotonic() - running.started
                     assert reply.model.name == model.pulled.entry.name
                     time.sleep(1)
-                    (worker,) = _children(running.process.pid)
+                    (worker,) = workers_of(running.process.pid)
                     sizes = [_resident_mib(running.process.pid), _resident_mib(worker)]
                 rows.append((ready_s, answered_s, *sizes, sum(sizes)))
     names = ["ready s", "first answer s", "agent MiB", "worker MiB", "together MiB"]
@@ -43,10 +43,6 @@ def main() -> None:
             [[title, *(f"{v:.2f}" for v in each)] for title, each in (("median", medians), ("most", most))],
         )
     )
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _resident_mib(pid: int) -> float:

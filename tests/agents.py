@@ -17,6 +17,7 @@ import httpx
 from client.sdk.hosts import Host
 from client.sdk.trust import tls_context
 from contract.paths import TLS_SERVER_NAME
+from server.workers.starting import TEMPLATE_NAME, WORKER_NAME
 
 START_TIMEOUT_S = 90.0
 TOKEN = "a token that only tests use"
@@ -62,11 +63,11 @@ class RunningAgent:
 
     def workers(self) -> list[int]:
         """Process ids of its workers, children that go by a worker's name."""
-        return [pid for pid in children(self.process.pid) if process_name(pid) == "edgerun-worker"]
+        return [pid for pid in children(self.process.pid) if process_name(pid) == WORKER_NAME]
 
     def templates(self) -> list[int]:
         """Process ids of the processes that workers are forked from."""
-        return [pid for pid in children(self.process.pid) if process_name(pid) == "edgerun-fork"]
+        return [pid for pid in children(self.process.pid) if process_name(pid) == TEMPLATE_NAME]
 
     def log(self) -> str:
         """What it has logged so far."""

@@ -54,9 +54,12 @@ def name_process(name: str) -> None:
     _LIBC.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of all that descendants of this process leave behind (`PR_SET_CHILD_SUBREAPER`)."""
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_orphans() -> bool:
+    """Become the parent of all that descendants of this process leave behind (`PR_SET_CHILD_SUBREAPER`).
+
+    False where the kernel does not do that.
+    """
+    return bool(_LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def die_first(score: int = 500) -> None:

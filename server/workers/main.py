@@ -6,6 +6,7 @@ DEVICE...`, or forked by `server.workers.template`.
 
 import mmap
 import os
+import select
 import socket
 import sys
 import time
@@ -15,7 +16,7 @@ import numpy as np
 
 from contract.codes import ErrorCode
 from image_model.catalog import EMBEDDED_FOLDER, EMBEDDED_MODEL, load_catalog
-from server.processes.confinement import confine, keep_freed_memory, name_process
+from server.processes.confinement import confine, keep_freed_memory, name_process, return_freed_memory
 from server.runtimes import open_runtime
 from server.runtimes.base import LoadOptions, Runtime, tflite_files
 from server.tasks.base import OrderFailed
@@ -34,10 +35,11 @@ from server.workers.messages import (
 )
 from server.workers.results import SLOT_BYTES
 from server.workers.runner import Runner, Setting
+from server.workers.starting import WORKER_NAME
 from server.workers.tensors import infer
 
-WORKER_NAME = "edgerun-worker"
-"""Shown by `ps -o comm`; a forked worker has its template's command line."""
+IDLE_S = 5.0
+"""Without an order for so long, a worker gives the memory back that it keeps for the next picture."""
 
 
 def main(argv: list[str]) -> int:
@@ -52,9 +54,16 @@ def main(argv: list[str]) -> int:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
         agent.send(encode(try_out(runtime)))
         runner = Runner(runtime, devices)
-        while datagram := agent.recv(MAX_MESSAGE_BYTES):
+        while datagram := _next(agent):
             agent.send(encode(answer(runner, decode_order(datagram), memory, results)))
     return 0
+
+
+def _next(agent: socket.socket) -> bytes:
+    """The next order, empty when the agent hangs up; memory that no order needed for a while is not kept for one."""
+    if not select.select([agent], [], [], IDLE_S)[0]:
+        return_freed_memory()
+    return agent.recv(MAX_MESSAGE_BYTES)
 
 
 def _mapped(fd: str, protection: int) -> memoryview:

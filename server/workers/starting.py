@@ -20,6 +20,9 @@ from server.processes.children import child_command, child_settings
 from server.processes.confinement import adopt_orphans
 from server.processes.process_tree import entry_of
 
+WORKER_NAME, TEMPLATE_NAME = "edgerun-worker", "edgerun-fork"
+"""Shown by `ps -o comm`; a forked worker has its template's command line."""
+
 CANNOT_FORK = 3
 """Status of a template that finds itself with more than one thread: a forked child has but one, and would wait for
 the others for ever."""
@@ -63,9 +66,9 @@ class Starter:
     """Starts the workers of one runtime."""
 
     def __init__(self, runtime: str, *, shared: bool) -> None:
-        """`shared`: fork them from a template, where the runtime lets itself be forked."""
+        """`shared`: fork them from a template, where runtime and kernel allow it."""
         self._runtime = runtime
-        self._shared = shared
+        self._shared = shared and adopt_orphans()
         self._template: _Template | None = None
 
     def start(self, options: WorkerOptions, descriptors: tuple[int, int, int], stderr: int) -> ChildProcess:
@@ -83,11 +86,6 @@ class Starter:
         return self._template.fork(arguments, (*descriptors, stderr))
 
     @property
-    def template_pid(self) -> int | None:
-        """Process id of the template, None when there is none."""
-        return self._template.process.pid if self._template is not None else None
-
-    @property
     def ended(self) -> bool:
         """Whether no template is left of it."""
         return self._template is None or self._template.process.poll() is not None
@@ -103,7 +101,6 @@ class _Template:
 
     def __init__(self, runtime: str, stderr: int) -> None:
         """What goes wrong while it imports is told to `stderr`, that of the worker it is needed for first."""
-        adopt_orphans()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setblocking(False)
         with theirs:

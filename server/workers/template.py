@@ -18,7 +18,7 @@ from server.processes.confinement import confine, forget_file_pages, name_proces
 from server.runtimes import open_runtime
 from server.workers import main as worker
 from server.workers.messages import MAX_MESSAGE_BYTES, Born, encode
-from server.workers.starting import CANNOT_FORK
+from server.workers.starting import CANNOT_FORK, TEMPLATE_NAME
 
 ORPHAN_POLL_S = 0.0002
 _STDERR = 2
@@ -27,7 +27,7 @@ _STDERR = 2
 def main(argv: list[str]) -> int:
     """Fork workers until the socket closes."""
     control_fd, agent_pid, runtime = argv
-    name_process("edgerun-fork")
+    name_process(TEMPLATE_NAME)
     confine(int(agent_pid), None)
     open_runtime(runtime, delegates=True)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
