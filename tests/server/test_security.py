@@ -84,6 +84,23 @@ def test_the_certificate_is_the_agents_own_and_stays(tmp_path: Path) -> None:
     assert ensure_certificate(tmp_path / "tls").sha256 != first
 
 
+def test_what_makes_certificates_is_not_in_the_agents_memory(secured_agent: RunningAgent, tmp_path: Path) -> None:
+    """Neither of an agent that made its own, nor after a start with one that is there: it would take 10 MB."""
+    assert "cryptography" not in Path(f"/proc/{secured_agent.process.pid}/maps").read_text()
+    ensure_certificate(tmp_path / "data" / "tls")
+    with running_agent(tmp_path / "data", "--workers", "1", token=TOKEN) as again:
+        assert "cryptography" not in Path(f"/proc/{again.process.pid}/maps").read_text()
+
+
+def test_an_agent_that_cannot_make_its_certificate_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong in the process that makes it comes through, and nothing half-written stays."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "cryptography.py").write_text("raise ImportError('built for another machine')")
+    with pytest.raises(OSError, match="could not be made: ImportError: built for another machine"):
+        ensure_certificate(tmp_path / "tls")
+    assert list((tmp_path / "tls").iterdir()) == []
+
+
 def test_the_certificate_passes_the_strict_checks_of_new_pythons(secured_agent: RunningAgent) -> None:
     """A pinned connection succeeds with X.509 strict mode, and fails for another name."""
     pem = (secured_agent.data / "tls" / "cert.pem").read_text()

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from contract.codes import ErrorCode
+from server.resources import private_bytes
 from tests.agents import running_agent, wait_for
 from tests.images import digit, encoded, gradient
 from tests.server.test_classify import problem
@@ -78,6 +79,21 @@ def test_a_worker_that_outgrows_its_memory_says_so_or_is_replaced(tmp_path: Path
         image = encoded(gradient(64, 64).resize((9000, 9000)), "JPEG", quality=20)  # 243 MB once decoded
         found = problem(http.post("/v1/classify?decode=exact", content=image))
         assert (found.status, found.code) == (503, ErrorCode.WORKER_OUT_OF_MEMORY)
+        assert http.post("/v1/classify", content=digit(1)).status_code == 200
+
+
+def test_an_idle_worker_gives_back_what_a_picture_took(tmp_path: Path) -> None:
+    """It keeps memory from one picture to the next, but not for nobody."""
+    picture = encoded(gradient(1900, 1900), "PNG", compress_level=1)  # 14 MB once decoded
+    with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
+        (worker,) = agent.workers()
+        before = private_bytes(worker)
+        assert http.post("/v1/classify?decode=exact", content=picture).status_code == 200
+        after = private_bytes(worker)
+        assert before is not None
+        assert after is not None
+        assert after - before > 8 << 20
+        wait_for(lambda: (private_bytes(worker) or 0) - before < (after - before) // 2)
         assert http.post("/v1/classify", content=digit(1)).status_code == 200
 
 
