@@ -146,8 +146,9 @@ def prometheus_hosts(
 ) -> None:
     """Print a scrape configuration for Prometheus; certificates and tokens go into files of yours alone.
 
+    Include it in prometheus.yml with scrape_config_files. The scope `read` is enough for the token.
+
     Example: client hosts prometheus edge1 > edgerun.yml
-    and in prometheus.yml: scrape_config_files: [edgerun.yml]
     """
     hosts = chosen([*(name or []), *host], all_hosts)
     into = (folder or HostsFile().prometheus_folder).absolute()
