@@ -50,6 +50,25 @@ def test_what_was_asked_is_counted(tmp_path: Path) -> None:
 OUTCOMES = ("success", "partial", "not_an_image", "unknown_model")
 
 
+def test_a_batch_over_the_protocol_is_one_request_and_one_execution(tmp_path: Path) -> None:
+    """What the statistics of the Open Inference Protocol and the metrics say is one count."""
+    tensor = {"name": "image", "shape": [2, 8, 8, 1], "datatype": "INT8", "data": [0] * 128}
+    with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
+        assert http.post("/v2/models/digits/infer", json={"inputs": [tensor]}).status_code == 200
+        assert http.post("/v2/models/digits/infer", json={"inputs": []}).status_code == 400
+        found = scrape(agent)
+        assert found.value("edgerun_inference_requests_total", model="digits", outcome="success") == 1
+        assert found.value("edgerun_inference_requests_total", model="digits") == 2
+        assert found.value("edgerun_inferences_total", model="digits", runtime="litert") == 2
+        assert found.value("edgerun_inference_executions_total", model="digits") == 1
+        assert found.value("edgerun_inference_stage_seconds_count", model="digits", stage="inference") == 1
+        (told,) = http.get("/v2/models/digits/stats").json()["model_stats"]
+        assert (told["inference_count"], told["execution_count"]) == (2, 1)
+        assert (told["inference_stats"]["success"]["count"], told["inference_stats"]["fail"]["count"]) == (1, 1)
+        route = {"method": "POST", "route": "/v2/models/{name}/infer"}
+        assert found.value("edgerun_http_requests_total", **route) == 2
+
+
 def test_the_state_of_the_agent_is_shown(tmp_path: Path) -> None:
     """Queue, workers with their restarts, models, build."""
     options = ("--workers", "2", "--queue", "7", "--device-name", 'a "device"\\', "--device-type", "raspberrypi4-64")
