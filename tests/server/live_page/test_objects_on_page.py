@@ -14,7 +14,7 @@ from tests.browser import screenshot
 from tests.client.test_drawing import INVERSE
 from tests.images import encoded
 from tests.server.live_page.conftest import Device, Watched, visit
-from tests.server.live_page.test_images_on_page import BEST, draw
+from tests.server.live_page.test_images_on_page import BEST, ZERO, draw
 from tests.server.test_models import put_blob, put_model
 
 SPOTS = [((8, 16, 16, 24), "red"), ((56, 0, 64, 8), "blue")]
@@ -154,6 +154,23 @@ def test_a_detector_is_sent_the_whole_paper(seen: Watched) -> None:
     expect(page.locator("#try-answer")).to_contain_text(f"280 {TIMES} 280 PNG")
     page.locator("#try-model").select_option("digits")
     expect(page.locator("#try-answer")).to_contain_text(f"128 {TIMES} 128 PNG")
+
+
+def test_drawn_digits_are_found(seen: Watched) -> None:
+    """The detector of digits stays chosen where something is drawn; another gives way to the classifier of digits."""
+    page = seen.open()
+    page.locator("#try-model").select_option("spots")
+    page.get_by_text("Draw a digit").click()
+    expect(page.locator("#try-model")).to_have_value("digits")
+    page.get_by_text("Picture", exact=True).click()
+    page.locator("#try-model").select_option("digits-detector")
+    page.get_by_text("Draw a digit").click()
+    expect(page.locator("#try-model")).to_have_value("digits-detector")
+    draw(page, [(0.5 + 0.45 * x, 0.05 + 0.45 * y) for x, y in ZERO])
+    expect(page.locator(".objects li").first).to_have_text(
+        re.compile(r"^0\d+\.\d %\d+ . \d+ pixels at 1\d\d, \d\d of the")
+    )
+    screenshot(page, "live-digits-found")
 
 
 def test_hostile_labels_are_text(seen: Watched) -> None:
