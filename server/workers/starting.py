@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,8 @@ CANNOT_FORK = 3
 the others for ever."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """Keeps NumPy's library from starting threads when it is imported. Nothing of a worker multiplies matrices with it."""
+TEMPLATE_END_S = 0.1
+"""The sockets of a process close a moment before its end can be noted."""
 STILLBORN = 1
 """Status noted of a worker that was gone before it told its process id."""
 
@@ -122,6 +125,7 @@ class ForkedWorker:
         self.pid: int | None = None
         self.returncode: int | None = None
         self._template = template
+        self._missed_at: float | None = None
 
     def introduce(self, pid: int) -> None:
         """It told its process id; raises ValueError for one that is not a child of this process."""
@@ -136,7 +140,10 @@ class ForkedWorker:
     def poll(self) -> int | None:
         """Note its end, once its socket has closed. One that never told its process id ended as its template did."""
         if self.returncode is None and self.pid is None:
-            self.returncode = self._template.poll() or STILLBORN
+            self._missed_at = self._missed_at or time.monotonic()
+            self.returncode = self._template.poll()
+            if not self.returncode and time.monotonic() > self._missed_at + TEMPLATE_END_S:
+                self.returncode = STILLBORN
         elif self.returncode is None and self.pid is not None:
             try:
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
