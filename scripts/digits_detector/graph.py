@@ -19,13 +19,20 @@ FROM_EDGES = np.array(
     np.float32,
 )
 """Rows: centre x and y from the place, width and height; columns: distances of the left, top, right and bottom edge."""
-DESCRIPTION = "edgerun digits-detector: digits in a scene, int8 with a float head like YOLOv8's"
+DESCRIPTION = "edgerun digits-detector: digits in a scene, with a head like YOLOv8's"
 
 
 def detector(network: Network, frames: Sequence[Array]) -> bytes:
     """The file. `frames` [1, 128, 128, 1] of ink 0 to 1 show the ranges of what is quantised."""
     body = _body(network)
     graph = quantise(body, calibrate(body, frames))
+    _append_head(graph, network)
+    return write(graph, DESCRIPTION)
+
+
+def float_detector(network: Network) -> bytes:
+    """The same without quantisation, to see what that costs."""
+    graph = _body(network)
     _append_head(graph, network)
     return write(graph, DESCRIPTION)
 
@@ -40,7 +47,8 @@ def _body(network: Network) -> Graph:
 
 
 def _append_head(graph: Graph, network: Network) -> None:
-    features = graph.dequantize("features", graph.sink)
+    quantised = graph.tensors[graph.sink].quantisation is not None
+    features = graph.dequantize("features", graph.sink) if quantised else graph.sink
     weights, bias = network.weights.value, network.bias.value
     unit = np.float32(STRIDE / INPUT_SIDE)
     mixed = (FROM_EDGES @ weights[CLASSES:] * unit, FROM_EDGES @ bias[CLASSES:] * unit)

@@ -12,10 +12,10 @@ from scripts.digits_detector.scenes import Scene, SceneDrawer
 from scripts.digits_model.network import Array
 
 SEED = 11
-POOL = 7_000
+POOL = 6_000
 """Training scenes that are drawn; each is seen several times, shifted and with another exposure."""
 BATCH = 16
-STEPS = 6_000
+STEPS = 4_000
 RATE = 2e-3
 WARM_UP = 200
 CHECKPOINT_STEPS = 100

@@ -99,7 +99,10 @@ OTHER = (50.0, 50.0, 70.0, 90.0)
         Picture([Truth(BOX, 0)], [Detection((10, 10, 30, 32.5), 0, 0.5)]),  # and of exactly 0.75
         Picture([Truth(BOX, 0)], [*[Detection(OTHER, 0, 0.9)] * 100, Detection(BOX, 0, 0.5)]),  # the 101st
         Picture([Truth(BOX, 0)], [Detection((10, 10, 10, 10), 0, 0.5), Detection(BOX, 0, 0.4)]),  # no area
-        Picture([Truth((0, 0, 20, 20), 0), Truth((4, 0, 24, 20), 0)], [Detection((2, 0, 22, 20), 0, 0.5)]),  # a tie
+        Picture(  # the first fits both things equally well
+            [Truth((0, 0, 20, 20), 0), Truth((4, 0, 24, 20), 0)],
+            [Detection((2, 0, 22, 20), 0, 0.5), Detection((4, 0, 24, 20), 0, 0.4)],
+        ),
     ],
 )
 def test_odd_findings_are_measured_as_pycocotools_does(picture: Picture) -> None:
