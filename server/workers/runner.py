@@ -19,7 +19,10 @@ from server.workers.messages import ModelSpec, Predict, Predicted, Ran
 from server.workers.sources import SourceError, read_files
 
 MODELS_KEPT = 4
-"""Loaded models a worker keeps, least recently used dropped first; each setting of threads and batch counts."""
+"""Loaded models a worker keeps, least recently used dropped first; each setting of threads counts."""
+
+BATCHED_KEPT = 2
+"""Models for batches that it keeps besides: whoever sends batches of every size drives out no model but these."""
 
 UNBATCHED_KEPT = 64
 """Models of which a worker remembers that they take no batch."""
@@ -100,8 +103,11 @@ class Runner:
         return self.ready(spec, setting) or self._keep(self._load(spec, setting))
 
     def _keep(self, ready: ReadyModel) -> ReadyModel:
-        while len(self._models) >= MODELS_KEPT:
-            self._models.popitem(last=False)[1].loaded.close()
+        for_batches = ready.setting.batch > 1
+        kin = [key for key in self._models if (key[1].batch > 1) == for_batches]
+        kept = BATCHED_KEPT if for_batches else MODELS_KEPT
+        for key in kin[: max(0, len(kin) + 1 - kept)]:
+            self._models.pop(key).loaded.close()
         self._models[ready.spec.digest, ready.setting] = ready
         return ready
 
