@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from server.workers.runner import Runner, Setting, invoke
 
 BATCH_MAX = 64
 """Requests of more are run in portions: memory grows with the batch."""
+
+LABELS_KEPT = 8
 
 now = time.perf_counter_ns
 
@@ -57,11 +59,11 @@ class ServedModel:
         """Items that one request may bring."""
         return batch_limit(self.inputs, self.outputs, self._order.format.max_bytes)
 
-    @cached_property
+    @property
     def labels(self) -> Mapping[int, str]:
         """Names by class index; empty without labels."""
         path = self._order.model.labels
-        return parse_labels(Path(path).read_bytes()) if path is not None else {}
+        return _labels(path) if path is not None else {}
 
     def image(self, file: bytes | memoryview) -> Array:
         """An encoded picture as the model's input tensor, batch 1; raises OrderFailed."""
@@ -94,6 +96,12 @@ class ServedModel:
             return list(invoke(together.loaded, arrays))
         self.executions += batch
         return _joined([list(invoke(self._single.loaded, frame)) for frame in frames])
+
+
+@lru_cache(maxsize=LABELS_KEPT)
+def _labels(path: str) -> Mapping[int, str]:
+    """The labels in a file, which is never changed: its name is its digest."""
+    return parse_labels(Path(path).read_bytes())
 
 
 def _portions(arrays: Sequence[Array], sizes: Sequence[int]) -> Sequence[Sequence[Array]]:

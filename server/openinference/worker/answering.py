@@ -63,7 +63,7 @@ def answer(body: memoryview, format: BodyFormat, model: Servable) -> Reply:
         if array.dtype.name not in DATATYPES:
             refuse(f"output {shown(name)} holds {array.dtype}, which the protocol lacks", ErrorCode.INFERENCE_FAILED)
     named = {"model_name": model.name, "model_version": MODEL_VERSION}
-    return make_reply(request, outputs, model.labels, named)
+    return make_reply(request, outputs, lambda: model.labels, named)
 
 
 def _read(body: memoryview, header_bytes: int | None, model: Servable) -> tuple[InferenceRequest, list[Array], int]:

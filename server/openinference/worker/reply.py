@@ -1,7 +1,7 @@
 """The body of a reply: a JSON header, and behind it the tensors that were asked for as binary data."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,15 @@ class Reply:
 
 
 def make_reply(
-    request: InferenceRequest, outputs: Mapping[str, Array], labels: Mapping[int, str], model: Mapping[str, str]
+    request: InferenceRequest,
+    outputs: Mapping[str, Array],
+    labels: Callable[[], Mapping[int, str]],
+    model: Mapping[str, str],
 ) -> Reply:
     """The outputs as a request wants them; raises OrderFailed for what cannot be said in JSON.
 
-    `model` is the part of the header that names model and version.
+    `labels` gives names by class index where they are asked for; `model` is the part of the header that names model and
+    version.
     """
     wanted = request.outputs or [RequestedOutput(name, request.binary, None) for name in outputs]
     entries, tensors = [], []
@@ -49,7 +53,7 @@ def make_reply(
         where = f"output {shown(output.name)}"
         array = outputs[output.name]
         if output.classes is not None:
-            array = classes(array, output.classes, labels)
+            array = classes(array, output.classes, labels())
         entry: dict[str, Any] = {
             "name": output.name,
             "datatype": BYTES if array.dtype == object else DATATYPES[array.dtype.name],
