@@ -79,10 +79,14 @@ class ServedModel:
         """
         self.first_run_ns = self.first_run_ns or now()
         self.batch = batch
+        if batch <= BATCH_MAX:
+            outputs = self._run(arrays, batch)
+            self.last_run_ns = now()
+            return outputs
         sizes = [min(BATCH_MAX, batch - start) for start in range(0, batch, BATCH_MAX)]
         ran = [self._run(*portion) for portion in zip(_portions(arrays, sizes), sizes, strict=True)]
         self.last_run_ns = now()
-        return ran[0] if len(ran) == 1 else _joined(ran)
+        return _joined(ran)
 
     def _run(self, arrays: Sequence[Array], batch: int) -> list[Array]:
         if batch == 1:

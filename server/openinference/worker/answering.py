@@ -10,7 +10,7 @@ from contract.tensors import BYTES, DATATYPES, MODEL_VERSION, tensor_names
 from server.openinference.worker.coding import decompress
 from server.openinference.worker.faults import refuse, shown
 from server.openinference.worker.format import BodyFormat
-from server.openinference.worker.reply import Reply, make_reply
+from server.openinference.worker.reply import Reply, datatype_of, make_reply
 from server.openinference.worker.request import InferenceRequest, RequestedInput, parse_header
 from server.openinference.worker.tensors import base64_elements, elements, from_binary, from_json
 from server.runtimes.base import Array, Tensor
@@ -60,7 +60,7 @@ def answer(body: memoryview, format: BodyFormat, model: Servable) -> Reply:
     results = model.invoke(arrays, batch)
     outputs = dict(zip(names, results, strict=True))
     for name, array in outputs.items():
-        if array.dtype.name not in DATATYPES:
+        if datatype_of(array) is None:
             refuse(f"output {shown(name)} holds {array.dtype}, which the protocol lacks", ErrorCode.INFERENCE_FAILED)
     named = {"model_name": model.name, "model_version": MODEL_VERSION}
     return make_reply(request, outputs, lambda: model.labels, named)

@@ -17,6 +17,10 @@ JSON_ELEMENTS_MAX = 1 << 20
 """Elements that a reply may hold as JSON: as text and as Python's numbers they take fifty bytes each."""
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DATATYPES = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
+
+
 @dataclass(frozen=True)
 class Reply:
     """A reply's body in pieces that are not copied before they are written."""
@@ -56,7 +60,7 @@ def make_reply(
             array = classes(array, output.classes, labels())
         entry: dict[str, Any] = {
             "name": output.name,
-            "datatype": BYTES if array.dtype == object else DATATYPES[array.dtype.name],
+            "datatype": BYTES if array.dtype == object else datatype_of(array),
             "shape": list(array.shape),
         }
         if output.binary:
@@ -67,7 +71,12 @@ def make_reply(
             entry["data"] = to_json(array, where)
         entries.append(entry)
     document = {**model, **({} if request.id is None else {"id": request.id}), "outputs": entries}
-    return Reply(json.dumps(document, separators=(",", ":"), allow_nan=False).encode(), tensors)
+    return Reply(_ENCODER.encode(document).encode(), tensors)
+
+
+def datatype_of(array: Array) -> str | None:
+    """The protocol's datatype of a tensor, None where it has none."""
+    return _DATATYPES.get(array.dtype)
 
 
 def to_binary(array: Array) -> memoryview:

@@ -75,7 +75,7 @@ def _json(header: memoryview) -> Any:
         detail = "this much JSON takes too much memory to be parsed: send the tensors as binary data"
         refuse(detail, ErrorCode.TOO_MANY_BYTES)
     try:
-        return json.loads(content.decode(), parse_constant=_no_constant)
+        return _DECODER.decode(content.decode())
     except UnicodeDecodeError as error:
         refuse(f"the JSON header is not UTF-8: {error.reason} at byte {error.start}")
     except RecursionError:
@@ -86,6 +86,9 @@ def _json(header: memoryview) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     refuse(f"{name} is not JSON: send tensors that hold it as binary data")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _input(entry: Any) -> RequestedInput:

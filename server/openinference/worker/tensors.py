@@ -16,16 +16,20 @@ from server.runtimes.base import Array
 _JSON_TYPES: dict[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 """Python's types of JSON values by the kind of NumPy's type."""
 
+_LITTLE_ENDIAN = {datatype: np.dtype(name).newbyteorder("<") for datatype, name in NUMPY_NAMES.items()}
+
 
 def from_binary(content: memoryview, datatype: str, shape: Sequence[int], where: str) -> Array:
     """A tensor of numbers from its little-endian bytes; raises OrderFailed. No copy unless it must be aligned."""
-    dtype = np.dtype(NUMPY_NAMES[datatype]).newbyteorder("<")
+    dtype = _LITTLE_ENDIAN[datatype]
     expected = math.prod(shape) * dtype.itemsize
     if len(content) != expected:
         refuse(f"{where} of {datatype} {list(shape)} has {expected} bytes, {len(content)} were sent")
     if datatype == "BOOL":  # another byte than 0 and 1 would be no valid element
         return np.not_equal(np.frombuffer(content, np.uint8), 0).reshape(shape)
     array: Array = np.frombuffer(content, dtype).reshape(shape)
+    if array.flags.aligned and dtype.isnative:
+        return array
     return np.require(array, dtype.newbyteorder("="), ["C", "ALIGNED"])
 
 
