@@ -18,9 +18,6 @@ from server.workers.messages import Infer, Inferred
 from server.workers.results import SLOT_BYTES
 from server.workers.runner import Runner, Setting, invoke
 
-BATCH_MAX = 64
-"""Requests of more are run in portions: memory grows with the batch."""
-
 LABELS_KEPT = 8
 
 now = time.perf_counter_ns
@@ -79,14 +76,9 @@ class ServedModel:
         """
         self.first_run_ns = self.first_run_ns or now()
         self.batch = batch
-        if batch <= BATCH_MAX:
-            outputs = self._run(arrays, batch)
-            self.last_run_ns = now()
-            return outputs
-        sizes = [min(BATCH_MAX, batch - start) for start in range(0, batch, BATCH_MAX)]
-        ran = [self._run(*portion) for portion in zip(_portions(arrays, sizes), sizes, strict=True)]
+        outputs = self._run(arrays, batch)
         self.last_run_ns = now()
-        return _joined(ran)
+        return outputs
 
     def _run(self, arrays: Sequence[Array], batch: int) -> list[Array]:
         if batch == 1:
@@ -106,13 +98,6 @@ class ServedModel:
 def _labels(path: str) -> Mapping[int, str]:
     """The labels in a file, which is never changed: its name is its digest."""
     return parse_labels(Path(path).read_bytes())
-
-
-def _portions(arrays: Sequence[Array], sizes: Sequence[int]) -> Sequence[Sequence[Array]]:
-    """Arrays cut along their first axis into portions of so many inferences."""
-    cuts = np.cumsum(sizes)[:-1]
-    rows = [array.shape[0] // sum(sizes) for array in arrays]
-    return list(zip(*(np.split(array, cuts * each) for array, each in zip(arrays, rows, strict=True)), strict=True))
 
 
 def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
