@@ -10,5 +10,5 @@ class LeaseTime(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    left_s: float | None = Field(ge=0, le=LEFT_MAX_S, allow_inf_nan=False)
+    left_s: float | None = Field(ge=0, le=LEFT_MAX_S, allow_inf_nan=False, strict=True)
     """Seconds until the device is taken away with everything on it; None where nobody said that it is."""

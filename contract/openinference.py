@@ -90,7 +90,7 @@ class IndexRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    ready: bool = False
+    ready: bool = Field(default=False, strict=True)
     """Only those that answer."""
 
 

@@ -46,20 +46,22 @@ ROUTES = (
 def create_app(agent: Agent) -> ASGIApp:
     """Routes, error handling and authentication around an agent, which starts and stops with the app."""
     app = create_api(agent)
+    app.rules = {**RULES, **OPEN_METRICS} if agent.settings.open_metrics else RULES
 
     def is_routed(scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
-    rules = Rules({**RULES, **OPEN_METRICS} if agent.settings.open_metrics else RULES)
     agent.requests.add_route(OPENAPI, ["GET"])
     for route in (each for module in ROUTES for each in module.router.routes):
         if isinstance(route, APIRoute):
             agent.requests.add_route(route.path, route.methods or ())
-    guarded = Authentication(FastPath(app), agent.access, agent.sessions, agent.probe_secret, is_routed, rules)
+    guarded = Authentication(
+        FastPath(app), agent.access, agent.sessions, agent.probe_secret, is_routed, Rules(app.rules)
+    )
     return RequestIds(guarded, agent.requests.observe)
 
 
-def create_api(agent: Agent) -> FastAPI:
+def create_api(agent: Agent) -> DescribedAPI:
     """The routes of an agent, with nothing in front of them."""
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """One file a resource. A route parses, calls the agent, returns."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
@@ -27,6 +28,13 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: problem_response() for status in statuses}
 
 
-def unchanged(model: type[BaseModel], description: str) -> dict[int | str, dict[str, Any]]:
+def unchanged(
+    model: type[BaseModel], description: str, headers: Mapping[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
     """The answer 200 of a route whose usual one is 201 or 202, for the OpenAPI description."""
-    return {200: {"model": model, "description": description}}
+    return {200: {"model": model, "description": description, "headers": dict(headers or {})}}
+
+
+def content(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """The answer 200 of a route whose content no model describes, or not alone, for the OpenAPI description."""
+    return {200: {"content": {media_type: {"schema": {"type": "string"}}}}}

@@ -25,7 +25,7 @@ _BINARY_BODY: dict[str, Any] = {
 }
 
 
-@router.head(BLOB, operation_id="has_blob", responses=problems(404))
+@router.head(BLOB, operation_id="has_blob", response_class=Response, responses=problems(404, 422))
 async def has_blob(digest: Digest, agent: AgentDependency) -> Response:
     """Whether a file is there already, so that it need not be sent."""
     if agent.store.blob(digest) is None:

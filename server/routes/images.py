@@ -19,7 +19,7 @@ from contract.tasks import Task
 from server.errors import AgentError, as_problem
 from server.http.body import Part
 from server.http.exchange import exchange_of
-from server.http.openapi import query_parameters
+from server.http.openapi import header, query_parameters
 from server.http.requests import request_id
 from server.inference import Admitted, Prediction, server_timing
 from server.metrics.inferences import InferenceRequest
@@ -30,7 +30,11 @@ from server.workers.arena import Slot
 JSON = "application/json"
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"schema": {"type": "object", "properties": {"image": {"type": "array", "items": _IMAGE["schema"]}}}}
+_FORM = {
+    "schema": {"type": "object", "properties": {"image": {"type": "array", "items": _IMAGE["schema"]}}},
+    "encoding": {"image": {"contentType": "image/jpeg, image/png, image/webp"}},
+}
+_TIMING = header(SERVER_TIMING_HEADER, "Milliseconds in each stage (W3C), for one picture", required=False)
 MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "title": "Name"}}
 
 Options = TypeVar("Options", bound=ImageOptions)
@@ -59,7 +63,7 @@ class ImageRoute(Generic[Options]):
         return {
             "responses": {
                 **problems(400, 404, 409, 415, 422, 504),
-                200: {"model": reply | self.batch, "description": described},
+                200: {"model": reply | self.batch, "description": described, "headers": _TIMING},
             },
             "openapi_extra": {
                 "parameters": [*parameters, *query_parameters(self.options)],

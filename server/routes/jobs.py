@@ -28,18 +28,23 @@ from contract.text import Name
 from server.agent import Agent
 from server.errors import AgentError
 from server.http.callers import keep_changed
+from server.http.openapi import header
 from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
 from server.jobs.record.artifacts import list_so_far
 from server.jobs.record.files import follow_log, stream_tar
-from server.routes import AgentDependency, problems, unchanged
+from server.routes import AgentDependency, content, problems, unchanged
 from server.telemetry.recorder import load_recording
 
 router = APIRouter(tags=["jobs"])
 
 JSON = "application/json"
+CSV = "text/csv"
 TAR = "application/x-tar"
 OFFSET_MAX = 1 << 62
+SINCE_MAX_S = 1e12
+LOCATION = header("Location", "Path of the job")
+TAG = header("ETag", "For `If-None-Match`")
 
 Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
 
@@ -48,7 +53,11 @@ Key = Annotated[Name | None, Header(alias="Idempotency-Key", min_length=1)]
     JOBS,
     operation_id="submit_job",
     status_code=status.HTTP_202_ACCEPTED,
-    responses={**problems(404, 409, 422, 429, 507), **unchanged(Job, "The key was used before, for this job")},
+    responses={
+        **problems(404, 409, 422, 429, 507),
+        **unchanged(Job, "The key was used before, for this job", LOCATION),
+        status.HTTP_202_ACCEPTED: {"headers": LOCATION},
+    },
 )
 async def submit_job(
     request: JobRequest, agent: AgentDependency, response: Response, http: Request, key: Key = None
@@ -68,7 +77,11 @@ async def submit_job(
     JOBS,
     operation_id="list_jobs",
     response_model=JobList,
-    responses={**problems(422), 304: {"description": "Nothing changed since the tag was given"}},
+    responses={
+        **problems(422),
+        200: {"headers": TAG},
+        304: {"description": "Nothing changed since the tag was given", "headers": TAG},
+    },
 )
 async def list_jobs(
     agent: AgentDependency,
@@ -109,7 +122,12 @@ async def delete_job(id: str, agent: AgentDependency) -> None:
     await agent.jobs.delete(id)
 
 
-@router.get(JOB_EVENTS, operation_id="watch_job", response_class=StreamingResponse, responses=problems(404, 422))
+@router.get(
+    JOB_EVENTS,
+    operation_id="watch_job",
+    response_class=StreamingResponse,
+    responses={**problems(404, 422), **content(MEDIA_TYPE)},
+)
 async def watch_job(
     id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=NUMBER_MAX)] = 0
 ) -> StreamingResponse:
@@ -123,7 +141,12 @@ async def _events(agent: Agent, job_id: str, after: int) -> AsyncIterator[bytes]
         yield KEEP_ALIVE if each is None else event(each.name, each.text, each.number)
 
 
-@router.get(JOB_LOGS, operation_id="job_logs", response_class=StreamingResponse, responses=problems(404, 410, 422))
+@router.get(
+    JOB_LOGS,
+    operation_id="job_logs",
+    response_class=StreamingResponse,
+    responses={**problems(404, 410, 422), **content("text/plain")},
+)
 async def job_logs(
     id: str,
     agent: AgentDependency,
@@ -141,7 +164,12 @@ async def job_logs(
     return StreamingResponse(log, media_type="text/plain")
 
 
-@router.get(JOB_TELEMETRY, operation_id="job_telemetry", response_model=Telemetry, responses=problems(404, 410, 422))
+@router.get(
+    JOB_TELEMETRY,
+    operation_id="job_telemetry",
+    response_model=Telemetry,
+    responses={**problems(404, 410, 422), **content(CSV)},
+)
 async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json", "csv"] = "json") -> Response:
     """What the sensors said while the job ran; so far, while it runs."""
     files = await agent.jobs.files(id, ended=False)
@@ -149,7 +177,7 @@ async def job_telemetry(id: str, agent: AgentDependency, format: Literal["json",
     if recorded is None:
         raise AgentError(ErrorCode.NO_RESULT, f"job {id} has no telemetry")
     if format == "csv":
-        return Response("".join(telemetry_lines(recorded)), media_type="text/csv")
+        return Response("".join(telemetry_lines(recorded)), media_type=CSV)
     return Response(recorded.model_dump_json(), media_type=JSON)
 
 
@@ -167,10 +195,10 @@ async def job_result(id: str, agent: AgentDependency) -> Response:
     JOB_ARTIFACTS,
     operation_id="job_artifacts",
     response_class=StreamingResponse,
-    responses=problems(404, 409, 410, 422),
+    responses={**problems(404, 409, 410, 422), **content(TAR)},
 )
 async def job_artifacts(
-    id: str, agent: AgentDependency, changed_since: Annotated[float | None, Query(ge=0, le=NUMBER_MAX)] = None
+    id: str, agent: AgentDependency, changed_since: Annotated[float | None, Query(ge=0, le=SINCE_MAX_S)] = None
 ) -> Response:
     """The files that a program left in `$OUTPUT`, as a tar.
 

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Path, Request, Response, status
 from contract.models import MODEL_NAME_PATTERN, DefaultModel, ModelDescription, ModelList, ModelManifest
 from contract.paths import DEFAULT_MODEL, MODEL, MODELS
 from server.http.callers import keep_changed
+from server.http.openapi import header
 from server.routes import AgentDependency, problems, unchanged
 
 router = APIRouter(tags=["models"])
 
+TAG = header("ETag", "The model's digest")
 NewName = Annotated[str, Path(pattern=MODEL_NAME_PATTERN)]
 
 
@@ -20,7 +22,7 @@ async def list_models(agent: AgentDependency) -> ModelList:
     return agent.registry.list()
 
 
-@router.get(MODEL, operation_id="describe_model", responses=problems(404))
+@router.get(MODEL, operation_id="describe_model", responses={**problems(404), 200: {"headers": TAG}})
 async def describe_model(name: str, agent: AgentDependency, response: Response) -> ModelDescription:
     """One model: tensors, preprocessing, and which runtimes could run it."""
     description = agent.registry.describe(agent.registry.find(name))
@@ -32,7 +34,11 @@ async def describe_model(name: str, agent: AgentDependency, response: Response) 
     MODEL,
     operation_id="put_model",
     status_code=status.HTTP_201_CREATED,
-    responses={**problems(404, 409, 422, 507), **unchanged(ModelDescription, "The very same model was there")},
+    responses={
+        **problems(404, 409, 422, 507),
+        **unchanged(ModelDescription, "The very same model was there", TAG),
+        status.HTTP_201_CREATED: {"headers": TAG},
+    },
 )
 async def put_model(
     name: NewName, manifest: ModelManifest, agent: AgentDependency, response: Response

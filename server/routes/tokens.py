@@ -17,6 +17,7 @@ from contract.tokens import (
     TokenRequest,
 )
 from server.http.callers import caller_in, keep_changed
+from server.http.openapi import header
 from server.routes import AgentDependency, problems
 
 router = APIRouter(tags=["tokens"])
@@ -37,7 +38,10 @@ async def list_tokens(agent: AgentDependency) -> TokenList:
 
 
 @router.post(
-    TOKENS, operation_id="create_token", status_code=status.HTTP_201_CREATED, responses=problems(409, 422, 507)
+    TOKENS,
+    operation_id="create_token",
+    status_code=status.HTTP_201_CREATED,
+    responses={**problems(409, 422, 507), 201: {"headers": header("Location", "Path of the token")}},
 )
 async def create_token(wanted: TokenRequest, request: Request, agent: AgentDependency, response: Response) -> NewToken:
     """Make a token. Its secret is told in this answer and never again: the agent keeps its SHA-256."""

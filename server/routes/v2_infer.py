@@ -8,7 +8,7 @@ from contract.paths import INFERENCE_HEADER_LENGTH, SERVER_TIMING_HEADER, V2_INF
 from contract.tensors import CODINGS
 from server.errors import AgentError
 from server.http.exchange import exchange_of
-from server.http.openapi import refusals
+from server.http.openapi import header, refusals
 from server.openinference.service import OpenInference
 from server.openinference.worker.format import BodyFormat
 from server.routes import agent_of
@@ -59,6 +59,10 @@ _LENGTH = {
     "schema": {"type": "integer", "minimum": 0},
     "description": "Bytes of JSON that binary tensors follow; 0: the body is the one input tensor, without JSON",
 }
+_REPLY_HEADERS = {
+    **header(SERVER_TIMING_HEADER, "Milliseconds in each stage (W3C)"),
+    **header(INFERENCE_HEADER_LENGTH, "Bytes of JSON before binary tensors", required=False, pattern="^[0-9]+$"),
+}
 
 
 def _described(*parameters: str) -> dict[str, object]:
@@ -68,7 +72,11 @@ def _described(*parameters: str) -> dict[str, object]:
     return {
         "responses": {
             **refusals(400, 404, 409, 413, 415, 422, 504),
-            200: {"description": "The outputs; binary tensors follow the JSON", "content": content},
+            200: {
+                "description": "The outputs; binary tensors follow the JSON",
+                "content": content,
+                "headers": _REPLY_HEADERS,
+            },
         },
         "openapi_extra": {
             "parameters": [*named, _LENGTH],
