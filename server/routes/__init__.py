@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from server.agent import Agent
 from server.http.openapi import problem_response
+from server.http.sse import MEDIA_TYPE
 
 
 def agent_of(request: Request) -> Agent:
@@ -38,3 +39,11 @@ def unchanged(
 def content(media_type: str) -> dict[int | str, dict[str, Any]]:
     """The answer 200 of a route whose content no model describes, or not alone, for the OpenAPI description."""
     return {200: {"content": {media_type: {"schema": {"type": "string"}}}}}
+
+
+def events(*names: str) -> dict[int | str, dict[str, Any]]:
+    """The answer 200 of a route that streams server-sent events, by the names they have."""
+    data = {"type": "string", "contentMediaType": "application/json"}
+    fields = {"event": {"enum": list(names)}, "data": data, "id": {"type": "string"}}
+    event = {"type": "object", "required": ["event", "data"], "properties": fields}
+    return {200: {"content": {MEDIA_TYPE: {"itemSchema": event}}}}

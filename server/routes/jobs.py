@@ -33,7 +33,7 @@ from server.http.sse import KEEP_ALIVE, KEEP_ALIVE_S, MEDIA_TYPE, event
 from server.jobs.archive import RESULT_NAME
 from server.jobs.record.artifacts import list_so_far
 from server.jobs.record.files import follow_log, stream_tar
-from server.routes import AgentDependency, content, problems, unchanged
+from server.routes import AgentDependency, content, events, problems, unchanged
 from server.telemetry.recorder import load_recording
 
 router = APIRouter(tags=["jobs"])
@@ -126,7 +126,7 @@ async def delete_job(id: str, agent: AgentDependency) -> None:
     JOB_EVENTS,
     operation_id="watch_job",
     response_class=StreamingResponse,
-    responses={**problems(404, 422), **content(MEDIA_TYPE)},
+    responses={**problems(404, 422), **events("state", "progress", "window")},
 )
 async def watch_job(
     id: str, agent: AgentDependency, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=NUMBER_MAX)] = 0

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from contract.paths import TELEMETRY, TELEMETRY_STREAM
 from contract.telemetry import DEFAULT_INTERVAL_S, INTERVAL_MAX_S, INTERVAL_MIN_S, TelemetrySample
 from server.http.sse import MEDIA_TYPE, event, kept_alive
-from server.routes import AgentDependency, problems
+from server.routes import AgentDependency, events, problems
 from server.telemetry.live import PAST_MAX_S
 
 router = APIRouter(tags=["telemetry"])
@@ -25,10 +25,7 @@ Past = Annotated[
 ]
 
 _STREAM: dict[str, Any] = {
-    "responses": {
-        **problems(422),
-        200: {"content": {MEDIA_TYPE: {}}, "description": "Events named `sample`; `info` only in the first"},
-    },
+    "responses": {**problems(422), **events("past", "sample")},
     "response_class": StreamingResponse,
 }
 
@@ -43,11 +40,11 @@ async def telemetry(agent: AgentDependency) -> TelemetrySample:
 async def stream(
     agent: AgentDependency, interval_s: Interval = DEFAULT_INTERVAL_S, past_s: Past = 0.0
 ) -> StreamingResponse:
-    """Samples as server-sent events until the reader hangs up."""
+    """Samples as server-sent events until the reader hangs up: `past` (list), `sample`, `info` only in the first."""
     past = agent.telemetry.past(past_s) if past_s > 0 else None
-    events = _events(past, agent.telemetry.texts(interval_s))
+    sent = _events(past, agent.telemetry.texts(interval_s))
     headers = {"x-accel-buffering": "no"}  # a proxy in between must not collect them
-    return StreamingResponse(kept_alive(events), media_type=MEDIA_TYPE, headers=headers)
+    return StreamingResponse(kept_alive(sent), media_type=MEDIA_TYPE, headers=headers)
 
 
 async def _events(past: str | None, texts: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
