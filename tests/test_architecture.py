@@ -45,7 +45,7 @@ LIBRARIES = {
     },
     "client": {
         *("httpx", "httpcore", "pydantic", "typer", "rich", "platformdirs", "tomlkit", "filelock", "matplotlib"),
-        *("asyncssh", "PIL"),
+        *("asyncssh", "PIL", "numpy"),
     },
     "provisioning": {
         *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
@@ -78,7 +78,9 @@ ONLY_IMPORTERS = {
     "docker": {"provisioning/providers/docker/engine.py"},
     "requests": {"provisioning/providers/docker/engine.py"},
     "matplotlib": {"client/report/png.py", "client/report/profile_chart.py"},
-    "PIL": {"client/files/drawing.py"},  # within client
+    # Within client, where they are installed.
+    "PIL": {"client/files/drawing.py"},
+    "numpy": {"client/sdk/tensors.py"},
     "psutil": {"provisioning/providers/local.py"},
 }
 
