@@ -132,7 +132,7 @@ def test_a_bare_tensor_is_the_one_input_and_all_outputs_are_binary() -> None:
     header, found = ask(model, array.tobytes(), 0)
     assert header["outputs"][0]["parameters"] == {"binary_data_size": 8}
     np.testing.assert_array_equal(found["x"], array)
-    assert "2 inputs" not in str(refusal(Echo(tensor("x", "float32", 1, 2)), b"1234567", 0))
+    assert "has 8 bytes, 7 were sent" in str(refusal(Echo(tensor("x", "float32", 1, 2)), b"1234567", 0))
     assert "this one has 2" in str(refusal(Echo(tensor("x", "int8", 1, 2), tensor("y", "int8", 1, 2)), b"1234", 0))
 
 
@@ -239,6 +239,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "neither data nor binary": ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2]}]}, "needs either"),
     "both": ({"inputs": [described("x", X, data=[1, 2], parameters={"binary_data_size": 8})]}, "needs either"),
     "binary that is not there": ({"inputs": [binary("x", X)]}, "announce 8 bytes of binary data, 0 follow"),
+    "shape without its bytes": (
+        {"inputs": [described("x", X, parameters={"binary_data_size": 0})]},
+        "has 8 bytes, 0 were sent",
+    ),
     "binary of no size": ({"inputs": [described("x", X, parameters={"binary_data_size": "8"})]}, "whole number"),
     "negative binary": ({"inputs": [described("x", X, parameters={"binary_data_size": -8})]}, "whole number"),
     "huge binary": ({"inputs": [described("x", X, parameters={"binary_data_size": 2**63})]}, "announce 92233"),
