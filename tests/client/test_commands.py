@@ -64,7 +64,8 @@ def test_folders_patterns_and_standard_input(home: Home, agent: RunningAgent) ->
     piped = home.client("classify", "-", "-o", "json", stdin=digit(8))
     assert json.loads(piped.stdout)["results"][0]["predictions"][0]["label"] == "8"
     nested = home.client("classify", str(EMBEDDED_FOLDER), "--recursive", "-o", "json")
-    assert len(json.loads(nested.stdout)["results"]) == 10
+    pictures = [path for path in EMBEDDED_FOLDER.rglob("*") if path.suffix in (".png", ".jpg")]
+    assert len(json.loads(nested.stdout)["results"]) == len(pictures) > 10
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_a_known_model_is_fetched_pushed_and_answers(home: Home, tmp_path: Path,
         assert home.client("models", "default").stdout == "digits\n"
         assert home.client("models", "path", name, "parrot.jpg").stdout.strip().endswith("parrot.jpg")
         listed = home.client("models", "ls").stdout
-        assert "mobilenet_v2_1.0_224_quant  1x224x224x3  uint8  1001" in listed
+        assert "mobilenet_v2_1.0_224_quant  classification  1x224x224x3  uint8  1001" in listed
         shown = home.client("models", "show", name).stdout
         assert "scale 0.0078125, zero point 128" in shown
         assert home.client("models", "rm", name).returncode == 0
