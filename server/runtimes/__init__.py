@@ -83,8 +83,11 @@ def open_runtime(name: str, *, delegates: bool) -> "Runtime":
     `delegates=False` is the safe mode: built-in kernels only, for machines where a delegate crashes.
     Raises ImportError when it is not installed, KeyError for an unknown name.
     """
-    create = import_module(f"server.runtimes.{name}").create if name in KNOWN else _plug_ins()[name].load()
-    runtime: Runtime = create(installed_runtimes()[name], delegates=delegates)
+    if name in KNOWN:  # without a look at what else is installed, which takes longer
+        create, found = import_module(f"server.runtimes.{name}").create, _version(KNOWN[name].distributions)
+    else:
+        create, found = _plug_ins()[name].load(), installed_runtimes()[name]
+    runtime: Runtime = create(found or "unknown", delegates=delegates)
     return runtime
 
 

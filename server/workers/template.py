@@ -29,17 +29,22 @@ def main(argv: list[str]) -> int:
     control_fd, agent_pid, runtime = argv
     name_process(TEMPLATE_NAME)
     confine(int(agent_pid), None)
+    gc.disable()  # until `_share_all`: imports leave little garbage, and to look for it takes 20 ms
     open_runtime(runtime, delegates=True)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         print(f"{runtime} starts threads when it is imported: workers are started one by one", file=sys.stderr)
         return CANNOT_FORK
     _share_all()
+    forgotten = False  # the first worker is not kept waiting for it
     with socket.socket(fileno=int(control_fd)) as control:
         while True:
             datagram, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, 4, socket.MSG_CMSG_CLOEXEC)
             if not datagram:
                 return 0
             _fork_twice(control, descriptors, json.loads(datagram))
+            if not forgotten:
+                forget_file_pages()
+                forgotten = True
 
 
 def _share_all() -> None:
@@ -47,13 +52,12 @@ def _share_all() -> None:
 
     The garbage collector would write into every object, and free memory between them be used again.
     """
-    gc.collect()
     return_freed_memory()
     gc.freeze()
+    gc.enable()
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, _STDERR)  # until now it was the first worker's
     os.close(nothing)
-    forget_file_pages()
 
 
 def _fork_twice(control: socket.socket, descriptors: list[int], arguments: list[str]) -> None:
