@@ -97,7 +97,7 @@ def answer(runner: Runner, order: Order, memory: memoryview, results: memoryview
     """Execute one order; whatever goes wrong with it becomes its answer."""
     try:
         if isinstance(order, Prepare):
-            runner.load(order.model, Setting(order.threads))
+            runner.load(order.model, Setting.of(order.model, order.threads))
             return Prepared(order.id)
         given = memory[order.offset : order.offset + order.size]
         if isinstance(order, Predict):

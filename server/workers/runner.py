@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.codes import ErrorCode
+from contract.tasks import DetectionForm
 from image_model.preprocess import Decoded
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime
 from server.runtimes.batching import Frame, Freed, Reference, load_batched
@@ -36,6 +37,15 @@ class Setting:
 
     threads: int
     batch: int = 1
+
+    @classmethod
+    def of(cls, spec: ModelSpec, threads: int) -> "Setting":
+        """The setting for a model that may have so many threads.
+
+        One thread for TFLite_Detection_PostProcess: with its option `use_regular_nms`, LiteRT 2.3 loses whole classes
+        on two.
+        """
+        return cls(1 if spec.reading.get("form") == DetectionForm.TFLITE_POSTPROCESS else threads)
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class Runner:
     def predict(self, order: Predict, image: memoryview) -> Predicted:
         """Decode, preprocess, run and read one picture; raises OrderFailed."""
         started = loaded = now()
-        setting = Setting(order.threads)
+        setting = Setting.of(order.model, order.threads)
         model = self.ready(order.model, setting)
         if model is None:
             model = self.load(order.model, setting)

@@ -30,7 +30,7 @@ class ServedModel:
         """Raises OrderFailed for a model that cannot be loaded."""
         self._runner = runner
         self._order = order
-        self._single = self.used = runner.load(order.model, Setting(order.threads))
+        self._single = self.used = runner.load(order.model, Setting.of(order.model, order.threads))
         self.name = order.name
         self.batch = 1
         self.executions = 0
@@ -107,7 +107,7 @@ def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
 def infer(runner: Runner, order: Infer, body: memoryview, result: memoryview) -> Inferred:
     """Execute an order of tensors; raises OrderFailed."""
     started = loaded = now()
-    known = runner.ready(order.model, Setting(order.threads)) is not None
+    known = runner.ready(order.model, Setting.of(order.model, order.threads)) is not None
     served = ServedModel(runner, order)
     if not known:
         loaded = now()

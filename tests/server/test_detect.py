@@ -1,6 +1,7 @@
 """Detectors: pushed, recognised, asked about pictures, and what is said where none fits."""
 
 import io
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -13,7 +14,8 @@ from contract.codes import ErrorCode
 from contract.detect import DetectBatchReply, DetectReply
 from contract.models import ModelDescription
 from contract.tasks import Task
-from tests.agents import RunningAgent
+from tests.agents import RunningAgent, running_agent
+from tests.detectors import INPUT_SIDE, spots, ssd
 from tests.images import digit
 from tests.server.test_classify import problem
 from tests.server.test_models import put_blob, put_model
@@ -156,3 +158,16 @@ def test_outputs_that_make_no_sense_cost_one_request(agent: RunningAgent) -> Non
         described = ModelDescription.model_validate_json(put_model(http, "wild", model, format="onnx").content)
     assert described.task == "tensor"
     assert "0 to 1" in described.unfit[Task.DETECTION]
+
+
+def test_a_detector_with_its_own_suppression_finds_every_class(tmp_path: Path) -> None:
+    """On two threads LiteRT's operator loses classes: such a model gets one, and the reply says so."""
+    places = [((8, 8, 16, 16), "red"), ((40, 8, 48, 16), "green"), ((8, 40, 16, 48), "blue")]
+    scene = io.BytesIO()
+    Image.fromarray(spots((INPUT_SIDE, INPUT_SIDE), places)).save(scene, "PNG")
+    with running_agent(tmp_path, "--workers", "1", "--threads", "2") as alone, alone.http() as http:
+        described = ModelDescription.model_validate_json(put_model(http, "spots", ssd()).content)
+        reply = detect(http, "spots", scene.getvalue(), min_score=0.9)
+    assert described.detection is not None and described.detection.form == "tflite_postprocess"
+    assert reply.runtime.threads == 1
+    assert len({each.index for each in reply.detections}) == len(places)
