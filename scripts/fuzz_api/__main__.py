@@ -39,7 +39,8 @@ ROOT = Path(__file__).parents[2]
 ADDRESS_VARIABLE, MATERIALS_VARIABLE = "EDGERUN_FUZZ_ADDRESS", "EDGERUN_FUZZ_MATERIALS"
 NAME = "fuzzed"
 SEED_LIMIT = 1 << 32
-ENDED_ODDLY = 2
+NOTHING_FUZZED = 2
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -58,8 +59,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, _agent(options.host, Path(folder)) as host:
             code = fuzz(host, Path(folder), seed, options.examples, options.only, options.phases)
     except EdgeError as error:
-        print(f"fuzz_api: {error}", file=sys.stderr)
-        return ENDED_ODDLY
+        print(f"fuzz_api: {error}" + (f"; {error.hint}" if error.hint else ""), file=sys.stderr)
+        return NOTHING_FUZZED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     print(f"\nseed {seed}: `--seed {seed}` sends the same requests again")
     return code
 

@@ -161,6 +161,7 @@ _BEFORE: dict[tuple[str, str], Callable[[AnyCase], None]] = {
 def after_call(context: HookContext, case: AnyCase, response: Response) -> None:
     """Count an answer, and undo what would have every later request refused."""
     _answers[response.status_code] += 1
+    _succeeded[case.operation.label] = _succeeded.get(case.operation.label, False) or response.status_code < 300
     change = _AFTER.get((case.method.upper(), case.path))
     if change is not None and response.status_code < 300:
         try:
@@ -176,12 +177,16 @@ def filter_failure(context: HookContext, failure: Failure, case: AnyCase, respon
 
 
 _answers: Counter[int] = Counter()
+_succeeded: dict[str, bool] = {}
+"""Operations that were asked for anything, and whether any of it was done."""
 
 
 @atexit.register
 def _say_answers() -> None:
     if _answers:
         print("Answers: " + ", ".join(f"{count} with {status}" for status, count in sorted(_answers.items())))
+    if never := sorted(label for label, succeeded in _succeeded.items() if not succeeded):
+        print(f"Refused always: {', '.join(never)}")
 
 
 _submitted: set[str] = set()
