@@ -39,7 +39,7 @@ def configuration(materials: Materials, certificate: Path | None) -> str:
             **{name: {"enabled": False} for name in LEFT_OUT},
             "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", *REFUSALS]},
         },
-        "generation": {"database": "none"},
+        "generation": {"database": "none", "with-security-parameters": False},
         "phases": {"stateful": {"max-steps": STEPS_MAX}},
         "dictionaries": {
             **{
