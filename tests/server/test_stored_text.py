@@ -233,7 +233,7 @@ def test_models_kept_by_an_agent_that_took_more_do_not_hide_the_others(tmp_path:
     (tmp_path / "data" / "blobs" / labels.removeprefix("sha256:")).write_bytes(b"1" * 6000 + b" label\n")
     with running_agent(tmp_path / "data", "--workers", "1") as agent, agent.http() as http:
         listed = http.get("/v1/models")
-        assert [model["name"] for model in listed.json()["models"]] == ["digits", "third"]
+        assert [model["name"] for model in listed.json()["models"]] == ["digits", "digits-detector", "third"]
         assert http.post("/v1/models/third/classify", content=digit(4)).json()["predictions"][0]["label"] is None
         assert "model first" in agent.log()
         assert "model second" in agent.log()
