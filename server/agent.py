@@ -121,6 +121,7 @@ class Agent:
         settings = self.settings
         if settings.grpc_port is None:
             return
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # no child here goes on without exec
         from server.grpc.access import CallAccess
         from server.grpc.listener import Endpoint, GrpcListener
         from server.grpc.service import Service

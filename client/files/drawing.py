@@ -29,6 +29,8 @@ TEXT_LINES = 7
 """Height of a label in widths of a line."""
 LABEL_CHARS_MAX = 40
 JPEG_QUALITY = 95
+PIXELS_MAX = 100_000_000
+"""A larger picture is not opened: in memory it would take a gigabyte. No agent takes one either."""
 
 Edges = tuple[float, float, float, float]
 """Left, top, right and bottom."""
@@ -115,6 +117,9 @@ def _opened(image: bytes) -> tuple["Picture", tuple[int, int], int]:
 
     try:
         stored = Image.open(io.BytesIO(image), formats=FORMATS)
+        if stored.width * stored.height > PIXELS_MAX:
+            size = f"{stored.width} x {stored.height}"
+            raise ValueError(f"it has {size} pixels, and at most {PIXELS_MAX / 1e6:.0f} million are opened")
         orientation = stored.getexif().get(ExifTags.Base.Orientation, 1)
         canvas = ImageOps.exif_transpose(stored)
         if canvas.mode.startswith("I"):  # 16 bits

@@ -82,6 +82,7 @@ class GrpcListener:
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError where that cannot be."""
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_call_given_up)
         endpoint = self._endpoint
         address = f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
         try:
@@ -97,6 +98,11 @@ class GrpcListener:
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls at once, and end those under way after so many seconds."""
         await self._server.stop(grace_s)
+
+
+def _is_no_call_given_up(record: logging.LogRecord) -> bool:
+    """Whether a line of the library is of more than a caller that went away, which is no mistake of this agent."""
+    return not record.getMessage().startswith("ExecuteBatchError raised in core")
 
 
 def _credentials(certificate: Certificate) -> grpc.ServerCredentials:

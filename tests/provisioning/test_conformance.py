@@ -1,5 +1,7 @@
-"""The promises of conformance.py, kept on this machine, on a device by SSH and through a jump host, on a leased device,
-and in a container (`-m slow`)."""
+"""The promises of conformance.py, kept on this machine, on a device by SSH, and on a leased device.
+
+With `-m slow` also through a jump host, with a Python that is brought along, and in containers.
+"""
 
 import json
 import subprocess
@@ -16,10 +18,10 @@ from tests.provisioning import conformance, engines, relocatable, sshd, wheelhou
 from tests.provisioning.conformance import NAME, Place
 
 KINDS = (
-    *("local", "ssh", "jump", "chi"),
+    *("local", "ssh", "chi"),
     *(
         pytest.param(kind, marks=pytest.mark.slow)
-        for kind in ("docker", "docker-by-ssh", "docker-by-tunnel", "ssh-with-python")
+        for kind in ("jump", "docker", "docker-by-ssh", "docker-by-tunnel", "ssh-with-python")
     ),
 )
 

@@ -49,6 +49,7 @@ def as_they_are(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (os.lstat(path).st_ino, os.lstat(path).st_mtime_ns) for path in kept}
 
 
+@pytest.mark.slow
 def test_on_a_board(first: Home, second: Home, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same account there: a taken name or port is refused, another name works beside it and goes alone."""
     wheels = wheelhouse.fill(tmp_path_factory.mktemp("wheels"))
