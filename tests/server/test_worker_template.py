@@ -69,8 +69,9 @@ def test_workers_share_what_their_template_imported(agent: RunningAgent) -> None
 
 def test_a_worker_holds_its_own_descriptors_alone(agent: RunningAgent) -> None:
     """Nothing of the other worker, of the template or of the agent is open in it, also when it is the third one."""
-    os.kill(agent.workers()[0], signal.SIGKILL)
-    wait_for(lambda: workers_ready(agent) == 2)
+    before = agent.workers()
+    os.kill(before[0], signal.SIGKILL)
+    wait_for(lambda: len(set(agent.workers()) - set(before)) == 1 and workers_ready(agent) == 2)
     (template,) = agent.templates()
     assert {name: len(inodes) for name, inodes in descriptors(template).items()} == {"/dev/null": 1, "socket": 1}
     one, other = (descriptors(pid) for pid in agent.workers())
@@ -110,9 +111,9 @@ def test_the_templates_end_ends_no_worker(agent: RunningAgent) -> None:
         assert http.post("/v1/classify", content=digit(1)).status_code == 200
         assert agent.workers() == workers
         os.kill(workers[0], signal.SIGKILL)
+        wait_for(lambda: agent.templates() not in ([], [template]))
         wait_for(lambda: workers_ready(agent) == 2)
         assert http.post("/v1/classify", content=digit(1)).status_code == 200
-    assert agent.templates() not in ([], [template])
     assert set(agent.workers()) & set(workers) == {workers[1]}
 
 
