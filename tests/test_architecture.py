@@ -19,7 +19,7 @@ ALLOWED = {
     "image_model": {"image_model", "contract.tasks"},
     "web": {"web"},
     "server": {"server", "contract", "image_model", "web"},
-    "client": {"client", "contract", "image_model.catalog", "image_model.download", "web"},
+    "client": {"client", "contract", "image_model.catalog", "image_model.download", "image_model.orientation", "web"},
     "provisioning": {"provisioning", "contract", "client", "image_model.catalog"},
 }
 """What a package may import of edgerun's own."""

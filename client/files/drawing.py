@@ -12,6 +12,7 @@ from client.files.saved import file_name
 from client.sdk.replies import name_of
 from contract.detect import Box, Detection
 from contract.text import visible
+from image_model.orientation import upright_edges
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -151,13 +152,7 @@ def _save(canvas: "Picture", target: Path) -> None:
 
 def upright(box: Box, size: tuple[int, int], orientation: int) -> Edges:
     """A box in pixels of the file as edges on the picture as it is shown, by its EXIF orientation."""
-    left, top, right, bottom = box.left, box.top, box.right, box.bottom
-    width, height = size
-    if orientation in (2, 3, 7, 8):
-        left, right = width - right, width - left
-    if orientation in (3, 4, 6, 7):
-        top, bottom = height - bottom, height - top
-    return (top, left, bottom, right) if orientation in (5, 6, 7, 8) else (left, top, right, bottom)
+    return upright_edges((box.left, box.top, box.right, box.bottom), size, orientation)
 
 
 def _draw_one(draw: "ImageDraw", size: tuple[int, int], found: Detection, edges: Edges, line: int) -> None:

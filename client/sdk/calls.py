@@ -14,7 +14,7 @@ from client.errors import EdgeError, Malformed
 from client.sdk.answers import DOCUMENT_MAX_BYTES, LARGE_MAX_BYTES, Answer, nothing, reply_as
 from client.sdk.tensors import REPLY_MAX_BYTES, Tensor, body_of, outputs_of
 from contract import paths
-from contract.classify import ClassifyOptions, ClassifyReply
+from contract.classify import ClassifyOptions, ClassifyReply, ImageOptions
 from contract.detect import DetectOptions, DetectReply
 from contract.info import AgentInfo, Health, RuntimeList
 from contract.lease import LeaseTime
@@ -136,9 +136,7 @@ def new_session_code() -> Call[SessionCode]:
 def classify(image: bytes, model: str | None, options: ClassifyOptions) -> Call[ClassifyReply]:
     """Classify the bytes of one picture file. It changes nothing on the agent, so it may be sent again."""
     path = paths.CLASSIFY if model is None else located(paths.CLASSIFY_WITH, name=model)
-    params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    headers = {"Content-Type": "application/octet-stream"}
-    return Call("POST", path, reply_as(ClassifyReply), params=params, headers=headers, body=image)
+    return _about_image(path, image, options, ClassifyReply)
 
 
 def infer(model: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> Call[dict[str, Tensor]]:
@@ -150,10 +148,13 @@ def infer(model: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> Call
 
 def detect(image: bytes, model: str, options: DetectOptions) -> Call[DetectReply]:
     """Find objects in the bytes of one picture file. It changes nothing on the agent, so it may be sent again."""
+    return _about_image(located(paths.DETECT_WITH, name=model), image, options, DetectReply)
+
+
+def _about_image(path: str, image: bytes, options: ImageOptions, reply: type[M]) -> Call[M]:
     params = options.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     headers = {"Content-Type": "application/octet-stream"}
-    path = located(paths.DETECT_WITH, name=model)
-    return Call("POST", path, reply_as(DetectReply), params=params, headers=headers, body=image)
+    return Call("POST", path, reply_as(reply), params=params, headers=headers, body=image)
 
 
 def runtimes() -> Call[RuntimeList]:

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from image_model.detection.candidates import Boxes, Candidates
+from image_model.orientation import stored_edges, upright_size
 from image_model.preprocess import Decoded, Fitting, Size, fitted
 
 REDUCTIONS = (1, 2, 4, 8)
 """Pixels of a JPEG file that become one when it is decoded reduced, on either side."""
-
-_MIRRORED_ACROSS = (2, 3, 7, 8)
-_MIRRORED_DOWN = (3, 4, 6, 7)
-_SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations in which the file's rows run the other way than the upright picture's, or are its columns."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +30,6 @@ class Placement:
         upright = upright_size(decoded.size, decoded.orientation)
         reduction = next((by for by in REDUCTIONS if _reduced(upright, by) == decoded.image.size), 1)
         return cls(decoded.size, decoded.orientation, fitted(decoded.image.size, input_size, fit), reduction)
-
-
-def upright_size(file_size: Size, orientation: int) -> Size:
-    """Width and height of the picture that a file of this size shows."""
-    width, height = file_size
-    return (height, width) if orientation in _SIDEWAYS else (width, height)
 
 
 def _reduced(size: Size, by: int) -> Size:
@@ -63,14 +53,7 @@ def to_original(boxes: Boxes, placement: Placement) -> Boxes:
     A box that lies wholly beside the picture, on a letterbox's border, comes back without an area.
     """
     left, top, right, bottom = to_upright(boxes, placement).T
-    if placement.orientation in _SIDEWAYS:
-        left, top, right, bottom = top, left, bottom, right
-    width, height = placement.file_size
-    if placement.orientation in _MIRRORED_ACROSS:
-        left, right = width - right, width - left
-    if placement.orientation in _MIRRORED_DOWN:
-        top, bottom = height - bottom, height - top
-    return np.stack([left, top, right, bottom], axis=1)
+    return np.stack(stored_edges((left, top, right, bottom), placement.file_size, placement.orientation), axis=1)
 
 
 def place(candidates: Candidates, placement: Placement) -> Candidates:

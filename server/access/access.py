@@ -35,7 +35,7 @@ class Access:
         if caller is None:
             self.audit.login_refused(address)
             self._wrong.count(address)
-            raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
+            raise unknown_token()
         return caller
 
     def start(self) -> None:
@@ -56,3 +56,8 @@ class Access:
             await asyncio.sleep(UPKEEP_INTERVAL_S)
             self.audit.sum_up()
             await self.tokens.save_uses()
+
+
+def unknown_token() -> AgentError:
+    """The refusal of a token that is none of this agent's."""
+    return AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from contract import paths
 from contract.codes import ErrorCode
-from server.access.access import Access
+from server.access.access import Access, unknown_token
 from server.access.audit import Change
 from server.access.callers import LOCAL, Caller
 from server.errors import AgentError
@@ -55,7 +55,7 @@ class CallAccess:
             raise AgentError(ErrorCode.UNAUTHORIZED, detail, hint=hint)
         caller = self._access.tokens.caller(token)
         if caller is None:
-            raise AgentError(ErrorCode.UNAUTHORIZED, "this is none of this agent's tokens, or it was revoked")
+            raise unknown_token()
         caller.require(rule.scopes, call)
         return caller
 

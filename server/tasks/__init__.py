@@ -12,6 +12,11 @@ from server.tasks.base import ImageReader
 from server.tasks.images import ImageInput
 
 
+def usable_threads(task: Task, reading: Mapping[str, str], threads: int) -> int:
+    """How many of the threads that a model may have it can use without giving wrong answers."""
+    return detection.usable_threads(reading, threads) if task is Task.DETECTION else threads
+
+
 def open_reader(
     task: Task, reading: Mapping[str, str], image: ImageInput | None, outputs: Sequence[Tensor]
 ) -> ImageReader | None:

@@ -33,6 +33,11 @@ class Reading:
         return cls(form, coordinates, int(classes) if classes else None)
 
 
+def usable_threads(reading: Mapping[str, str], threads: int) -> int:
+    """One thread for TFLite_Detection_PostProcess: on two, LiteRT 2.3 loses classes with `use_regular_nms`."""
+    return 1 if reading.get("form") == DetectionForm.TFLITE_POSTPROCESS else threads
+
+
 class DetectionReader:
     """Finds the objects of one loaded model in a picture."""
 

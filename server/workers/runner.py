@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.codes import ErrorCode
-from contract.tasks import DetectionForm
 from image_model.preprocess import Decoded
 from server.runtimes.base import Array, LoadedModel, LoadOptions, ModelFault, ModelFiles, Runtime
 from server.runtimes.batching import Frame, Freed, Reference, load_batched
 from server.runtimes.fallback import load_on_first
-from server.tasks import open_reader
+from server.tasks import open_reader, usable_threads
 from server.tasks.base import ImageReader, OrderFailed
 from server.tasks.images import ImageInput
-from server.workers.messages import ModelSpec, Predict, Predicted, Ran
+from server.workers.messages import ModelSpec, Predict, Predicted, Ran, Work
 from server.workers.sources import SourceError, read_files
 
 MODELS_KEPT = 4
@@ -40,12 +39,8 @@ class Setting:
 
     @classmethod
     def of(cls, spec: ModelSpec, threads: int) -> "Setting":
-        """The setting for a model that may have so many threads.
-
-        One thread for TFLite_Detection_PostProcess: with its option `use_regular_nms`, LiteRT 2.3 loses whole classes
-        on two.
-        """
-        return cls(1 if spec.reading.get("form") == DetectionForm.TFLITE_POSTPROCESS else threads)
+        """The setting for a model that may have so many threads."""
+        return cls(usable_threads(spec.task, spec.reading, threads))
 
 
 @dataclass(frozen=True)
@@ -79,12 +74,8 @@ class Runner:
 
     def predict(self, order: Predict, image: memoryview) -> Predicted:
         """Decode, preprocess, run and read one picture; raises OrderFailed."""
-        started = loaded = now()
-        setting = Setting.of(order.model, order.threads)
-        model = self.ready(order.model, setting)
-        if model is None:
-            model = self.load(order.model, setting)
-            loaded = now()
+        started = now()
+        model, loaded = self.for_order(order, started)
         if model.image is None or model.reader is None:
             raise OrderFailed(ErrorCode.TAKES_NO_IMAGE, f"its task is {order.model.task}")
         decoded = model.image.decode(image, headroom=order.headroom, max_pixels=order.max_pixels)
@@ -107,6 +98,15 @@ class Runner:
             suppression_ns=found.suppression_ns,
             done_ns=now(),
         )
+
+    def for_order(self, order: Work, started_ns: int) -> tuple[ReadyModel, int]:
+        """The model of an order that was begun with, and when it was there: at once unless it had to be loaded.
+
+        Raises OrderFailed.
+        """
+        setting = Setting.of(order.model, order.threads)
+        ready = self.ready(order.model, setting)
+        return (ready, started_ns) if ready is not None else (self.load(order.model, setting), now())
 
     def load(self, spec: ModelSpec, setting: Setting) -> ReadyModel:
         """Load a model unless it is there; raises OrderFailed."""

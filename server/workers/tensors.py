@@ -16,7 +16,7 @@ from server.runtimes.base import Array, Tensor
 from server.tasks.base import OrderFailed
 from server.workers.messages import Infer, Inferred
 from server.workers.results import SLOT_BYTES
-from server.workers.runner import Runner, Setting, invoke
+from server.workers.runner import ReadyModel, Runner, invoke
 
 LABELS_KEPT = 8
 
@@ -26,11 +26,11 @@ now = time.perf_counter_ns
 class ServedModel:
     """A model that answers one order of tensors; it counts and times its runs."""
 
-    def __init__(self, runner: Runner, order: Infer) -> None:
-        """Raises OrderFailed for a model that cannot be loaded."""
+    def __init__(self, runner: Runner, order: Infer, model: ReadyModel) -> None:
+        """`model` runs a batch of one."""
         self._runner = runner
         self._order = order
-        self._single = self.used = runner.load(order.model, Setting.of(order.model, order.threads))
+        self._single = self.used = model
         self.name = order.name
         self.batch = 1
         self.executions = 0
@@ -106,11 +106,9 @@ def _joined(portions: Sequence[Sequence[Array]]) -> list[Array]:
 
 def infer(runner: Runner, order: Infer, body: memoryview, result: memoryview) -> Inferred:
     """Execute an order of tensors; raises OrderFailed."""
-    started = loaded = now()
-    known = runner.ready(order.model, Setting.of(order.model, order.threads)) is not None
-    served = ServedModel(runner, order)
-    if not known:
-        loaded = now()
+    started = now()
+    model, loaded = runner.for_order(order, started)
+    served = ServedModel(runner, order, model)
     reply = answer(body, order.format, served)
     parts, coding = reply.parts, None
     if order.format.reply_coding is not None and reply.size >= SMALLEST_WORTH_IT_BYTES:
