@@ -202,22 +202,44 @@ class Tls(SSLProtocol):
 
 
 class Outgoing:
-    """The transport as a request's answer sees it: closing with a body unread must not destroy the answer."""
+    """The transport as a request's answer sees it: closing with a body unread must not destroy the answer.
 
-    __slots__ = ("_connection", "_cycle", "is_closing", "write")
+    The head of an answer goes out together with what follows it at once: a write of its own would wake the other side
+    for nothing.
+    """
+
+    __slots__ = ("_began", "_connection", "_cycle", "_head", "is_closing")
 
     def __init__(self, connection: "GuardedProtocol", cycle: RequestResponseCycle) -> None:
         self._connection = connection
         self._cycle = cycle
-        self.write = connection.transport.write
+        self._began = False
+        self._head: bytes | None = None
         self.is_closing = connection.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; the first of an answer by the end of this round of the event loop."""
+        head, self._head = self._head, None
+        if head is not None:
+            self._connection.transport.writelines((head, data))
+        elif self._began:
+            self._connection.transport.write(data)
+        else:
+            self._began, self._head = True, data
+            self._connection.loop.call_soon(self._send_head)
 
     def close(self) -> None:
         """What uvicorn calls when the answer is complete and the connection is not kept."""
+        self._send_head()
         if self._cycle.more_body:
             self._connection.linger()
         else:
             self._connection.transport.close()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._connection.transport.write(head)
 
 
 def exchange_of(scope: Scope) -> Exchange | None:

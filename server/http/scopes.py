@@ -6,11 +6,14 @@ something the words under which the audit log has it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from contract import paths
 from contract.tokens import ALL_SCOPES, Scope
 
+PATHS_KEPT = 64
+"""Paths that are not looked up anew each time."""
 _METHODS = 0
 """The key of a node's rules, which no part of a path equals."""
 
@@ -133,8 +136,10 @@ class Rules:
                 node = node.setdefault(None if segment.startswith("{") else segment, {})
             node.setdefault(_METHODS, {})[method] = rule
 
-    def find(self, method: str, path: str) -> Found | None:
-        """The rule for a request, None where the table has none."""
+        self.find = lru_cache(maxsize=PATHS_KEPT)(self._find)
+        """The rule for a method and a path, None where the table has none."""
+
+    def _find(self, method: str, path: str) -> Found | None:
         return self._exact.get((method, path)) or _find(self._root, method, path.split("/"), 1, None)
 
 

@@ -3,11 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from server.metrics.durations import Durations
 
 OTHER = "other"
 FIRST_ERROR = 400
+ROUTES_KEPT = 64
+"""Paths whose route is not looked for anew each time."""
 
 
 class RequestLog:
@@ -20,6 +23,7 @@ class RequestLog:
         self._templates: list[str] = []
         """Routes with parameters, in the order of the groups of `_any`."""
         self._any = re.compile("(?!)")
+        self._route = lru_cache(maxsize=ROUTES_KEPT)(self._find_route)
         self.answers: Counter[tuple[str, str, int]] = Counter()
         """By method, route and status."""
         self.durations: dict[tuple[str, str], Durations] = {}
@@ -31,6 +35,7 @@ class RequestLog:
             self._templates.append(template)
             self._patterns.append(f"({_pattern(template)})")
             self._any = re.compile("|".join(self._patterns), re.DOTALL)
+        self._route.cache_clear()
         self._methods[template] = self._methods.get(template, frozenset()) | frozenset(methods)
 
     def observe(self, method: str, path: str, status: int, duration_ns: int) -> None:
@@ -45,7 +50,7 @@ class RequestLog:
                 durations = self.durations[method, route] = Durations()
             durations.observe(duration_ns)
 
-    def _route(self, path: str) -> str:
+    def _find_route(self, path: str) -> str:
         if path in self._methods and "{" not in path:
             return path
         found = self._any.fullmatch(path)

@@ -56,11 +56,12 @@ class ModelRegistry:
         if wanted is not None:
             self._pools.require(wanted)
         default = self._pools.default_runtime
-        candidates = [wanted] if wanted else dict.fromkeys((default, *self._pools.installed))
-        reasons = {name: self.why_not(model, name) for name in candidates}
-        fitting = [name for name, reason in reasons.items() if reason is None]
-        if fitting:
-            return fitting[0]
+        reasons = {}
+        for name in [wanted] if wanted else dict.fromkeys((default, *self._pools.installed)):
+            reason = self.why_not(model, name)
+            if reason is None:
+                return name
+            reasons[name] = reason
         told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise AgentError(ErrorCode.RUNTIME_UNAVAILABLE, f"{model.description.name} runs on none of these: {told}")
 

@@ -8,6 +8,7 @@ must not take time from others.
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
@@ -27,6 +28,22 @@ _WITH_MODEL: dict[str, Endpoint] = {CLASSIFY_WITH: classify, DETECT_WITH: detect
 _PATH = re.compile(re.escape(CLASSIFY_WITH.rpartition("/")[0]).replace(r"\{name\}", "([^/]+)") + "/([a-z]+)")
 _INFER = re.compile(re.escape(V2_INFER).replace(r"\{name\}", "(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"))
 _BY_LAST_PART = {template.rpartition("/")[2]: endpoint for template, endpoint in _WITH_MODEL.items()}
+_PATHS_KEPT = 64
+
+
+@lru_cache(maxsize=_PATHS_KEPT)
+def _endpoint(method: str, path: str) -> tuple[Endpoint, dict[str, str | None]] | None:
+    """The handler that answers a request past FastAPI's router, and the parameters in its path."""
+    if method == "POST":
+        if path == CLASSIFY:
+            return classify, {}
+        if (named := _PATH.fullmatch(path)) and (endpoint := _BY_LAST_PART.get(named[2])):
+            return endpoint, {"name": named[1]}
+        if (named := _INFER.fullmatch(path)) is not None:
+            return infer, named.groupdict()
+    elif method == "GET" and (path == PAGE or path.startswith(STATIC_PREFIX)):
+        return page.file, {}
+    return None
 
 
 class FastPath:
@@ -37,22 +54,11 @@ class FastPath:
         self._others = DocumentLimit(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            method, path = scope["method"], scope["path"]
-            if method == "POST":
-                if path == CLASSIFY:
-                    return await self._answer(classify, scope, receive, send)
-                if (named := _PATH.fullmatch(path)) and (endpoint := _BY_LAST_PART.get(named[2])):
-                    scope["path_params"] = {"name": named[1]}
-                    return await self._answer(endpoint, scope, receive, send)
-                if (named := _INFER.fullmatch(path)) is not None:
-                    scope["path_params"] = named.groupdict()
-                    return await self._answer(infer, scope, receive, send)
-            elif method == "GET" and (path == PAGE or path.startswith(STATIC_PREFIX)):
-                return await self._answer(page.file, scope, receive, send)
-        await self._others(scope, receive, send)
-
-    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        found = _endpoint(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            await self._others(scope, receive, send)
+            return
+        endpoint, scope["path_params"] = found
         scope["app"] = self._app
         request = Request(scope, receive)
         try:

@@ -1,5 +1,7 @@
 """Inference over REST: the body goes to a worker as it came, and the reply comes from there as it is sent."""
 
+from functools import lru_cache
+
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
@@ -18,6 +20,8 @@ router = APIRouter(tags=["open inference protocol"])
 
 JSON, BINARY = "application/json", "application/octet-stream"
 LENGTH_DIGITS = 12
+FORMATS_KEPT = 32
+"""Headers that are not read anew each time: a client sends the same with each request."""
 
 _TENSORS = {
     "type": "object",
@@ -108,16 +112,21 @@ async def infer(request: Request) -> Response:
 
 def body_format(headers: Headers, max_bytes: int) -> BodyFormat:
     """How a body is to be read, and its reply be written; raises AgentError."""
-    length = headers.get(INFERENCE_HEADER_LENGTH)
+    said = (headers.get(name) for name in (INFERENCE_HEADER_LENGTH, "content-encoding", "accept-encoding"))
+    return _format(*said, max_bytes)
+
+
+@lru_cache(maxsize=FORMATS_KEPT)
+def _format(length: str | None, coding: str | None, acceptable: str | None, max_bytes: int) -> BodyFormat:
     if length is not None and not (length.isascii() and length.isdecimal() and len(length) <= LENGTH_DIGITS):
         raise AgentError(ErrorCode.INVALID_TENSOR, f"{INFERENCE_HEADER_LENGTH} is a number of bytes")
-    coding = headers.get("content-encoding", "identity").strip().lower()
+    coding = (coding or "identity").strip().lower()
     if coding not in (*CODINGS, "identity", ""):
         raise AgentError(ErrorCode.UNSUPPORTED_CODING, f"Content-Encoding {coding[:64]}")
     return BodyFormat(
         header_bytes=int(length) if length is not None else None,
         coding=coding if coding in CODINGS else None,
-        reply_coding=accepted(headers.get("accept-encoding", "")),
+        reply_coding=accepted(acceptable or ""),
         max_bytes=max_bytes,
     )
 

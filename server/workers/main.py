@@ -8,6 +8,7 @@ import mmap
 import os
 import select
 import socket
+import struct
 import sys
 import time
 import traceback
@@ -31,14 +32,14 @@ from server.workers.messages import (
     Prepare,
     Prepared,
     decode_order,
-    encode,
+    encode_answer,
 )
 from server.workers.results import SLOT_BYTES
 from server.workers.runner import Runner, Setting
 from server.workers.starting import WORKER_NAME
 from server.workers.tensors import infer
 
-IDLE_S = 5.0
+IDLE_S = 5
 """Without an order for so long, a worker gives the memory back that it keeps for the next picture."""
 
 
@@ -52,17 +53,21 @@ def main(argv: list[str]) -> int:
     results = _mapped(results_fd, mmap.PROT_READ | mmap.PROT_WRITE)
     with socket.socket(fileno=int(socket_fd)) as agent:
         runtime = open_runtime(runtime_name, delegates=delegates == "delegates")
-        agent.send(encode(try_out(runtime)))
+        agent.send(encode_answer(try_out(runtime)))
         runner = Runner(runtime, devices)
+        agent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", IDLE_S, 0))
         while datagram := _next(agent):
-            agent.send(encode(answer(runner, decode_order(datagram), memory, results)))
+            agent.send(encode_answer(answer(runner, decode_order(datagram), memory, results)))
     return 0
 
 
 def _next(agent: socket.socket) -> bytes:
     """The next order, empty when the agent hangs up; memory that no order needed for a while is not kept for one."""
-    if not select.select([agent], [], [], IDLE_S)[0]:
+    try:
+        return agent.recv(MAX_MESSAGE_BYTES)
+    except BlockingIOError:  # for IDLE_S
         return_freed_memory()
+    select.select([agent], [], [])
     return agent.recv(MAX_MESSAGE_BYTES)
 
 

@@ -211,12 +211,15 @@ class Pool:
             free = [worker for worker in self._workers if worker.has_room]
             if not free:
                 return
-            worker = max(free, key=lambda w: (not w.held, w.busy_s()))
+            worker = free[0] if len(free) == 1 else max(free, key=lambda w: (not w.held, w.busy_s()))
             job = self._queue.popleft()
             assert isinstance(job.order, Work)
-            lone = self._agent_in_flight() == 1
-            job.order.threads = self._options.lone_threads if lone else self._options.busy_threads
+            job.order.threads = self._threads()
             worker.give(job)
+
+    def _threads(self) -> int:
+        lone, busy = self._options.lone_threads, self._options.busy_threads
+        return lone if lone != busy and self._agent_in_flight() == 1 else busy
 
     def on_worker_ready(self, worker: WorkerProcess, hello: Hello) -> None:
         """A worker is up: load the default model there, start the next worker, hand out what waits."""

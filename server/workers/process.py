@@ -26,7 +26,7 @@ from server.workers.messages import (
     Order,
     Work,
     decode_answer,
-    encode,
+    encode_order,
 )
 from server.workers.results import ResultMemory
 from server.workers.starting import ForkedWorker, Starter, WorkerOptions
@@ -104,7 +104,7 @@ class WorkerProcess:
     @property
     def has_room(self) -> bool:
         """Whether another request can be put into its hands."""
-        return self.ready and self._work < DEPTH
+        return self._work < DEPTH and self.hello is not None and self.killed is None
 
     def attach(self, keeper: Keeper) -> None:
         """Begin to listen, within the running event loop."""
@@ -121,7 +121,7 @@ class WorkerProcess:
         if isinstance(job.order, Infer):
             job.order.result_offset = self._results.next_offset()
         try:
-            self._socket.send(encode(job.order))
+            self._socket.send(encode_order(job.order))
         except OSError:  # it just died: the reader notices, and `held` tells what was lost
             log.debug("worker %s is gone", self.pid)
 
@@ -209,11 +209,8 @@ class WorkerProcess:
     def _fetch(self, answer: Inferred) -> None:
         """Copy an answer's body out before the worker may write there again; raises ValueError for a wrong one."""
         order = self.held[0].order
-        if not isinstance(order, Infer) or type(answer.size) is not int:
+        if not isinstance(order, Infer):
             raise ValueError("an answer with a body to an order without one")
-        header = answer.header_bytes
-        if header is not None and not (type(header) is int and 0 <= header <= answer.size):
-            raise ValueError(f"a header of {header} bytes in a body of {answer.size}")
         answer.body = self._results.take(order.result_offset, answer.size)
 
     def _read_stderr(self) -> None:

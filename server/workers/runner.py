@@ -67,6 +67,8 @@ class Runner:
         self._runtime = runtime
         self._devices = devices
         self._models: OrderedDict[tuple[str, Setting], ReadyModel] = OrderedDict()
+        self._last: tuple[ModelSpec, int, ReadyModel] | None = None
+        """Spec, threads and model of the order before, which most orders repeat; None since another was loaded."""
         self._unbatched: dict[str, None] = {}
         """Digests of models whose graph takes no batch, oldest first."""
         self._files: weakref.WeakValueDictionary[str, ModelFiles] = weakref.WeakValueDictionary()
@@ -104,15 +106,21 @@ class Runner:
 
         Raises OrderFailed.
         """
+        last = self._last
+        if last is not None and last[0] is order.model and last[1] == order.threads:
+            return last[2], started_ns
         setting = Setting.of(order.model, order.threads)
         ready = self.ready(order.model, setting)
-        return (ready, started_ns) if ready is not None else (self.load(order.model, setting), now())
+        model, loaded_ns = (ready, started_ns) if ready is not None else (self.load(order.model, setting), now())
+        self._last = order.model, order.threads, model
+        return model, loaded_ns
 
     def load(self, spec: ModelSpec, setting: Setting) -> ReadyModel:
         """Load a model unless it is there; raises OrderFailed."""
         return self.ready(spec, setting) or self._keep(self._load(spec, setting))
 
     def _keep(self, ready: ReadyModel) -> ReadyModel:
+        self._last = None
         for_batches = ready.setting.batch > 1
         kin = [key for key in self._models if (key[1].batch > 1) == for_batches]
         kept = BATCHED_KEPT if for_batches else MODELS_KEPT

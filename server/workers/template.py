@@ -17,7 +17,7 @@ from pathlib import Path
 from server.processes.confinement import confine, forget_file_pages, name_process, return_freed_memory
 from server.runtimes import open_runtime
 from server.workers import main as worker
-from server.workers.messages import MAX_MESSAGE_BYTES, Born, encode
+from server.workers.messages import MAX_MESSAGE_BYTES, Born, encode_answer
 from server.workers.starting import CANNOT_FORK, TEMPLATE_NAME
 
 ORPHAN_POLL_S = 0.0002
@@ -86,7 +86,7 @@ def _fork_worker(control: socket.socket, descriptors: list[int], arguments: list
             while os.getppid() == parent:
                 time.sleep(ORPHAN_POLL_S)
             os.setsid()
-            os.write(passed[0], encode(Born(os.getpid())))
+            os.write(passed[0], encode_answer(Born(os.getpid())))
             status = worker.main([*map(str, passed), *arguments])
         else:
             status = 0

@@ -30,7 +30,7 @@ class ServedModel:
         """`model` runs a batch of one."""
         self._runner = runner
         self._order = order
-        self._single = self.used = model
+        self._single = model
         self.name = order.name
         self.batch = 1
         self.executions = 0
@@ -87,7 +87,6 @@ class ServedModel:
         frames = list(zip(*(np.split(array, batch) for array in arrays), strict=True))
         together = self._runner.batched(self._single, frames[0], batch)
         if together is not None:
-            self.used = together
             self.executions += 1
             return list(invoke(together.loaded, arrays))
         self.executions += batch
@@ -122,7 +121,6 @@ def infer(runner: Runner, order: Infer, body: memoryview, result: memoryview) ->
         coding=coding,
         batch=served.batch,
         executions=served.executions,
-        ran=served.used.ran,
         started_ns=started,
         loaded_ns=loaded,
         prepared_ns=served.first_run_ns,

@@ -119,17 +119,16 @@ def _batch(inputs: Sequence[RequestedInput], model: Servable) -> int:
     """Items of a request: the first dimension, on which all inputs have to agree."""
     batch = 1
     for position, (each, tensor) in enumerate(zip(inputs, model.inputs, strict=True)):
-        where = f"input {shown(each.name)}"
-        size = _items(each, tensor, model, where)
+        size = _items(each, tensor, model)
         if position and size != batch:
-            refuse(f"{where} brings {size} items, the inputs before it {batch}")
+            refuse(f"{each.where} brings {size} items, the inputs before it {batch}")
         batch = size
     return batch
 
 
-def _items(each: RequestedInput, tensor: Tensor, model: Servable, where: str) -> int:
+def _items(each: RequestedInput, tensor: Tensor, model: Servable) -> int:
     """Items that one input brings; raises OrderFailed unless datatype and shape are those of the model."""
-    expected = DATATYPES.get(tensor.dtype)
+    where, expected = each.where, DATATYPES.get(tensor.dtype)
     if each.datatype == BYTES and model.takes_images:
         if not 1 <= len(each.shape) <= 2 or each.shape[1:] not in ((), (1,)):
             refuse(f"{where}: pictures as BYTES have the shape [1] or [N, 1], not {_sizes(each.shape)}")
@@ -140,7 +139,7 @@ def _items(each: RequestedInput, tensor: Tensor, model: Servable, where: str) ->
         also = f", or {BYTES} with an encoded picture" if model.takes_images else ""
         refuse(f"{where} is {expected}{also}, not {shown(each.datatype)}")
     if each.shape == tensor.shape:
-        return tensor.shape[0] if model.max_batch > 1 else 1
+        return 1
     if model.max_batch == 1 or len(each.shape) != len(tensor.shape) or each.shape[1:] != tensor.shape[1:]:
         wanted = [-1, *tensor.shape[1:]] if model.max_batch > 1 else list(tensor.shape)
         refuse(f"{where} has the shape {wanted}, not {_sizes(each.shape)}")
@@ -154,8 +153,7 @@ def _within(count: int, model: Servable, where: str) -> int:
 
 
 def _array(each: RequestedInput, shares: Mapping[str, memoryview], model: Servable, batch: int) -> Array:
-    where = f"input {shown(each.name)}"
-    binary = each.binary_bytes is not None
+    where, binary = each.where, each.binary_bytes is not None
     if each.datatype == BYTES:
         if binary:
             pictures = elements(shares[each.name], batch, where)

@@ -1,23 +1,27 @@
 """The body of a reply: a JSON header, and behind it the tensors that were asked for as binary data."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from contract.tensors import BYTES, DATATYPES, LENGTH_BYTES
 from image_model.postprocess import top_k
-from server.openinference.worker.faults import refuse, shown
+from server.openinference.worker.faults import refuse
 from server.openinference.worker.request import InferenceRequest, RequestedOutput
 from server.runtimes.base import Array
 
+HEADERS_KEPT = 32
 JSON_ELEMENTS_MAX = 1 << 20
 """Elements that a reply may hold as JSON: as text and as Python's numbers they take fifty bytes each."""
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_LITTLE_ENDIAN = sys.byteorder == "little"
 _DATATYPES = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
 
 
@@ -51,27 +55,41 @@ def make_reply(
     `labels` gives names by class index where they are asked for; `model` is the part of the header that names model and
     version.
     """
+    if request.outputs is None and request.binary and request.id is None:
+        tensors = [to_binary(array) for array in outputs.values()]
+        described = ((name, datatype_of(array), array.shape, array.nbytes) for name, array in outputs.items())
+        return Reply(_all_binary(*described, **model), tensors)
     wanted = request.outputs or [RequestedOutput(name, request.binary, None) for name in outputs]
     entries, tensors = [], []
     for output in wanted:
-        where = f"output {shown(output.name)}"
         array = outputs[output.name]
         if output.classes is not None:
             array = classes(array, output.classes, labels())
-        entry: dict[str, Any] = {
-            "name": output.name,
-            "datatype": BYTES if array.dtype == object else datatype_of(array),
-            "shape": list(array.shape),
-        }
+        datatype = BYTES if array.dtype == object else datatype_of(array)
+        entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(array.shape)}
         if output.binary:
             content = to_binary(array)
             tensors.append(content)
             entry["parameters"] = {"binary_data_size": len(content)}
         else:
-            entry["data"] = to_json(array, where)
+            entry["data"] = to_json(array, output.where)
         entries.append(entry)
-    document = {**model, **({} if request.id is None else {"id": request.id}), "outputs": entries}
-    return Reply(_ENCODER.encode(document).encode(), tensors)
+    return Reply(_header(model, request.id, entries), tensors)
+
+
+def _header(model: Mapping[str, str], id: str | None, entries: Sequence[Mapping[str, Any]]) -> bytes:
+    document = {**model, **({} if id is None else {"id": id}), "outputs": entries}
+    return _ENCODER.encode(document).encode()
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _all_binary(*outputs: tuple[str, str | None, tuple[int, ...], int], **model: str) -> bytes:
+    """The header before all outputs as binary data: the same for every request to a model that says no more."""
+    entries = [
+        {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": size}}
+        for name, datatype, shape, size in outputs
+    ]
+    return _header(model, None, entries)
 
 
 def datatype_of(array: Array) -> str | None:
@@ -84,7 +102,8 @@ def to_binary(array: Array) -> memoryview:
     if array.dtype == object:
         texts = [str(value).encode() for value in array.ravel()]
         return memoryview(b"".join(len(text).to_bytes(LENGTH_BYTES, "little") + text for text in texts))
-    ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    little = _LITTLE_ENDIAN and array.dtype.isnative
+    ordered = np.ascontiguousarray(array, None if little else array.dtype.newbyteorder("<"))
     return ordered.reshape(-1).view(np.uint8).data
 
 

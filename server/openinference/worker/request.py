@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 from contract.codes import ErrorCode
@@ -15,6 +16,9 @@ NUMBER_MAX = (1 << 64) - 1
 """The largest dimension or size, which the protocol has as an unsigned number of 64 bits."""
 JSON_MEMORY_MAX_BYTES = 128 << 20
 """Memory that a JSON header may take once it is parsed."""
+KEPT_HEADERS = 32
+KEPT_HEADER_BYTES = 2048
+"""Headers that are not parsed anew each time, and their size: before binary tensors, most clients send the same."""
 
 _COSTS = {b"{": 240, b"[": 96, b",": 40, b'"': 32}
 """Bytes that Python's values take for each of these characters, at most."""
@@ -30,6 +34,11 @@ class RequestedInput:
     data: Any
     binary_bytes: int | None
 
+    @cached_property
+    def where(self) -> str:
+        """The input as errors name it."""
+        return f"input {shown(self.name)}"
+
 
 @dataclass(frozen=True)
 class RequestedOutput:
@@ -39,6 +48,11 @@ class RequestedOutput:
     binary: bool
     classes: int | None
     """Ask for so many of the largest elements with their indices instead of the tensor."""
+
+    @cached_property
+    def where(self) -> str:
+        """The output as errors name it."""
+        return f"output {shown(self.name)}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,10 @@ class InferenceRequest:
 
 def parse_header(header: memoryview) -> InferenceRequest:
     """Read a JSON header; raises OrderFailed for what the protocol does not allow."""
+    return (_parsed if len(header) <= KEPT_HEADER_BYTES else _parse)(bytes(header))
+
+
+def _parse(header: bytes) -> InferenceRequest:
     document = _object(_json(header), "the request")
     parameters = _parameters(document, "the request")
     binary = _flag(parameters, "binary_data_output", "the request") or False
@@ -66,8 +84,10 @@ def parse_header(header: memoryview) -> InferenceRequest:
     )
 
 
-def _json(header: memoryview) -> Any:
-    content = bytes(header)
+_parsed = lru_cache(maxsize=KEPT_HEADERS)(_parse)
+
+
+def _json(content: bytes) -> Any:
     if not content:
         refuse("the request has no JSON header")
     cost = sum(content.count(character) * size for character, size in _COSTS.items())
