@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Any
 
+import typer.main
 from pydantic import ValidationError
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +17,8 @@ from rich.text import Text
 
 from client.analysis.matrix import UsageError, first_fault
 from client.errors import Answered, EdgeError
+from client.help_texts import polish
+from client.program_names import as_typed
 from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
 from contract.tables import csv_line
 from contract.text import visible
@@ -67,7 +70,7 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """Tell the user something that is not the result."""
-    first, *more = text.split("\n")
+    first, *more = as_typed(text).split("\n")
     _note_lines(Text(first), more)
 
 
@@ -76,7 +79,7 @@ def complain(error: EdgeError, program: str) -> None:
     first, *more = str(error).split("\n")
     _note_lines(Text.assemble((f"{program}: ", "bold red"), first), more)
     if error.hint:
-        note_console().print(Text(f"  {error.hint}", "dim"), soft_wrap=True)
+        note_console().print(Text(f"  {as_typed(error.hint)}", "dim"), soft_wrap=True)
 
 
 def _note_lines(first: Text, more: Sequence[str]) -> None:
@@ -175,10 +178,15 @@ def until_the_reader_leaves() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
 
 
-def run(app: Callable[[], Any], program: str) -> int:
-    """Run a Typer app as a program: expected failures become a line and an exit code, never a traceback."""
+def run(app: typer.Typer, program: str, words: Sequence[str] | None = None) -> int:
+    """Run a Typer app as a program: expected failures become a line and an exit code, never a traceback.
+
+    `words` are those behind the program's name, where that is not the first word of the command line.
+    """
+    command = typer.main.get_command(app)
+    polish(command)
     with guarded_streams():
-        return _run(app, program)
+        return _run(lambda: command(args=words, prog_name=program), program)
 
 
 def _run_error(error: EdgeError, program: str) -> int:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,10 +48,10 @@ Name = Annotated[str, typer.Argument(help="The deployment's name.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None, program: str = "provision") -> int:
     """Run the command line; returns the exit code."""
     with signals_interrupt() as received:
-        code = run(app, "provision")
+        code = run(app, program, words)
     return SIGNALLED + received[0] if code == EXIT_INTERRUPTED and received else code
 
 

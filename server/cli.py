@@ -47,13 +47,13 @@ Every option has an environment variable: --max-image-bytes is EDGERUN_MAX_IMAGE
 `provision up --on local --name edge1` starts an agent in the background and does all this for you."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = "server") -> int:
     """Run the agent; returns the exit code: 0 stopped as asked, 2 wrong settings, 3 could not start."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] == WRITE_MODEL:
-        return _write_model(words[1:])
+        return _write_model(words[1:], program)
     try:
-        settings = _parse(words)
+        settings = _parse(words, program)
     except SettingsError as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -67,11 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CANNOT_START
 
 
-def _write_model(argv: Sequence[str]) -> int:
+def _write_model(argv: Sequence[str], program: str) -> int:
     from server.synthesis import SYNTHETIC_MODELS
 
     parser = argparse.ArgumentParser(
-        prog=f"server {WRITE_MODEL}", description="Write a TFLite model of a known architecture with synthetic weights."
+        prog=f"{program} {WRITE_MODEL}", description="Write a TFLite model of a known architecture with synthetic weights."
     )
     parser.add_argument("name", choices=SYNTHETIC_MODELS)
     parser.add_argument("file", type=Path)
@@ -87,9 +87,9 @@ def _write_model(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str]) -> Settings:
+def _parse(argv: Sequence[str], program: str) -> Settings:
     parser = argparse.ArgumentParser(
-        prog="server",
+        prog=program,
         description="Run the edgerun agent on this device.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LOOSE_MAX = 10
-PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning")
+PACKAGES = ("contract", "image_model", "web", "server", "client", "provisioning", "edgerun")
 
 ALLOWED = {
     "contract": {"contract"},
@@ -21,6 +21,7 @@ ALLOWED = {
     "server": {"server", "contract", "image_model", "web"},
     "client": {"client", "contract", "image_model.catalog", "image_model.download", "image_model.orientation", "web"},
     "provisioning": {"provisioning", "contract", "client", "image_model.catalog"},
+    "edgerun": {"edgerun", "server", "client", "provisioning"},
 }
 """What a package may import of edgerun's own."""
 
@@ -51,6 +52,7 @@ LIBRARIES = {
         *("psutil", "typer", "rich", "platformdirs", "filelock", "packaging"),
         *("chi", "zunclient", "openstack", "asyncssh", "docker", "requests"),
     },
+    "edgerun": {"typer"},
 }
 
 ONLY_IMPORTERS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"contract", "image_model", "web", "server", "client", "provisioning"}
+PACKAGES = {"contract", "image_model", "web", "server", "client", "provisioning", "edgerun"}
 
 
 @pytest.fixture(scope="module")
