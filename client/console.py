@@ -18,6 +18,7 @@ from rich.text import Text
 from client.analysis.matrix import UsageError, first_fault
 from client.errors import Answered, EdgeError
 from client.help_texts import polish
+from client.hints import hint_of
 from client.program_names import as_typed
 from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
 from contract.tables import csv_line
@@ -78,8 +79,8 @@ def complain(error: EdgeError, program: str) -> None:
     """Say in a line what went wrong, and in another what to do next."""
     first, *more = str(error).split("\n")
     _note_lines(Text.assemble((f"{program}: ", "bold red"), first), more)
-    if error.hint:
-        note_console().print(Text(f"  {as_typed(error.hint)}", "dim"), soft_wrap=True)
+    if (hint := hint_of(error)) is not None:
+        note_console().print(Text(f"  {as_typed(hint)}", "dim"), soft_wrap=True)
 
 
 def _note_lines(first: Text, more: Sequence[str]) -> None:
@@ -90,7 +91,7 @@ def _note_lines(first: Text, more: Sequence[str]) -> None:
 
 def error_document(error: EdgeError) -> dict[str, Any]:
     """An error within a JSON document."""
-    document: dict[str, Any] = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+    document: dict[str, Any] = {"message": str(error), "hint": hint_of(error), "exit_code": error.exit_code}
     if isinstance(error, Answered):
         document["problem"] = error.problem.model_dump(mode="json", exclude_none=True)
     return document

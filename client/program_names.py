@@ -2,8 +2,9 @@
 
 import re
 
-_COMMAND = re.compile(r"(?<![\w/.'\"-])(client|provision)(?= [a-z])")
-"""A command of ours within a text: the program's name, where a subcommand follows."""
+_BEFORE = ("^", r"(?<=[`(])", r"(?<=\| )", r"(?<=&& )", r"(?<=Example: )", r"(?<=Examples: )")
+_COMMAND = re.compile(rf"(?:{'|'.join(_BEFORE)})(client|provision)(?= [a-z])", re.MULTILINE)
+"""A command of ours, as texts quote commands: the program's name, where a subcommand follows."""
 
 _names: dict[str, str] = {}
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from client.console import EXIT_INTERRUPTED, Output, emit, note, plain_table, run, say
 from client.sdk.hosts import HostsFile
 from client.sdk.tunnel import holding
+from client.version import version_option
 from contract.models import MODEL_NAME_PATTERN
 from image_model.catalog import PREFERRED_MODEL
 from provisioning import extras, options
@@ -40,9 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for package in KNOWN.values():
-    if package.commands is not None:
-        load(package.commands)(app)
+app.callback()(version_option)
 
 Name = Annotated[str, typer.Argument(help="The deployment's name.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
@@ -264,3 +263,8 @@ def _view(rows: list[dict[str, Any]]) -> RenderableType:
     for row in rows:
         table.add_row(*(Text(str(row[column] or "")) for column in columns))
     return table
+
+
+for package in KNOWN.values():
+    if package.commands is not None:
+        load(package.commands)(app)

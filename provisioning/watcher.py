@@ -40,7 +40,7 @@ def watch_in_background(name: str, folder: Path) -> bool:
         return False
     with log_of(name).open("wb") as log:
         subprocess.Popen(
-            [sys.executable, "-c", PROVISION, "watch", name, "--output-folder", str(folder.absolute())],
+            [sys.executable, "-c", PROVISION, "watch", name, "--save", str(folder.absolute())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -34,6 +34,7 @@ GRACEFUL_STOP_S = 5
 """Requests under way get so long to end when the agent stops: `docker stop` kills after 10 s."""
 
 AGENT_FILE = "agent.json"
+PROGRAM = "server"
 WRITE_MODEL = "write-model"
 
 EXAMPLES = """examples:
@@ -47,7 +48,7 @@ Every option has an environment variable: --max-image-bytes is EDGERUN_MAX_IMAGE
 `provision up --on local --name edge1` starts an agent in the background and does all this for you."""
 
 
-def main(argv: Sequence[str] | None = None, program: str = "server") -> int:
+def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Run the agent; returns the exit code: 0 stopped as asked, 2 wrong settings, 3 could not start."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] == WRITE_MODEL:
@@ -71,7 +72,8 @@ def _write_model(argv: Sequence[str], program: str) -> int:
     from server.synthesis import SYNTHETIC_MODELS
 
     parser = argparse.ArgumentParser(
-        prog=f"{program} {WRITE_MODEL}", description="Write a TFLite model of a known architecture with synthetic weights."
+        prog=f"{program} {WRITE_MODEL}",
+        description="Write a TFLite model of a known architecture with synthetic weights.",
     )
     parser.add_argument("name", choices=SYNTHETIC_MODELS)
     parser.add_argument("file", type=Path)
@@ -87,7 +89,7 @@ def _write_model(argv: Sequence[str], program: str) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str], program: str) -> Settings:
+def _parse(argv: Sequence[str], program: str = PROGRAM) -> Settings:
     parser = argparse.ArgumentParser(
         prog=program,
         description="Run the edgerun agent on this device.",

@@ -23,7 +23,7 @@ def test_two_trainings_are_compared(home: Home, tmp_path_factory: pytest.TempPat
         for name, options in (("one", ("--env", "OPENBLAS_NUM_THREADS=1")), ("all", ())):
             program = ("python", "train.py", "--seconds", "2", "--width", "64")
             bundle = str(ROOT / "examples" / "train")
-            arguments = ("--bundle", bundle, *options, "--interval", "200ms", "--output", name)
+            arguments = ("--bundle", bundle, *options, "--interval", "200ms", "--save", name)
             done = home.client("run", "--host", "edge1", *arguments, "--", *program)
             assert done.returncode == 0, done.stderr
             assert "accuracy" in done.stdout

@@ -1,8 +1,5 @@
 """The command tree."""
 
-from importlib.metadata import version
-from typing import Annotated
-
 import typer
 
 from client.cli import (
@@ -22,6 +19,7 @@ from client.cli import (
     telemetry,
     tokens,
 )
+from client.version import version_option
 
 EPILOG = (
     "Examples: client classify parrot.jpg --host edge1 | client models pull mobilenet_v2_1.0_224_quant | "
@@ -41,21 +39,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"edgerun {version('edgerun')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Take the options that stand before a command."""
-
-
+app.callback()(version_option)
 app.command("classify")(classify.classify)
 app.command("detect")(detect.detect)
 app.command("bench")(bench.bench)

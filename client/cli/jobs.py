@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from client.cli.job_ids import AmbiguousId, full_id
 from client.cli.job_views import Listed, job_name, job_row, job_view, jobs_table
+from client.cli.job_wait import wait_for
 from client.cli.lease import say_lease
-from client.cli.options import AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
+from client.cli.options import DURATION, AllHosts, Hosts, OutputForm, Quiet, chosen, chosen_one, on_each
 from client.cli.queue_view import watch_queues
 from client.console import EXIT_JOB_FAILED, Output, complain, emit, note, until_the_reader_leaves
 from client.errors import EdgeError, Refused
@@ -27,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-JobId = Annotated[str, typer.Argument(help="The job's id, as `client jobs ls` shows it.")]
-JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs.")]
+JobId = Annotated[str, typer.Argument(help="The job's id, as `client jobs ls` shows it, or its beginning.")]
+JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs, or their beginnings.")]
 States = Annotated[list[JobState], typer.Option("--state", help="Only jobs in this state; may be repeated.")]
 
 
@@ -102,10 +104,10 @@ def show_job(
     each = chosen_one(host)
     result = None
     with EdgeClient(each) as client:
-        job = client.job(job_id)
+        job = client.job(full_id(client, job_id))
         if job.state.ended:
             with suppress(Refused):
-                result = client.job_result(job_id)
+                result = client.job_result(job.id)
     emit(
         output,
         document=lambda: {
@@ -129,16 +131,36 @@ def job_logs(
     if stream not in ("stdout", "stderr"):
         raise typer.BadParameter(f"--stream is stdout or stderr, not {stream!r}")
     with EdgeClient(chosen_one(host)) as client, until_the_reader_leaves():
-        for chunk in client.job_logs(job_id, stream, follow=follow):
+        for chunk in client.job_logs(full_id(client, job_id), stream, follow=follow):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
+
+
+@app.command("wait")
+def wait_for_jobs(
+    job_ids: JobIds,
+    host: Hosts = [],  # noqa: B006
+    timeout_s: Annotated[float | None, typer.Option("--timeout", help="Longest wait altogether.", **DURATION)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Wait until jobs have ended; the jobs go on when waiting ends.
+
+    Ends with 0 when all succeeded, with 7 when one did not, with 1 when the time was up before.
+
+    Example: client jobs wait 4f1c --host edge1 && client jobs results 4f1c --host edge1
+    """
+    with EdgeClient(chosen_one(host)) as client:
+        ids = [full_id(client, job_id) for job_id in job_ids]
+        ended = wait_for(client, ids, timeout_s, quiet=quiet)
+    if any(job.state is not JobState.SUCCEEDED for job in ended):
+        raise typer.Exit(EXIT_JOB_FAILED)
 
 
 @app.command("results")
 def job_results(
     job_id: JobId,
     host: Hosts = [],  # noqa: B006
-    folder: Annotated[Path | None, typer.Option("--output-folder", "-O", help="Default: runs/TIME-NAME.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder to write; default: runs/TIME-NAME.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fetch result, telemetry, logs and artefacts of a job into a folder; prints the folder.
@@ -148,11 +170,11 @@ def job_results(
     Example: client jobs results 4f1c --host edge1
     """
     with EdgeClient(chosen_one(host)) as client:
-        job = client.job(job_id)
+        job = client.job(full_id(client, job_id))
         if not job.state.ended:
-            hint = f"`client jobs watch` shows how far it is; {client.host.name} keeps its result"
-            raise EdgeError(f"job {job_id} is {job.state}: it has no result yet", hint=hint)
-        fetched = fetch_job(client, job, folder or new_folder(job_name(job)))
+            hint = f"`client jobs wait {job.id}` waits for its end; {client.host.name} keeps its result"
+            raise EdgeError(f"job {job.id} is {job.state}: it has no result yet", hint=hint)
+        fetched = fetch_job(client, job, save or new_folder(job_name(job)))
     print(fetched.folder)
     if not quiet:
         names = [path.name for path in fetched.files]
@@ -207,12 +229,13 @@ def _on_jobs(host: Host, job_ids: Sequence[str], action: Callable[[EdgeClient, s
     with EdgeClient(host) as client:
         for job_id in job_ids:
             try:
-                done = action(client, job_id)
-            except Refused as error:
+                found = full_id(client, job_id)
+                done = action(client, found)
+            except (Refused, AmbiguousId) as error:
                 failures.append(error)
                 continue
             if not quiet:
-                note(f"{host.name}: {job_id} is {done}")
+                note(f"{host.name}: {found} is {done}")
     for failure in failures[:-1]:
         complain(failure, "client")
     if failures:

@@ -43,7 +43,7 @@ def run(
     priority: Priority = 0,
     requeue: Requeue = False,
     name: Annotated[str | None, typer.Option(help="Name of the job; default: the program's.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for what comes back; default runs/TIME-NAME.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for what comes back; default runs/TIME-NAME.")] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -71,7 +71,7 @@ def run(
         print(job.id)
         _say_how_to_come_back(each, job)
         return
-    with reserved_folder(output or new_folder(title)) as folder:
+    with reserved_folder(save or new_folder(title)) as folder:
         raise typer.Exit(_attend(each, submit(), folder, quiet=quiet))
 
 

@@ -25,9 +25,7 @@ def report(
             help="Folders of bench, run and jobs results; files of profile --save.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; - for standard output.")] = Path(
-        "report.html"
-    ),
+    save: Annotated[Path, typer.Option(help="File to write; - for standard output.")] = Path("report.html"),
     png: Annotated[Path | None, typer.Option(help="Folder for bar charts and time series as PNG.")] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
@@ -35,19 +33,19 @@ def report(
 ) -> None:
     """Make one HTML file from saved runs: verdict, charts, hardware, layers, conditions. It needs no network.
 
-    Example: client report runs/before runs/after profile.json -o report.html
+    Example: client report runs/before runs/after profile.json --save report.html
     """
     data = report_data(read_sources(runs), title)
-    if str(output) == "-":
+    if str(save) == "-":
         sys.stdout.write(page(data))
     else:
-        write_report(output, data, quiet=quiet)
+        write_report(save, data, quiet=quiet)
     if png is not None:
         written = write_images(png, data)
         if not quiet:
             note(f"{png}: {', '.join(path.name for path in written) or 'nothing to draw'}")
-    if open_it and str(output) != "-":
-        webbrowser.open(output.resolve().as_uri())
+    if open_it and str(save) != "-":
+        webbrowser.open(save.resolve().as_uri())
 
 
 def write_report(path: Path, data: ReportData, *, quiet: bool = False) -> None:

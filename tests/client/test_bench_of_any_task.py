@@ -54,7 +54,7 @@ def test_a_detector_is_measured_with_pictures(edge: Home) -> None:
     result = result_in(edge.folder / "run")
     assert (len(result.samples_ms), result.predictions) == (30, [])
     assert result.spec.input.kind == "images"
-    reported = edge.client("report", "run", "-o", "report.html")
+    reported = edge.client("report", "run", "--save", "report.html")
     assert reported.returncode == 0, reported.stderr
     assert '"spots"' in (edge.folder / "report.html").read_text()
 

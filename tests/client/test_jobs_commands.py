@@ -41,7 +41,7 @@ def test_a_program_runs_as_if_it_ran_here(edge: Home) -> None:
     (bundle / "greet.sh").write_text(
         'echo "hello $NAME"; echo warned >&2; mkdir $OUTPUT/sub; cp greet.sh $OUTPUT/sub/copy.sh\n'
     )
-    done = run_shell(edge, "sh greet.sh", "--bundle", "program", "--env", "NAME=edge", "--output", "out")
+    done = run_shell(edge, "sh greet.sh", "--bundle", "program", "--env", "NAME=edge", "--save", "out")
     assert (done.returncode, done.stdout) == (0, "hello edge\n"), done.stderr
     assert "warned\n" in done.stderr
     assert "bundle: 1 file," in done.stderr
@@ -153,11 +153,11 @@ def test_jobs_from_a_list_to_their_removal(edge: Home) -> None:
     assert re.search("exit code +0", edge.client("jobs", "show", job_id).stdout)
     shown = json.loads(edge.client("jobs", "show", job_id, "-o", "json").stdout)
     assert shown["result"]["artifacts"] == [{"path": "y", "size_bytes": 2}]
-    fetched = edge.client("jobs", "results", job_id, "--output-folder", "out")
+    fetched = edge.client("jobs", "results", job_id, "--save", "out")
     assert (fetched.returncode, fetched.stdout) == (0, "out\n")
     names = {path.name for path in (edge.folder / "out").rglob("*") if path.is_file()}
     assert names == {"job.json", "result.json", "telemetry.json", "telemetry.csv", "stdout.log", "stderr.log", "y"}
-    again = edge.client("jobs", "results", job_id, "-O", "out")
+    again = edge.client("jobs", "results", job_id, "--save", "out")
     assert (again.returncode, "not empty" in again.stderr) == (2, True)
     assert edge.client("jobs", "rm", job_id).returncode == 0
     gone = edge.client("jobs", "rm", job_id)
@@ -175,8 +175,40 @@ def test_several_jobs_are_cancelled_at_once(edge: Home, job_agent: RunningAgent)
     with EdgeClient(job_agent.host) as client:
         wait_for(lambda: all(client.job(job_id).state is JobState.CANCELLED for job_id in ids))
     assert edge.client("jobs", "cancel", *ids).returncode == 0
-    assert edge.client("jobs", "results", ids[1], "-O", "cancelled").returncode == 7
+    assert edge.client("jobs", "results", ids[1], "--save", "cancelled").returncode == 7
     assert (edge.folder / "cancelled" / "job.json").exists()
+
+
+def test_an_id_may_be_its_beginning_alone(edge: Home) -> None:
+    """As long as one job only is meant; else all that could be are named."""
+    ids = [edge.client("run", "--detach", "--", "true").stdout.strip() for _ in range(17)]  # two begin alike
+    assert edge.client("jobs", "wait", *ids).returncode == 0
+    ours = [job_id for job_id in ids if [each[:7] for each in ids].count(job_id[:7]) == 1]
+    shown = json.loads(edge.client("jobs", "show", ours[0][:7], "-o", "json").stdout)
+    assert shown["job"]["id"] == ours[0]
+    alike = next(job_id for job_id in ids if [each[0] for each in ids].count(job_id[0]) > 1)
+    several = edge.client("jobs", "logs", alike[0])
+    assert (several.returncode, "jobs have an id that begins with" in several.stderr) == (2, True)
+    nothing = edge.client("jobs", "show", "nosuch")
+    assert nothing.returncode == 5
+    assert "`client jobs ls` lists those that are there" in nothing.stderr
+    assert "/v1/" not in nothing.stderr
+
+
+def test_waiting_for_the_end_of_jobs(edge: Home) -> None:
+    """It ends with what became of them, and with the time that was given; the jobs go on."""
+    good, bad, long = (
+        edge.client("run", "--detach", "--", *argv).stdout.strip()
+        for argv in (("sleep", "1"), ("sh", "-c", "exit 3"), ("sleep", "600"))
+    )
+    waited = edge.client("jobs", "wait", good)
+    assert (waited.returncode, waited.stdout) == (0, "")
+    assert f"{good} succeeded" in waited.stderr
+    assert edge.client("jobs", "wait", "--quiet", good, bad).returncode == 7
+    late = edge.client("jobs", "wait", long, "--timeout", "300ms")
+    assert (late.returncode, f"job {long} has not ended after 0.3 s" in late.stderr) == (1, True)
+    assert edge.client("jobs", "cancel", long).returncode == 0
+    assert edge.client("jobs", "wait", long).returncode == 7
 
 
 def test_watching_two_hosts_prints_changes(edge: Home, job_agent: RunningAgent) -> None:

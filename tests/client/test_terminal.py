@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Group
 from rich.text import Text
 
@@ -87,7 +88,7 @@ PRINTED = "a\x1b]52;c;eA==\x07\x9b\u202e\r\n50%\r99%\tä\n".encode() + b"\xff\n"
 def test_the_output_of_a_program_is_shown_on_a_terminal_and_kept_in_a_pipe(home: Home, odd_agent: RunningAgent) -> None:
     """`run` and `jobs logs`: a terminal gets no sequence and no overwritten line, a pipe the bytes as they are."""
     home.knows(odd_agent)
-    code, sent = on_a_terminal(home, "client", "run", "-q", "--output", "ran", "--", "python", "-c", PRINTS)
+    code, sent = on_a_terminal(home, "client", "run", "-q", "--save", "ran", "--", "python", "-c", PRINTS)
     assert code == 0, sent
     assert_harmless(sent.replace("\t", ""))
     assert r"a\x1b]52;c;eA==\x07\x9b\u202e" in sent
@@ -159,7 +160,7 @@ ANSWERS: dict[str, Answer] = {
         *(["jobs", "ls"], ["jobs", "ls", "-o", "csv"], ["jobs", "show", "0a1b2c3d"], ["jobs", "ls", "-o", "json"]),
         *(["models", "ls"], ["models", "show", "odd"], ["models", "show", "gone"], ["models", "default"], ["devices"]),
         *(["doctor"], ["hosts", "ls"], ["hosts", "ls", "-o", "csv"], ["telemetry", "--once"]),
-        *(["jobs", "watch", "--until-idle"], ["jobs", "results", "0a1b2c3d", "--output-folder", "fetched"]),
+        *(["jobs", "watch", "--until-idle"], ["jobs", "results", "0a1b2c3d", "--save", "fetched"]),
     ],
     ids=" ".join,
 )
@@ -188,7 +189,10 @@ def test_everything_that_is_printed_goes_through_the_guard(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(sys, "stderr", terminal)
 
-    def app() -> None:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def say_all() -> None:
         note(f"{HOSTILE}\nsecond")
         complain(EdgeError(f"{HOSTILE}\nclient: fake", hint=HOSTILE), "client")
         say(f"{HOSTILE}\nfake")
@@ -199,7 +203,7 @@ def test_everything_that_is_printed_goes_through_the_guard(monkeypatch: pytest.M
         sys.stdout.buffer.write(HOSTILE.encode()[:-3])
         raise RuntimeError(HOSTILE)
 
-    assert run(app, "client") == 1
+    assert run(app, "client", []) == 1
     sent = terminal.getvalue()
     assert_harmless(sent)
     assert sys.stdout is terminal

@@ -337,7 +337,7 @@ def test_a_deleted_credential_is_no_missing_container(student: Home, testbed: Te
     container.pod.restart()
     for arguments in (
         ("down", "edge1"),
-        ("watch", "edge1", "--every", "1s", "--output-folder", str(tmp_path)),
+        ("watch", "edge1", "--every", "1s", "--save", str(tmp_path)),
         ("leases",),
         ("orphans",),
     ):

@@ -23,7 +23,7 @@ def test_results_are_fetched_until_the_lease_ends(student: Home, testbed: Testbe
     assert bench.returncode in (0, 8), bench.stderr
     folder = tmp_path / "results"
     command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "1s"]
-    command += ["--output-folder", str(folder)]
+    command += ["--save", str(folder)]
     watching = subprocess.Popen(command, env=student.environment, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: list(folder.glob("*/result.json")))
     (result,) = folder.glob("*/result.json")
@@ -62,7 +62,7 @@ def test_a_job_that_outlasts_its_lease(student: Home, testbed: Testbed, tmp_path
     folder = tmp_path / "results"
     lease.end = datetime.now(UTC) + timedelta(seconds=45)
     command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "5s", "--lead", "30s"]
-    command += ["--stop", stop, "--output-folder", str(folder)]
+    command += ["--stop", stop, "--save", str(folder)]
     done = subprocess.run(command, env=student.environment, capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, "edge1 is gone" in done.stderr) == (0, True), done.stderr
     assert "the lease ends in" in done.stderr
@@ -87,7 +87,7 @@ def test_what_somebody_took_down_is_not_waited_for(student: Home, testbed: Testb
     """The watch ends and says so."""
     assert student.provision(*UP).returncode == 0
     command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "1s"]
-    command += ["--output-folder", str(tmp_path / "results")]
+    command += ["--save", str(tmp_path / "results")]
     watching = subprocess.Popen(command, env=student.environment, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len(testbed.calls("blazar.list")) > 2)
     assert student.provision("down", "edge1").returncode == 0
@@ -110,7 +110,7 @@ def test_the_agent_knows_when_its_lease_ends(student: Home, testbed: Testbed, tm
     lease.end += timedelta(hours=2)
     command = [str(Path(sys.executable).with_name("provision")), "watch", "edge1", "--every", "1s"]
     watching = subprocess.Popen(
-        [*command, "--output-folder", str(tmp_path / "results")], env=student.environment, stderr=subprocess.DEVNULL
+        [*command, "--save", str(tmp_path / "results")], env=student.environment, stderr=subprocess.DEVNULL
     )
     assert student.provision(*UP).returncode == 0  # an `up` again tells it too
     assert student.client(*bench).returncode == 0

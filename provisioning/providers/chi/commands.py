@@ -70,7 +70,7 @@ def repair(name: Annotated[str, typer.Argument(help="The deployment's name.")]) 
 
 def watch(
     name: Annotated[str, typer.Argument(help="The deployment's name.")],
-    output_folder: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
+    save: Annotated[Path, typer.Option(help="Where each job gets a folder of its own.")] = Path("results"),
     every: Annotated[str, typer.Option(help="How often to look, such as 30s.", envvar="EDGERUN_WATCH_EVERY")] = "60s",
     lead: Annotated[
         str, typer.Option(help="How long before the lease's end also what is not finished is fetched.")
@@ -85,12 +85,12 @@ def watch(
     Before the end of a lease also what is not finished is fetched, again and again, and what will not be done is said.
     Ctrl-C ends the watching, nothing else.
 
-    Example: provision watch edge1 --output-folder results --lead 5m
+    Example: provision watch edge1 --save results --lead 5m
     """
     interval_s, lead_s, stop_s = map(_seconds, (every, lead, stop))
     lifecycle = Lifecycle(Deployments(), HostsFile(), note)
     lifecycle.require(name)
-    watching, last_call = Watch(HostsFile().named(name), output_folder, note), LastCall(lead_s, stop_s)
+    watching, last_call = Watch(HostsFile().named(name), save, note), LastCall(lead_s, stop_s)
     with only_watcher(name):
         until_the_end(lifecycle, name, watching, interval_s, lambda: left_s(lifecycle.require(name)), note, last_call)
 

@@ -27,7 +27,7 @@ def runs(home: Home) -> Home:
 
 def test_the_file_is_named_and_the_verdict_said(runs: Home) -> None:
     """The sentence on standard error, nothing on standard output, the page where it was wanted."""
-    done = runs.client("report", "before", "after", "-o", "out.html", "--title", "Mine")
+    done = runs.client("report", "before", "after", "--save", "out.html", "--title", "Mine")
     assert (done.returncode, done.stdout) == (0, "")
     assert "after is the fastest: 1 ms an inference (median), 2 times faster than before" in done.stderr.replace(
         "\n", " "
@@ -41,7 +41,7 @@ def test_the_file_is_named_and_the_verdict_said(runs: Home) -> None:
 
 def test_to_standard_output(runs: Home) -> None:
     """`-o -` for pipes."""
-    done = runs.client("report", "before", "-o", "-")
+    done = runs.client("report", "before", "--save", "-")
     assert done.stdout.startswith("<!doctype html>")
     assert done.stderr == ""
 
@@ -63,7 +63,7 @@ def test_compare_writes_the_same_page(runs: Home, opened: Opener) -> None:
         (("empty",), "is not a run folder"),
         (("foreign.json",), "holds neither a run nor a profile"),
         (("broken.json",), "is not JSON"),
-        (("before", "-o", "nowhere/out.html"), "nowhere"),
+        (("before", "--save", "nowhere/out.html"), "nowhere"),
     ],
 )
 def test_wrong_input_says_what_to_give(runs: Home, arguments: tuple[str, ...], words: str) -> None:
@@ -81,7 +81,7 @@ def test_a_fetched_job_is_a_run_of_one(real: RealRuns, home: Home, job_agent: Ru
     """What `client jobs results` brought says the same as the run that it was part of."""
     entry = read_run(real.folder / "bench").entries[0]
     assert entry.job is not None
-    fetched = home.knows(job_agent).client("jobs", "results", entry.job.id, "--output-folder", "job")
+    fetched = home.knows(job_agent).client("jobs", "results", entry.job.id, "--save", "job")
     assert fetched.returncode == 0, fetched.stderr
     (run,) = (run for _, run in read_sources([home.folder / "job"]).runs)
     assert run.entries[0].result == entry.result
@@ -90,7 +90,7 @@ def test_a_fetched_job_is_a_run_of_one(real: RealRuns, home: Home, job_agent: Ru
 
 def test_images_of_a_real_run(real: RealRuns, home: Home) -> None:
     """A bar chart a measure and a time series a component that was recorded."""
-    done = home.client("report", str(real.folder / "bench"), "-o", "r.html", "--png", "png")
+    done = home.client("report", str(real.folder / "bench"), "--save", "r.html", "--png", "png")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (home.folder / "png").iterdir()}
     assert {"load-time.png", "inference-time.png", "frames-per-second.png", "time-cpu-utilization.png"} <= names
