@@ -219,8 +219,8 @@ def test_a_full_disk_costs_lines_and_no_answer(tmp_path: Path) -> None:
         fill(disk / "full")
         for _ in range(200):
             log.note(change(target="x" * 900))
-        lines = (disk / FILE_NAME).read_bytes()
         assert [entry.target for entry in page_of(log)][-1] == "before"
+        lines = (disk / FILE_NAME).read_bytes()  # only now has the log's thread done all that it was given
         (disk / "full").unlink()
         log.sum_up()
         found = page_of(log)
