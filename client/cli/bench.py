@@ -3,6 +3,7 @@
 import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,7 @@ from client.console import (
     plain_table,
 )
 from client.files.images import find_images
-from client.files.saved import make_folder, new_folder
+from client.files.saved import new_folder, reserved_folder
 from client.sdk.calls import file_digest
 from client.sdk.hosts import Host, HostsFile
 from contract.devices import Precision
@@ -106,8 +107,11 @@ def bench(
         specs = expand(common | {"warm_up_iterations": warm_up, "window_s": window}, axes)
         options = job_options(priority, interval, _timeout_s(duration, cooldown), requeue=requeue)
         run = plan(name, hosts, in_rounds(specs, repeat), options)
-        folder = make_folder(save or new_folder(name))
-    campaign = _measure(run, folder, hosts, blobs, detach=detach, quiet=quiet)
+        folder = save or new_folder(name)
+    with nullcontext() if resume else reserved_folder(folder):
+        campaign = _measure(run, folder, hosts, blobs, detach=detach, quiet=quiet)
+        if resume is None and _refused_all(campaign):
+            (folder / RUN_FILE).unlink(missing_ok=True)
     _show(run, output, detached=detach)
     raise typer.Exit(_exit_code(campaign, len(hosts), strict=strict, detached=detach))
 
@@ -161,13 +165,20 @@ def _measure(
             interrupted = True
         else:
             interrupted = False
-    if interrupted or detach or campaign.errors:
+    if _refused_all(campaign):
+        pass  # there is nothing to come back to
+    elif interrupted or detach or campaign.errors:
         _say_how_to_come_back(run, folder)
     elif not quiet:
         note(f"saved in {folder / RUN_FILE}")
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     return campaign
+
+
+def _refused_all(campaign: Campaign) -> bool:
+    """Whether agents took none of the jobs; where one did not answer, it may have taken some."""
+    return len(campaign.refused) == len(campaign.run.entries)
 
 
 def _say_how_to_come_back(run: Run, folder: Path) -> None:
@@ -206,7 +217,7 @@ def _exit_code(campaign: Campaign, hosts: int, *, strict: bool, detached: bool) 
     entries, errors = campaign.run.entries, campaign.errors
     if errors:
         return EXIT_SOME_HOSTS_FAILED if len(errors) < hosts else max(error.exit_code for error in errors.values())
-    if len(campaign.refused) == len(entries):
+    if _refused_all(campaign):
         return campaign.refused[0].exit_code
     if campaign.refused:
         return EXIT_JOB_FAILED

@@ -17,7 +17,7 @@ from contract.telemetry import INTERVAL_MAX_S, INTERVAL_MIN_S
 
 Hosts = Annotated[
     list[str],
-    typer.Option("--host", "-H", help="A host's name, @group, or URL; may be given several times.", show_default=False),
+    typer.Option("--host", "-H", help="A host's name, @group, or URL; several: edge1,edge2.", show_default=False),
 ]
 AllHosts = Annotated[bool, typer.Option("--all", help="Every host in the hosts file.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="What standard output carries.")]
@@ -78,6 +78,7 @@ def checked_interval(interval_s: float) -> float:
 def chosen(hosts: list[str], every: bool = False) -> list[Host]:
     """The hosts that the options mean, once the user agreed to what a folder chooses; raises HostError."""
     file = HostsFile()
+    hosts = [name.strip() for text in hosts for name in text.split(",") if name.strip()]
     try:
         return file.choose(hosts, every=every)
     except NotAgreed as refusal:

@@ -45,12 +45,15 @@ def find_images(arguments: Iterable[str], *, recursive: bool = False) -> list[Im
     """Expand what was named, in order, sorted within folders and patterns; a file named twice counts once.
 
     A folder stands for the JPEG, PNG and WebP files in it, and below it when `recursive`. Files named themselves
-    are taken whatever they are called. Raises NoPictures.
+    are taken whatever they are called. Raises NoImages, for what cannot be read too.
     """
     found: dict[str, ImageSource] = {}
     for argument in arguments:
-        for source in _expand(argument, recursive=recursive):
-            found.setdefault(source.name, source)
+        try:
+            for source in _expand(argument, recursive=recursive):
+                found.setdefault(source.name, source)
+        except OSError as error:
+            raise NoImages(f"{argument}: {error.strerror or error}") from error
     return list(found.values())
 
 

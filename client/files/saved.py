@@ -65,13 +65,16 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def reserved_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder for results that are still to come; removed again when none came. Raises RunError."""
+    """An empty folder for results that are still to come; removed again when none came, with those above it that were
+    made for it. Raises RunError."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
     make_folder(folder)
     try:
         yield folder
     finally:
         with suppress(OSError):  # not empty: what came stays
-            folder.rmdir()
+            for each in new or [folder]:
+                each.rmdir()
 
 
 def file_name(text: str) -> str:

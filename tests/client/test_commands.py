@@ -247,6 +247,23 @@ def test_help_everywhere(home: Home) -> None:
     assert home.client("--version").stdout.startswith("edgerun ")
 
 
+def test_a_name_that_cannot_be_looked_at_is_one_line(home: Home, agent: RunningAgent) -> None:
+    """Whatever the system says of it."""
+    done = home.knows(agent).client("classify", "x" * 5000)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "File name too long" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_hosts_may_stand_in_one_option(home: Home, agent: RunningAgent) -> None:
+    """As several runtimes do."""
+    home.knows(agent, "edge1")
+    home.knows(agent, "edge2")
+    done = home.client("models", "ls", "--host", "edge1, edge2", "-o", "csv")
+    assert done.returncode == 0
+    assert {"edge1", "edge2"} <= set(done.stdout.replace("\n", ",").split(","))
+
+
 def test_a_closed_pipe_is_no_error(home: Home, agent: RunningAgent) -> None:
     """`client ... | head -1` ends quietly."""
     home.knows(agent)

@@ -244,6 +244,17 @@ def test_an_agent_that_dies_and_comes_back_is_waited_for(home: Home, tmp_path: P
     assert states == [JobState.INTERRUPTED, JobState.SUCCEEDED]
 
 
+def test_what_is_refused_leaves_nothing(edge: Home) -> None:
+    """A model that is not there: one error, and no folder to be wondered at."""
+    done = edge.client("bench", "--model", "nosuch", "--iterations", "1")
+    assert (done.returncode, "nosuch" in done.stderr) == (5, True)
+    assert not (edge.folder / "runs").exists()
+    assert "saved in" not in done.stderr
+    ran = edge.client("run", "--bundle", "nowhere", "--", "true")
+    assert ran.returncode != 0
+    assert not (edge.folder / "runs").exists()
+
+
 def test_compare_reads_what_bench_wrote(edge: Home) -> None:
     """Two runs side by side: what differs, ratios with intervals, in three forms."""
     for runtime in ("tflite", "litert"):
