@@ -15,9 +15,15 @@ from client.files.images import ImageSource
 from client.sdk.edge_client import AsyncEdgeClient
 from client.sdk.hosts import Host
 from client.sdk.replies import Classification, Detections
+from contract.classify import StageTimes
 
 AT_ONCE = 4
 """Pictures under way to one host: enough to keep its workers busy, few enough to leave its queue to others."""
+
+_ON_THE_WAY = ("connect", "exchange", "network")
+"""What the client times itself."""
+_TIMES = [f"{name}_ms" for name in (*StageTimes.model_fields, *_ON_THE_WAY)]
+"""Columns of how long each stage took."""
 
 Answer = TypeVar("Answer", Classification, Detections)
 Ask = Callable[[AsyncEdgeClient, bytes], Awaitable[Answer]]
@@ -102,7 +108,8 @@ def rows_of(
     common: dict[str, Any] = {"host": outcome.host, "file": outcome.image}
     done = outcome.done
     if done is None:
-        return [common | {"error": str(outcome.result)}]
+        nothing = dict.fromkeys(("rank", *columns, "model", "runtime", "threads", *_TIMES))
+        return [common | nothing | {"error": str(outcome.result)}]
     reply = done.reply
     times = {f"{name}_ms": value for name, value in reply.timing_ms.model_dump().items()}
     times |= {f"{name}_ms": value for name, value in _client_times(done).items()}
@@ -153,8 +160,7 @@ def end_with(outcomes: Sequence[Outcome[Any]], otherwise: int = EXIT_OK) -> None
 
 
 def _client_times(answer: Classification | Detections) -> dict[str, float]:
-    times = {"connect": answer.connect_ms, "exchange": answer.exchange_ms, "network": answer.network_ms}
-    return {name: round(value, 3) for name, value in times.items()}
+    return {name: round(getattr(answer, f"{name}_ms"), 3) for name in _ON_THE_WAY}
 
 
 def _exit_code(outcomes: Sequence[Outcome[Any]]) -> int:

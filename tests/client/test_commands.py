@@ -264,6 +264,19 @@ def test_several_hosts_may_stand_in_one_option(home: Home, agent: RunningAgent) 
     assert {"edge1", "edge2"} <= set(done.stdout.replace("\n", ",").split(","))
 
 
+def test_a_table_has_the_same_columns_whatever_failed(home: Home, agent: RunningAgent) -> None:
+    """A program that reads them need not know whether anything went well."""
+    home.knows(agent)
+    bad = home.folder / "bad.png"
+    bad.write_bytes(b"no picture")
+    headers = [
+        home.client("classify", *files, "-o", "csv").stdout.splitlines()[0]
+        for files in ((str(SEVEN),), (str(bad),), (str(SEVEN), str(bad)))
+    ]
+    assert headers[0].startswith("host,file,rank,")
+    assert set(headers) == {headers[0]}
+
+
 def test_a_closed_pipe_is_no_error(home: Home, agent: RunningAgent) -> None:
     """`client ... | head -1` ends quietly."""
     home.knows(agent)
