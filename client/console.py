@@ -19,7 +19,7 @@ from client.analysis.matrix import UsageError, first_fault
 from client.errors import Answered, EdgeError
 from client.help_texts import polish
 from client.hints import hint_of
-from client.program_names import as_typed
+from client.program_names import as_typed, called
 from client.terminal import GuardedConsole, GuardedTable, guarded_streams, json_text
 from contract.tables import csv_line
 from contract.text import visible
@@ -78,7 +78,7 @@ def note(text: str) -> None:
 def complain(error: EdgeError, program: str) -> None:
     """Say in a line what went wrong, and in another what to do next."""
     first, *more = str(error).split("\n")
-    _note_lines(Text.assemble((f"{program}: ", "bold red"), first), more)
+    _note_lines(Text.assemble((f"{called(program)}: ", "bold red"), first), more)
     if (hint := hint_of(error)) is not None:
         note_console().print(Text(f"  {as_typed(hint)}", "dim"), soft_wrap=True)
 

@@ -14,6 +14,11 @@ def call_all(name: str) -> None:
     _names.update(client=name, provision=f"{name} provision")
 
 
+def called(program: str) -> str:
+    """What the user calls a program: `client`, or the name of the one that stands for all."""
+    return _names.get(program, program)
+
+
 def as_typed(text: str) -> str:
     """A text of ours with the names that the user types: `client hosts ls` may become `edgerun hosts ls`."""
-    return _COMMAND.sub(lambda found: _names.get(found[1], found[1]), text) if _names else text
+    return _COMMAND.sub(lambda found: called(found[1]), text) if _names else text

@@ -8,6 +8,7 @@ from contract.codes import ErrorCode
 from contract.jobs import PAGE_MAX
 
 SHOWN_MAX = 5
+PAGES_MAX = 200
 
 
 class AmbiguousId(EdgeError):
@@ -34,9 +35,9 @@ def full_id(client: EdgeClient, typed: str) -> str:
 
 def _ids(client: EdgeClient) -> Iterator[str]:
     before: int | None = None
-    while True:
+    for _ in range(PAGES_MAX):  # an agent that has always one more ends here
         page = client.jobs(PAGE_MAX, before)
         yield from (job.id for job in page.jobs)
-        if page.next is None or page.next == before:
-            return
         before = page.next
+        if before is None:
+            return

@@ -65,8 +65,10 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def reserved_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder for results that are still to come; removed again when none came, with those above it that were
-    made for it. Raises RunError."""
+    """An empty folder for results that are still to come; raises RunError.
+
+    When none came it is removed again, with the folders above it that were made for it.
+    """
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     make_folder(folder)
     try:

@@ -238,7 +238,7 @@ class Outgoing:
 
     def _send_head(self) -> None:
         head, self._head = self._head, None
-        if head is not None:
+        if head is not None and not self.is_closing():
             self._connection.transport.write(head)
 
 
