@@ -72,21 +72,31 @@ def before_add_examples(context: HookContext, examples: list[AnyCase]) -> None:
     """Add requests that succeed, where that needs more than the description can say."""
     operation = context.operation
     assert operation is not None
-    for template, bodies in _EXAMPLES.get((operation.method.upper(), operation.path), ()):
-        case = operation.Case(path_parameters=template, body=bodies, media_type=JSON, headers=AUTHORIZATION)
-        examples.append(case)
+    for parameters, *content in _EXAMPLES.get((operation.method.upper(), operation.path), ()):
+        brought = dict(zip(("body", "media_type"), content, strict=True)) if content else {}
+        examples.append(operation.Case(path_parameters=parameters, headers=AUTHORIZATION, **brought))
 
 
-_EXAMPLES: dict[tuple[str, str], list[tuple[dict[str, str], Any]]] = {
-    ("POST", paths.V2_INFER): [({"name": prepared.MODEL}, prepared.TENSORS)],
-    ("POST", paths.of_version(paths.V2_INFER)): [({"name": prepared.MODEL, "version": "1"}, prepared.TENSORS)],
-    ("PUT", paths.MODEL): [({"name": "new"}, MATERIALS.manifest.model_dump(mode="json", exclude_none=True))],
+BLOB = b"a file that nobody needs"
+_PNG, _JPEG = (prepared.IMAGE.read_bytes(), "image/png"), (prepared.SCENE.read_bytes(), "image/jpeg")
+_EXAMPLES: dict[tuple[str, str], list[tuple[Any, ...]]] = {
+    ("POST", paths.CLASSIFY): [({}, *_PNG)],
+    ("POST", paths.CLASSIFY_WITH): [({"name": prepared.MODEL}, *_PNG)],
+    ("POST", paths.DETECT_WITH): [({"name": prepared.DETECTOR}, *_JPEG)],
+    ("POST", paths.V2_INFER): [({"name": prepared.MODEL}, prepared.TENSORS, JSON)],
+    ("POST", paths.of_version(paths.V2_INFER)): [({"name": prepared.MODEL, "version": "1"}, prepared.TENSORS, JSON)],
+    ("PUT", paths.BLOB): [({"digest": f"sha256:{hashlib.sha256(BLOB).hexdigest()}"}, BLOB, "application/octet-stream")],
+    ("PUT", paths.MODEL): [({"name": "new"}, MATERIALS.manifest.model_dump(mode="json", exclude_none=True), JSON)],
     ("POST", paths.JOBS): [
-        ({}, request.model_dump(mode="json", exclude_none=True)) for request in prepared.requests(commands=True)
+        ({}, request.model_dump(mode="json", exclude_none=True), JSON) for request in prepared.requests(commands=True)
     ],
-    ("PUT", paths.DEFAULT_MODEL): [({}, {"name": prepared.MODEL})],
-    ("PUT", paths.LEASE): [({}, {"left_s": 3600.0})],
+    ("PUT", paths.DEFAULT_MODEL): [({}, {"name": prepared.MODEL}, JSON)],
+    ("PUT", paths.LEASE): [({}, {"left_s": 3600.0}, JSON)],
+    ("DELETE", paths.MODEL): [({"name": prepared.DOOMED},)],
+    ("DELETE", paths.TOKEN): [({"name": prepared.DOOMED},)],
+    ("DELETE", paths.JOB): [({"id": MATERIALS.doomed_job},)],
 }
+"""By method and path: parameters of the path, and body with its type for what takes one."""
 
 
 @schemathesis.hook

@@ -19,6 +19,9 @@ IMAGE = EMBEDDED / "samples" / "digit-8.png"
 SCENE = min((EMBEDDED / "scenes").iterdir())
 MODEL = "fuzzed"
 TOKEN = "fuzzed"
+DOOMED = "doomed"
+"""A model and a token that may be removed."""
+DETECTOR = "digits-detector"
 TENSORS: dict[str, list[dict[str, Any]]] = {
     "inputs": [{"name": "image", "shape": [1, 8, 8, 1], "datatype": "INT8", "data": [0] * 64}]
 }
@@ -33,6 +36,8 @@ class Materials(BaseModel):
     digests: list[str]
     tokens: list[str]
     synthetic: list[str]
+    doomed_job: str
+    """An ended one that may be removed."""
     manifest: ModelManifest
 
 
@@ -52,20 +57,23 @@ def prepare(client: EdgeClient, *, commands: bool) -> Materials:
     """Put a model, ended jobs and a token on an agent; raises EdgeError where it takes them not."""
     model, labels = (client.put_blob(EMBEDDED / name) for name in ("digits.tflite", "digits_labels.txt"))
     manifest = ModelManifest(model=model, labels=labels)
-    client.push_model(MODEL, manifest, {model: EMBEDDED / "digits.tflite", labels: EMBEDDED / "digits_labels.txt"})
+    for name in (MODEL, DOOMED):
+        client.push_model(name, manifest, {model: EMBEDDED / "digits.tflite", labels: EMBEDDED / "digits_labels.txt"})
     jobs = [client.submit(request).id for request in requests(commands=commands)]
-    for job in jobs:
+    doomed_job = client.submit(requests(commands=False)[0]).id
+    for job in (*jobs, doomed_job):
         for _ in client.job_events(job):
             pass
-    if TOKEN not in (token.name for token in client.tokens().tokens):
-        client.create_token(TOKEN, [Scope.READ])
+    for name in {TOKEN, DOOMED} - {token.name for token in client.tokens().tokens}:
+        client.create_token(name, [Scope.READ])
     listed = client.models()
     return Materials(
-        models=[described.name for described in listed.models],
+        models=[described.name for described in listed.models if described.name != DOOMED],
         jobs=jobs,
         digests=[model, labels],
         tokens=[TOKEN],
         synthetic=[described.name for described in client.synthetic_models().models][:1],
+        doomed_job=doomed_job,
         manifest=manifest,
     )
 
