@@ -73,7 +73,7 @@ def test_commands_must_be_allowed(home: Home, agent: RunningAgent) -> None:
     done = home.knows(agent).client("run", "--", "true")
     assert done.returncode == 5
     assert "--allow-commands" in done.stderr
-    assert not list((home.folder / "runs").iterdir())
+    assert not (home.folder / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_the_program_running(edge: Home, job_agent: RunningAgent) 
     assert edge.client("jobs", "cancel", job_id, "--host", "edge1").returncode == 0
     with EdgeClient(job_agent.host) as client:
         wait_for(lambda: client.job(job_id).state is JobState.CANCELLED)
-    assert not list((edge.folder / "runs").iterdir())
+    assert not (edge.folder / "runs").exists()
 
 
 def test_jobs_from_a_list_to_their_removal(edge: Home) -> None:
@@ -269,7 +269,7 @@ def test_help_of_the_new_commands(home: Home, command: str) -> None:
     done = home.client(*command.split(), "--help")
     assert done.returncode == 0
     assert f"Usage: client {command}" in done.stdout
-    assert command == "jobs" or "Example: client " in done.stdout
+    assert command == "jobs" or "Example:\n    client " in done.stdout
 
 
 def test_what_the_quota_took_is_said(home: Home, tmp_path: Path) -> None:
