@@ -143,7 +143,7 @@ def real(job_agent: RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> R
         ("profile", *digits, "--iterations", "50", "--save", "default.json"),
         ("profile", *digits, "--iterations", "50", "--kernels", "builtin", "--save", "builtin.json"),
         ("run", "-q", "--interval", "0.2s", "--save", "program", "--", "sh", "-c", "sleep 1"),
-        ("report", "bench", "default.json", "builtin.json", "program", "-o", "report.html"),
+        ("report", "bench", "default.json", "builtin.json", "program", "--save", "report.html"),
     )
     for command in commands:
         done = home.client(*command)
